@@ -1,0 +1,25 @@
+# What one does with this checkout. `just` alone lists it.
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# Everything CI checks: format, lints, all tests against real servers (installs what is missing)
+check:
+    bash tests/run.sh
+
+# Start allim with the quickstart configuration
+run:
+    cargo run --release -- run --config config/quickstart.toml
+
+# Measure: what the performance table is made from
+bench:
+    cargo bench
+
+# Kill the daemon over and over while posts flow, and look for lost or doubled deliveries (long)
+soak:
+    ALLIM_SOAK=1 bash tests/services.sh exec -- cargo test --release --locked --test crash -- --nocapture
+
+# Format the code
+fmt:
+    cargo fmt

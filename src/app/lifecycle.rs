@@ -1,0 +1,160 @@
+//! Running: every loop of the daemon, from start to an orderly end.
+
+use super::{App, destinations};
+use crate::domain::backoff;
+use crate::send::decide::Patience;
+use crate::send::lease::{Lease, RENEWAL};
+use crate::send::recorder::Recorder;
+use crate::send::{self, Destination, Office};
+use crate::{settle, web};
+use anyhow::Context as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// An idle planner looks for work this often, in case a wake-up was lost or came from another process.
+const POLL: Duration = Duration::from_secs(1);
+/// How long attempts under way may take at shutdown; what isn't finished then becomes uncertain.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
+/// An idle settler looks this often.
+const SETTLE_POLL: Duration = Duration::from_secs(5);
+
+/// Runs the daemon until `stop` turns true.
+///
+/// # Errors
+/// What keeps it from starting. Once it runs, faults are logged and tried again.
+pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let app = Arc::new(app);
+    let send = &app.config.file.send;
+    let (store, world) = (app.store.clone(), app.world.clone());
+    let name = app.config.file.instance.name.clone();
+    let lease =
+        Lease::take(store.clone(), world.clock.clone(), &name, send.uncertain_wait).await.context("the lease")?;
+    let (recorder, recording) = Recorder::start(store.clone(), world.chance.clone());
+    let destinations = destinations(&app.config)?;
+    let office = Arc::new(Office {
+        store: store.clone(),
+        lease: lease.clone(),
+        recorder,
+        preparer: app.preparer.clone(),
+        patience: Patience { give_up_after: send.give_up_after, uncertain_wait: send.uncertain_wait },
+        chance: world.chance.clone(),
+    });
+    let mut senders = JoinSet::new();
+    for destination in &destinations {
+        senders.spawn(send::run(office.clone(), destination.clone(), stop.clone()));
+    }
+    // Everything but the senders ends with this set; the lease goes on until the senders are done.
+    let mut others = JoinSet::new();
+    let (published, _pages) = watch::channel(0u64);
+    others.spawn(plan_loop(app.clone(), destinations.clone(), published, stop.clone()));
+    others.spawn(settle_loop(app.clone(), destinations, stop.clone()));
+    let listener = web::listen(&app.config.file.web.listen).await?;
+    let router = web::router(Arc::new(front(&app, metrics)));
+    others.spawn(async move {
+        if let Err(error) = web::serve(listener, router, stop).await {
+            tracing::error!(%error, "the web server ended");
+        }
+    });
+    let renewing = tokio::spawn(renew_loop(app.clone(), lease.clone()));
+    while others.join_next().await.is_some() {}
+    let finished = async { while senders.join_next().await.is_some() {} };
+    if tokio::time::timeout(SHUTDOWN_MAX, finished).await.is_err() {
+        tracing::warn!("some attempts didn't end in time; they are uncertain now");
+        senders.shutdown().await;
+    }
+    drop(office);
+    let _ = tokio::time::timeout(SHUTDOWN_MAX, recording).await;
+    renewing.abort();
+    lease.end().await.context("ending the lease")
+}
+
+fn front(app: &App, metrics: web::Metrics) -> web::Front {
+    let token = |token: &crate::config::file::Token| web::Token {
+        name: token.name.clone(),
+        sha256: token.sha256.clone(),
+        source: token.source.clone(),
+    };
+    web::Front {
+        store: app.store.clone(),
+        intake: app.intake.clone(),
+        tokens: app.config.file.intake.token.iter().map(token).collect(),
+        metrics,
+    }
+}
+
+async fn plan_loop(
+    app: Arc<App>,
+    destinations: Vec<Arc<Destination>>,
+    published: watch::Sender<u64>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut failures = 0;
+    while !*stop.borrow() {
+        let rest = match app.planner.tick().await {
+            Ok(ticked) => {
+                failures = 0;
+                if ticked != crate::plan::Ticked::default() {
+                    tracing::debug!(?ticked, "planned");
+                }
+                if ticked.noticed > 0 {
+                    published.send_modify(|count| *count += 1);
+                }
+                if ticked.planned > 0 || ticked.moved > 0 {
+                    destinations.iter().for_each(|destination| destination.wake.notify_one());
+                }
+                match app.planner.next_due().await {
+                    Ok(Some(due)) => app.world.clock.now().until(due).min(POLL),
+                    _ => POLL,
+                }
+            }
+            Err(error) => {
+                failures += 1;
+                tracing::warn!(%error, failures, "planning failed; it goes on where it stopped");
+                backoff::SERVICE.wait(failures, app.world.chance.draw_32())
+            }
+        };
+        tokio::select! {
+            () = app.plan_wake.notified() => {}
+            () = tokio::time::sleep(rest) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+async fn settle_loop(app: Arc<App>, destinations: Vec<Arc<Destination>>, mut stop: watch::Receiver<bool>) {
+    let policy = app.config.file.send.uncertain;
+    while !*stop.borrow() {
+        let rest = match settle::settle(&app.store, policy).await {
+            Ok((due, next)) => {
+                if due > 0 {
+                    destinations.iter().for_each(|destination| destination.wake.notify_one());
+                }
+                next.map_or(SETTLE_POLL, |at| {
+                    app.world.clock.now().until(at).clamp(Duration::from_millis(50), SETTLE_POLL)
+                })
+            }
+            Err(error) => {
+                tracing::warn!(%error, "uncertain deliveries could not be settled");
+                SETTLE_POLL
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(rest) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+async fn renew_loop(app: Arc<App>, lease: Arc<Lease>) {
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        if let Err(error) = lease.renew().await {
+            tracing::warn!(%error, "the lease could not be renewed");
+        }
+        if let Err(error) = app.preparer.refresh_keys().await {
+            tracing::warn!(%error, "the token keys could not be read");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The roof: builds everything from a configuration and keeps it running.
+
+pub mod clock;
+pub mod lifecycle;
+pub mod lock;
+pub mod telemetry;
+
+use crate::config::Config;
+use crate::config::file::Relay;
+use crate::domain::audience::IMMEDIATE;
+use crate::domain::clock::{Chance, Clock};
+use crate::domain::ids;
+use crate::intake::Intake;
+use crate::intake::accept::Backfill;
+use crate::plan::{Planner, Rules};
+use crate::render::templates::Templates;
+use crate::send::Destination;
+use crate::send::carriers::maildir::Maildir;
+use crate::send::pace::Pace;
+use crate::send::prepare::{Preparer, Stationery};
+use crate::store::token_keys::{self, TokenKey};
+use crate::store::{Location, Store};
+use anyhow::Context as _;
+use std::fs::File;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// What the environment gives: time and chance.
+#[derive(Clone)]
+pub struct World {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub chance: Arc<dyn Chance>,
+}
+
+impl World {
+    /// The real one.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { clock: Arc::new(clock::SystemClock), chance: Arc::new(clock::SystemChance) }
+    }
+}
+
+/// Everything, built and not yet running.
+pub struct App {
+    /// The configuration.
+    pub config: Config,
+    /// Time and chance.
+    pub world: World,
+    /// The ledger.
+    pub store: Store,
+    /// The door.
+    pub intake: Intake,
+    /// The planner.
+    pub planner: Planner,
+    /// What mail is made of.
+    pub stationery: Arc<Stationery>,
+    /// Makes editions ready.
+    pub preparer: Arc<Preparer>,
+    /// Notified when there may be something to plan.
+    pub plan_wake: Arc<Notify>,
+    /// Keeps other daemons off; held as long as the app.
+    pub lock: Option<File>,
+}
+
+/// Whether this process may run beside a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A daemon: alone on its SQLite database.
+    Daemon,
+    /// A command, which may run beside one.
+    Command,
+}
+
+/// Builds the app: one straight function, so that the order of things can be read off.
+///
+/// # Errors
+/// What is missing or wrong, in a sentence for the operator.
+pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Result<App> {
+    let state_dir = &config.file.instance.state_dir;
+    std::fs::create_dir_all(state_dir).with_context(|| format!("instance.state_dir {}", state_dir.display()))?;
+    let embedded = matches!(config.store, Location::Sqlite(_));
+    let lock = (purpose == Purpose::Daemon && embedded).then(|| lock::take(state_dir)).transpose()?;
+    let (location, clock) = (config.store.clone(), world.clock.clone());
+    let store = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await?.context("store.url")?;
+    ensure_token_key(&store, &world).await?;
+    let templates_folder = config.file.templates.folder.as_ref().map(|folder| config.base.join(folder));
+    let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
+    let plan_wake = Arc::new(Notify::new());
+    let backfill = Backfill::OlderThan(config.file.intake.max_age);
+    let intake = Intake::new(store.clone(), config.sources.clone(), backfill, plan_wake.clone());
+    let planner = Planner::new(store.clone(), rules(&config, &templates));
+    let stationery = Arc::new(stationery(&config, templates));
+    let preparer = Arc::new(Preparer::new(store.clone(), stationery.clone()));
+    preparer.refresh_keys().await?;
+    Ok(App { config, world, store, intake, planner, stationery, preparer, plan_wake, lock })
+}
+
+fn rules(config: &Config, templates: &Templates) -> Rules {
+    let route_default = config.routes.get(&(IMMEDIATE.to_owned(), None)).cloned().unwrap_or_default();
+    Rules {
+        release: config.release.clone(),
+        digests: config.digests.clone(),
+        template: templates.version().to_owned(),
+        chunk_recipients: config.file.send.chunk,
+        routes: config.routes.clone(),
+        route_default,
+    }
+}
+
+fn stationery(config: &Config, templates: Arc<Templates>) -> Stationery {
+    let zone_of = |digest: &crate::plan::digest::Digest| {
+        jiff::tz::TimeZone::get(digest.schedule.zone()).unwrap_or_else(|_| config.zone.clone())
+    };
+    let mut zones: std::collections::BTreeMap<_, _> =
+        config.digests.values().map(|digest| (digest.name.clone(), zone_of(digest))).collect();
+    zones.insert(IMMEDIATE.to_owned(), config.zone.clone());
+    Stationery {
+        site: config.site.clone(),
+        digest_titles: config.file.digest.iter().map(|table| (table.name.clone(), table.title.clone())).collect(),
+        topic_titles: config.topic_titles(),
+        zones,
+        senders: config.senders.clone(),
+        templates,
+    }
+}
+
+/// The first start makes the first key.
+async fn ensure_token_key(store: &Store, world: &World) -> anyhow::Result<()> {
+    let key = new_token_key(world);
+    let made = store.write(move |tx| {
+        if token_keys::all(tx)?.is_empty() {
+            token_keys::insert(tx, &key)?;
+        }
+        Ok(())
+    });
+    made.await.context("the first token key")
+}
+
+/// A new key for the tokens in mailed links.
+#[must_use]
+pub fn new_token_key(world: &World) -> TokenKey {
+    let mut bytes = Vec::with_capacity(32);
+    while bytes.len() < 32 {
+        bytes.extend(world.chance.draw().to_be_bytes());
+    }
+    let id = ids::hex(&world.chance.draw().to_be_bytes()[..3]);
+    TokenKey { id, secret: ids::hex(&bytes), created_at: world.clock.now() }
+}
+
+/// The ways out of a configuration, and a sentence about each for the log.
+///
+/// # Errors
+/// What is missing or wrong.
+pub fn destinations(config: &Config) -> anyhow::Result<Vec<Arc<Destination>>> {
+    if config.file.relay.is_empty() {
+        let folder = config.in_state(&config.file.send.folder);
+        let carrier = Maildir::create(&folder).with_context(|| format!("send.folder {}", folder.display()))?;
+        tracing::warn!(folder = %folder.display(), "no [[relay]] is configured: mail is written into a folder and sent to nobody");
+        let name = crate::config::FOLDER_DESTINATION.to_owned();
+        return Ok(vec![Arc::new(Destination::new(name, Box::new(carrier), Pace { per_second: None }))]);
+    }
+    config.file.relay.iter().map(|relay| relay_destination(config, relay)).collect()
+}
+
+fn relay_destination(_config: &Config, relay: &Relay) -> anyhow::Result<Arc<Destination>> {
+    anyhow::bail!("relay {}: not built yet", relay.name)
+}

@@ -1,0 +1,84 @@
+use super::*;
+
+/// The least that holds together.
+const LEAST: &str = r#"
+[instance]
+state_dir = "state"
+[site]
+name = "연구원"
+tag_authority = "example.org,2026"
+[languages]
+readers = ["ko", "en"]
+[[topic]]
+name = "events"
+title = { ko = "행사", en = "Events" }
+[[digest]]
+name = "weekly"
+title = "주간"
+schedule = "0 9 * * MON"
+zone = "Asia/Seoul"
+[[sender]]
+name = "news"
+from = "소식"
+address = "news@example.org"
+list_id = "news.example.org"
+[[intake.source]]
+name = "cms"
+"#;
+
+fn parsed(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    parse(text, Path::new("allim.toml"), Path::new("."), environment).map_err(|e| e.to_string())
+}
+
+#[test]
+fn the_least_holds_together_and_mail_goes_into_the_folder() {
+    let config = parsed(LEAST, &[]).expect("holds together");
+    let route = &config.routes[&("weekly".to_owned(), None)];
+    assert_eq!(route, &("news".to_owned(), "email:folder".to_owned()));
+}
+
+#[test]
+fn each_mistake_names_file_line_key_and_fix() {
+    let cases = [
+        ("schedule = \"0 9 * * MON\"", "schedule = \"0 9 * * 1\"", "allim.toml:15: digest[0].schedule: ", "MON"),
+        ("zone = \"Asia/Seoul\"", "zone = \"Asia/Soul\"", "allim.toml:16: digest[0].zone: ", "Asia/Seoul"),
+        ("\"ko\", \"en\"]", "\"ko\", \"english!\"]", "allim.toml:8: languages.readers[1]: ", "BCP 47"),
+        ("news@example.org", "news.example.org", "allim.toml:20: sender[0].address: ", "@"),
+        (
+            "name = \"cms\"",
+            "name = \"cms\"\ntopics_default = [\"news\"]",
+            "allim.toml:24: intake.source[0].topics_default: ",
+            "`news`",
+        ),
+        ("name = \"cms\"", "nam = \"cms\"", "allim.toml:23: ", "unknown field `nam`"),
+        ("state_dir = \"state\"", "state_dir = 5", "allim.toml:3: ", "expected"),
+    ];
+    for (from, to, place, fix) in cases {
+        assert!(LEAST.contains(from), "{from}");
+        let error = parsed(&LEAST.replace(from, to), &[]).expect_err(to);
+        assert!(error.starts_with(place) && error.contains(fix), "{to}: {error}");
+    }
+}
+
+#[test]
+fn a_relay_wants_an_https_url() {
+    let relay = "\n[[relay]]\nname = \"main\"\nhost = \"mail.example.org\"\nport = 587\ntls = \"starttls\"\n";
+    let error = parsed(&format!("{LEAST}{relay}"), &[]).expect_err("no URL");
+    assert!(error.contains("web.public_url"), "{error}");
+    let web = "[web]\npublic_url = \"http://allim.example.org\"\n";
+    let error = parsed(&format!("{LEAST}{relay}{web}"), &[]).expect_err("not https");
+    assert!(error.contains("https"), "{error}");
+    let web = "[web]\npublic_url = \"https://allim.example.org/\"\n";
+    let config = parsed(&format!("{LEAST}{relay}{web}"), &[]).expect("https");
+    assert_eq!(config.site.public_url.as_deref(), Some("https://allim.example.org"));
+    assert_eq!(config.routes[&("immediate".to_owned(), None)].1, "email:main");
+}
+
+#[test]
+fn the_environment_lies_over_the_file() {
+    let config = parsed(LEAST, &[("ALLIM__WEB__LISTEN", "127.0.0.1:9"), ("ALLIM__SEND__CHUNK", "7")]).expect("fits");
+    assert_eq!((config.file.web.listen.as_str(), config.file.send.chunk), ("127.0.0.1:9", 7));
+    let error = parsed(LEAST, &[("ALLIM__WEB__LISTN", "x")]).expect_err("no such key");
+    assert!(error.contains("listn"), "{error}");
+}

@@ -1,0 +1,332 @@
+//! Checks a file and makes the values that the parts are built from: parsed at the door, nothing is checked again inside.
+
+use super::Mistake;
+use super::file::{DigestTable, File};
+use crate::domain::audience::{Address, IMMEDIATE};
+use crate::domain::language::Language;
+use crate::domain::schedule::Schedule;
+use crate::intake::accept::Source;
+use crate::intake::wire::SourcePolicy;
+use crate::plan::digest::Digest;
+use crate::plan::release;
+use crate::render::letter::Sender;
+use crate::render::site::{LocalText, Site};
+use crate::store::Location;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A configuration that holds together.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file, with the environment laid over it.
+    pub file: File,
+    /// Where the configuration file lies: relative template folders are taken from here.
+    pub base: PathBuf,
+    /// The store.
+    pub store: Location,
+    /// Sources by name.
+    pub sources: BTreeMap<String, Source>,
+    /// Digests by name.
+    pub digests: BTreeMap<String, Digest>,
+    /// Languages and waits.
+    pub release: release::Rules,
+    /// The institution.
+    pub site: Site,
+    /// The site's zone.
+    pub zone: jiff::tz::TimeZone,
+    /// Senders by name.
+    pub senders: BTreeMap<String, Arc<Sender>>,
+    /// Sender and destination by schedule and language.
+    pub routes: BTreeMap<(String, Option<Language>), (String, String)>,
+}
+
+/// The destination of mail when no relay is configured.
+pub const FOLDER_DESTINATION: &str = "email:folder";
+
+/// Longest name of a topic, digest, sender, relay or source.
+const NAME_LEN_MAX: usize = 64;
+
+impl Config {
+    /// Checks a file.
+    ///
+    /// # Errors
+    /// The first [`Mistake`].
+    pub fn check(file: File, base: &Path) -> Result<Self, Mistake> {
+        let zone = zone(&file.site.zone, "site.zone")?;
+        let site = Site {
+            name: file.site.name.clone(),
+            public_url: public_url(&file)?,
+            contact: file.site.contact.clone(),
+            postal_address: file.site.postal_address.clone(),
+        };
+        tag_authority(&file.site.tag_authority)?;
+        let release = languages(&file)?;
+        let senders = senders(&file)?;
+        let sources = sources(&file)?;
+        ways_in(&file, &sources)?;
+        numbers(&file)?;
+        Ok(Self {
+            store: store(&file)?,
+            digests: digests(&file)?,
+            routes: routes(&file, &senders)?,
+            base: base.to_owned(),
+            sources,
+            release,
+            site,
+            zone,
+            senders,
+            file,
+        })
+    }
+
+    /// A path of the file, taken from the state folder when it is relative.
+    #[must_use]
+    pub fn in_state(&self, path: &Path) -> PathBuf {
+        self.file.instance.state_dir.join(path)
+    }
+
+    /// Topic titles by name.
+    #[must_use]
+    pub fn topic_titles(&self) -> BTreeMap<String, LocalText> {
+        self.file.topic.iter().map(|topic| (topic.name.clone(), topic.title.clone())).collect()
+    }
+}
+
+fn store(file: &File) -> Result<Location, Mistake> {
+    let url = &file.store.url;
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        return Ok(Location::Sqlite(file.instance.state_dir.join(path)));
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Location::Postgres { url: url.clone(), connections: file.store.connections });
+    }
+    Err(Mistake::new("store.url", "write `sqlite:FILE` or `postgres://user@host/database`"))
+}
+
+fn public_url(file: &File) -> Result<Option<String>, Mistake> {
+    let Some(url) = &file.web.public_url else {
+        return match file.relay.is_empty() {
+            true => Ok(None),
+            false => Err(Mistake::new("web.public_url", "is needed once a relay is configured: mails link to it")),
+        };
+    };
+    let parsed = url::Url::parse(url).map_err(|e| Mistake::new("web.public_url", format!("not a URL: {e}")))?;
+    let local = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    if parsed.scheme() != "https" && !(local && parsed.scheme() == "http") {
+        return Err(Mistake::new("web.public_url", "must be https: unsubscribe links travel in mail (RFC 8058)"));
+    }
+    if !local && parsed.scheme() == "https" || file.relay.is_empty() || local {
+        return Ok(Some(url.trim_end_matches('/').to_owned()));
+    }
+    Err(Mistake::new("web.public_url", "must be https once a relay is configured"))
+}
+
+fn tag_authority(text: &str) -> Result<(), Mistake> {
+    let ok = text.split_once(',').is_some_and(|(domain, year)| {
+        domain.contains('.') && url::Host::parse(domain).is_ok() && year.len() >= 4 && year.starts_with(['1', '2'])
+    });
+    if ok {
+        Ok(())
+    } else {
+        Err(Mistake::new(
+            "site.tag_authority",
+            "write a domain of yours and a year in which it was, such as `example.org,2026`",
+        ))
+    }
+}
+
+fn zone(name: &str, key: &str) -> Result<jiff::tz::TimeZone, Mistake> {
+    jiff::tz::TimeZone::get(name)
+        .map_err(|_| Mistake::new(key, format!("`{name}` is not an IANA time zone; write one such as `Asia/Seoul`")))
+}
+
+fn name(value: &str, key: &str, seen: &mut BTreeSet<String>) -> Result<(), Mistake> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if value.is_empty() || value.len() > NAME_LEN_MAX || !value.chars().all(fits) {
+        return Err(Mistake::new(
+            key,
+            format!("`{value}` is not a name; use up to {NAME_LEN_MAX} of a-z, 0-9, - and _"),
+        ));
+    }
+    if !seen.insert(value.to_owned()) {
+        return Err(Mistake::new(key, format!("`{value}` stands here twice")));
+    }
+    Ok(())
+}
+
+fn languages(file: &File) -> Result<release::Rules, Mistake> {
+    let read = |(index, tag): (usize, &String)| {
+        Language::parse(tag).map_err(|e| Mistake::new(format!("languages.readers[{index}]"), e))
+    };
+    let languages: Vec<Language> = file.languages.readers.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    if languages.is_empty() {
+        return Err(Mistake::new("languages.readers", "name at least one language, such as `[\"ko\"]`"));
+    }
+    Ok(release::Rules { languages, translation_wait: file.languages.translation_wait })
+}
+
+fn senders(file: &File) -> Result<BTreeMap<String, Arc<Sender>>, Mistake> {
+    let (mut senders, mut seen) = (BTreeMap::new(), BTreeSet::new());
+    let relays: BTreeSet<&str> = file.relay.iter().map(|relay| relay.name.as_str()).collect();
+    for (index, relay) in file.relay.iter().enumerate() {
+        name(&relay.name, &format!("relay[{index}].name"), &mut BTreeSet::new())?;
+        if relay.user.is_some() != relay.password_file.is_some() {
+            return Err(Mistake::new(format!("relay[{index}].user"), "user and password_file go together"));
+        }
+    }
+    for (index, table) in file.sender.iter().enumerate() {
+        let key = |field: &str| format!("sender[{index}].{field}");
+        name(&table.name, &key("name"), &mut seen)?;
+        let address = Address::parse(&table.address).map_err(|e| Mistake::new(key("address"), e))?;
+        let reply_to = table.reply_to.as_deref().map(Address::parse).transpose();
+        let reply_to = reply_to.map_err(|e| Mistake::new(key("reply_to"), e))?;
+        if !table.list_id.contains('.') || table.list_id.contains(|c: char| c.is_whitespace() || c == '<' || c == '>') {
+            return Err(Mistake::new(
+                key("list_id"),
+                "write a name under a domain of yours, such as `news.example.org`",
+            ));
+        }
+        if let Some(relay) = &table.relay
+            && !relays.contains(relay.as_str())
+        {
+            return Err(Mistake::new(key("relay"), format!("no [[relay]] has the name `{relay}`")));
+        }
+        let message_id_domain = table.message_id_domain.clone().unwrap_or_else(|| address.domain().to_owned());
+        let (from, list_id) = (table.from.clone(), table.list_id.clone());
+        let sender = Sender { name: table.name.clone(), from, address, reply_to, list_id, message_id_domain };
+        senders.insert(table.name.clone(), Arc::new(sender));
+    }
+    if senders.is_empty() {
+        return Err(Mistake::new("sender", "at least one [[sender]] is needed"));
+    }
+    Ok(senders)
+}
+
+fn digests(file: &File) -> Result<BTreeMap<String, Digest>, Mistake> {
+    let (mut digests, mut seen) = (BTreeMap::new(), BTreeSet::from([IMMEDIATE.to_owned()]));
+    for (index, table) in file.digest.iter().enumerate() {
+        let key = |field: &str| format!("digest[{index}].{field}");
+        name(&table.name, &key("name"), &mut seen)?;
+        let zone_name = table.zone.as_deref().unwrap_or(&file.site.zone);
+        zone(zone_name, &key("zone"))?;
+        let schedule = Schedule::parse(&table.schedule, zone_name).map_err(|e| Mistake::new(key("schedule"), e))?;
+        if table.own_hour && schedule.fixed_time().is_none() {
+            return Err(Mistake::new(key("own_hour"), "needs a schedule with one fixed minute and hour"));
+        }
+        let digest = Digest { name: table.name.clone(), schedule, max_late: table.max_late, own_hour: table.own_hour };
+        digests.insert(table.name.clone(), digest);
+    }
+    Ok(digests)
+}
+
+type Routes = BTreeMap<(String, Option<Language>), (String, String)>;
+
+fn routes(file: &File, senders: &BTreeMap<String, Arc<Sender>>) -> Result<Routes, Mistake> {
+    let mut routes = BTreeMap::new();
+    let immediate = ("immediate".to_owned(), IMMEDIATE, &file.immediate.sender, &file.immediate.sender_by_language);
+    let of_digest = |(index, table): (usize, &'_ DigestTable)| (format!("digest[{index}]"), index, table.name.clone());
+    let mut tables = vec![(immediate.0, immediate.1.to_owned(), immediate.2, immediate.3)];
+    for (key, index, name) in file.digest.iter().enumerate().map(of_digest) {
+        let table = &file.digest[index];
+        tables.push((key, name, &table.sender, &table.sender_by_language));
+    }
+    for (key, schedule, sender, by_language) in tables {
+        let known = |sender: &str, key: String| match senders.contains_key(sender) {
+            true => Ok((sender.to_owned(), destination(file, sender))),
+            false => Err(Mistake::new(key, format!("no [[sender]] has the name `{sender}`"))),
+        };
+        let first = file.sender.first().map_or("", |table| table.name.as_str());
+        let default = known(sender.as_deref().unwrap_or(first), format!("{key}.sender"))?;
+        routes.insert((schedule.clone(), None), default);
+        for (tag, sender) in by_language {
+            let key = format!("{key}.sender_by_language.{tag}");
+            let language = Language::parse(tag).map_err(|e| Mistake::new(key.clone(), e))?;
+            routes.insert((schedule.clone(), Some(language)), known(sender, key)?);
+        }
+    }
+    Ok(routes)
+}
+
+/// The destination that a sender's mail goes to: its relay, the first relay, or the folder.
+fn destination(file: &File, sender: &str) -> String {
+    let own = file.sender.iter().find(|table| table.name == sender).and_then(|table| table.relay.as_deref());
+    let relay = own.or(file.relay.first().map(|relay| relay.name.as_str()));
+    relay.map_or_else(|| FOLDER_DESTINATION.to_owned(), |relay| format!("email:{relay}"))
+}
+
+fn sources(file: &File) -> Result<BTreeMap<String, Source>, Mistake> {
+    let (mut sources, mut seen, mut topics) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+    for (index, topic) in file.topic.iter().enumerate() {
+        name(&topic.name, &format!("topic[{index}].name"), &mut topics)?;
+    }
+    if topics.is_empty() {
+        return Err(Mistake::new("topic", "at least one [[topic]] is needed: people subscribe to topics"));
+    }
+    for (index, table) in file.intake.source.iter().enumerate() {
+        let key = |field: &str| format!("intake.source[{index}].{field}");
+        name(&table.name, &key("name"), &mut seen)?;
+        for (field, list) in
+            [("topics_default", Some(&table.topics_default)), ("topics_allowed", table.topics_allowed.as_ref())]
+        {
+            if let Some(unknown) = list.into_iter().flatten().find(|topic| !topics.contains(*topic)) {
+                return Err(Mistake::new(key(field), format!("no [[topic]] has the name `{unknown}`")));
+            }
+        }
+        let policy = SourcePolicy {
+            name: table.name.clone(),
+            topics_default: table.topics_default.clone(),
+            topics_allowed: table.topics_allowed.clone(),
+            topics_known: topics.iter().cloned().collect(),
+            urgent_allowed: table.urgent,
+            event_sources_allowed: table.event_sources.clone(),
+        };
+        sources.insert(table.name.clone(), Source { policy, republish: table.republish });
+    }
+    if sources.is_empty() {
+        return Err(Mistake::new("intake.source", "at least one [[intake.source]] is needed"));
+    }
+    Ok(sources)
+}
+
+fn ways_in(file: &File, sources: &BTreeMap<String, Source>) -> Result<(), Mistake> {
+    let known = |source: &str, key: String| match sources.contains_key(source) {
+        true => Ok(()),
+        false => Err(Mistake::new(key, format!("no [[intake.source]] has the name `{source}`"))),
+    };
+    for (index, token) in file.intake.token.iter().enumerate() {
+        known(&token.source, format!("intake.token[{index}].source"))?;
+        if token.sha256.len() != 64 || !token.sha256.chars().all(|c| c.is_ascii_hexdigit()) {
+            let key = format!("intake.token[{index}].sha256");
+            return Err(Mistake::new(key, "write the 64 hexadecimal digits that `allim token new` prints"));
+        }
+    }
+    if let Some(amqp) = &file.intake.amqp {
+        known(&amqp.source, "intake.amqp.source".to_owned())?;
+        if !amqp.url.starts_with("amqp://") && !amqp.url.starts_with("amqps://") {
+            return Err(Mistake::new("intake.amqp.url", "write `amqp://…` or `amqps://…`"));
+        }
+    }
+    if let Some(spool) = &file.intake.spool {
+        known(&spool.source, "intake.spool.source".to_owned())?;
+    }
+    Ok(())
+}
+
+fn numbers(file: &File) -> Result<(), Mistake> {
+    let positive = |value: usize, key: String| match value {
+        0 => Err(Mistake::new(key, "must be at least 1")),
+        _ => Ok(()),
+    };
+    positive(file.store.connections, "store.connections".to_owned())?;
+    positive(usize::try_from(file.send.chunk).unwrap_or(0), "send.chunk".to_owned())?;
+    for (index, relay) in file.relay.iter().enumerate() {
+        positive(relay.connections, format!("relay[{index}].connections"))?;
+    }
+    if let Some(amqp) = &file.intake.amqp {
+        positive(usize::from(amqp.prefetch), "intake.amqp.prefetch".to_owned())?;
+    }
+    let listen: Result<std::net::SocketAddr, _> = file.web.listen.parse();
+    listen.map_err(|_| Mistake::new("web.listen", "write an address and a port, such as `127.0.0.1:8025`"))?;
+    Ok(())
+}

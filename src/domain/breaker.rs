@@ -1,0 +1,39 @@
+//! The breaker of a destination: pure; the store keeps its two numbers, so that a restart forgets nothing.
+
+use super::backoff;
+use super::clock::UnixMillis;
+
+/// Failures in a row after which a destination is left alone for a while.
+pub const FAILURES_TO_OPEN: u32 = 3;
+
+/// A destination's recent fortune.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Breaker {
+    /// Failures of the destination itself, in a row.
+    pub failures: u32,
+    /// Not to be tried before this instant.
+    pub not_before: Option<UnixMillis>,
+}
+
+impl Breaker {
+    /// Whether it may be tried at `now`. After the wait it is open for a trial again.
+    #[must_use]
+    pub fn admits(&self, now: UnixMillis) -> bool {
+        self.not_before.is_none_or(|until| until <= now)
+    }
+
+    /// After something went well.
+    #[must_use]
+    pub fn succeeded(self) -> Self {
+        Self::default()
+    }
+
+    /// After the destination failed. `draw` is a random number for the jitter of the wait.
+    #[must_use]
+    pub fn failed(self, now: UnixMillis, asked_until: Option<UnixMillis>, draw: u32) -> Self {
+        let failures = self.failures.saturating_add(1);
+        let waits = failures.saturating_sub(FAILURES_TO_OPEN - 1);
+        let own = (waits > 0).then(|| now.plus(backoff::BREAKER.wait(waits, draw)));
+        Self { failures, not_before: own.max(asked_until) }
+    }
+}

@@ -1,0 +1,55 @@
+//! An edition: a frozen content that one or many recipients get.
+
+use super::delivery::words;
+use super::language::Language;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+words! {
+    /// What an edition is.
+    EditionKind {
+        /// Posts that became public.
+        Issue = "issue",
+    }
+}
+
+/// One post in an edition: which revision, and the topic it is shown under.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Item {
+    /// What the ledger counts by.
+    pub story_id: String,
+    /// The variant shown.
+    pub post_id: String,
+    /// The pinned revision.
+    pub revision: i64,
+    /// The subscriber's topic that brought it.
+    pub topic: String,
+}
+
+/// What recipients must share to share an edition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Content {
+    /// What it is.
+    pub kind: EditionKind,
+    /// `immediate` or the digest's name.
+    pub schedule: String,
+    /// The language of the reader, which items may differ from.
+    pub language: Language,
+    /// The configured sender.
+    pub sender: String,
+    /// The version of the templates; a new one makes new editions, never changes old ones.
+    pub template: String,
+    /// The posts, in the order shown.
+    pub items: Vec<Item>,
+}
+
+impl Content {
+    /// The key by which equal contents are found: a hash over everything above.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let parts =
+            (self.kind.word(), &self.schedule, self.language.as_str(), &self.sender, &self.template, &self.items);
+        let json = serde_json::to_vec(&parts).unwrap_or_default();
+        super::ids::content_hash(&json)
+    }
+}

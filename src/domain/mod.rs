@@ -1,0 +1,14 @@
+//! Ground floor: values and rules. No async, no I/O, no reading of the clock; imports nothing of ours.
+
+pub mod audience;
+pub mod backoff;
+pub mod breaker;
+pub mod clock;
+pub mod delivery;
+pub mod edition;
+pub mod ids;
+pub mod language;
+pub mod post;
+pub mod schedule;
+pub mod text;
+pub mod token;

@@ -1,0 +1,91 @@
+//! From the bytes of a message to an [`Event`], or to the reason why not and what its sender can do. Pure: whether
+//! the event was seen before, and what it changes, is asked of the store.
+
+mod envelope;
+mod post;
+#[cfg(test)]
+mod tests;
+mod when;
+
+use super::fields::{Fault, Fields, Repairs};
+use super::wire::{
+    CAPTION_CHARS_MAX, Change, Event, EventKind, ID_CHARS_MAX, Incoming, REVISION_MAX, RejectReason, Rejection,
+    SourcePolicy,
+};
+use crate::domain::clock::UnixMillis;
+use crate::domain::ids::content_hash;
+use envelope::Letter;
+use serde_json::{Map, Value};
+
+/// Reads a message.
+///
+/// # Errors
+/// The first thing that is wrong with it, with its path and the fix.
+pub fn decode(incoming: &Incoming, policy: &SourcePolicy, received_at: UnixMillis) -> Result<Event, Box<Rejection>> {
+    let mut known = Known::default();
+    read(incoming, policy, received_at, &mut known).map_err(|fault| {
+        let Known { event_id, source_id, kind } = known;
+        Box::new(Rejection { event_id, source_id, kind, ..fault.rejection() })
+    })
+}
+
+/// What is known of a message when reading it fails.
+#[derive(Default)]
+pub struct Known {
+    event_id: Option<String>,
+    source_id: Option<String>,
+    kind: Option<EventKind>,
+}
+
+fn read(
+    incoming: &Incoming,
+    policy: &SourcePolicy,
+    received_at: UnixMillis,
+    known: &mut Known,
+) -> Result<Event, Fault> {
+    let Letter { kind, event_source, event_id, data, path } = envelope::open(incoming, policy, known)?;
+    known.source_id = id_in(&data);
+    let repairs = Repairs::default();
+    let fields = Fields::root(&data, path, &repairs);
+    let source_id = fields.required("id", "write the id that the source knows the post by")?.key(ID_CHARS_MAX)?;
+    let (change, content_hash, revision) = match kind {
+        EventKind::Withdrawn => {
+            let reason = fields.optional_line("reason", CAPTION_CHARS_MAX)?;
+            (Change::Withdrawn { reason }, hash_of(&(kind.word(), &source_id), path)?, None)
+        }
+        EventKind::Published | EventKind::Revised => {
+            let revision = fields.optional("revision", |field| field.integer(1..=REVISION_MAX))?;
+            let mut post = Box::new(post::read(&fields, source_id.clone(), policy)?);
+            // Hashed before the default topics come in: a new default is no new content of the source.
+            let hash = hash_of(&post, path)?;
+            if post.topics.is_empty() {
+                post.topics.clone_from(&policy.topics_default);
+            }
+            if post.topics.is_empty() {
+                return Err(fields.missing("topics", "name a topic, or give the source `topics` in the configuration"));
+            }
+            let change = if kind == EventKind::Revised { Change::Revised(post) } else { Change::Published(post) };
+            (change, hash, revision)
+        }
+    };
+    let event_id = match event_id {
+        Some(event_id) => event_id,
+        None => format!("sha256:{}", hash_of(&(kind.word(), &source_id, revision, &content_hash), path)?),
+    };
+    let source = policy.name.clone();
+    let repairs = repairs.take();
+    Ok(Event { source, event_source, event_id, content_hash, source_id, revision, received_at, change, repairs })
+}
+
+/// The post's id, if it can be told.
+fn id_in(data: &Map<String, Value>) -> Option<String> {
+    let repairs = Repairs::default();
+    Fields::root(data, "", &repairs).get("id").and_then(|field| field.key(ID_CHARS_MAX).ok())
+}
+
+/// SHA-256 of the value's JSON. The order of its fields is that of their declaration, so equal values hash equally.
+fn hash_of(value: &impl serde::Serialize, path: &str) -> Result<String, Fault> {
+    let json = serde_json::to_vec(value)
+        .map_err(|_| Fault::new(RejectReason::BadField, path, "can't be written as JSON again; report this"))?;
+    Ok(content_hash(&json))
+}

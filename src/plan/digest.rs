@@ -1,0 +1,131 @@
+//! When digests fire: schedules in civil time, catch-up after downtime, and `max_late` (design rules 8 and 9).
+
+use crate::domain::audience::{IMMEDIATE, Slot};
+use crate::domain::clock::UnixMillis;
+use crate::domain::ids;
+use crate::domain::schedule::{Schedule, ScheduleError};
+use crate::store::occurrences::{self, Occurrence, SlotState};
+use crate::store::{StoreError, Tx, changes};
+use std::time::Duration;
+
+/// A digest's schedule as configured.
+#[derive(Clone, Debug)]
+pub struct Digest {
+    /// Its name, which subscriptions choose it by.
+    pub name: String,
+    /// When it fires.
+    pub schedule: Schedule,
+    /// A firing later than this is skipped; its posts come with the next.
+    pub max_late: Duration,
+    /// Whether readers may choose their own hour and zone.
+    pub own_hour: bool,
+}
+
+impl Digest {
+    /// The schedule of a slot of this digest: its own, or at the reader's hour and zone.
+    ///
+    /// # Errors
+    /// [`ScheduleError`] when the line has no fixed hour that could be replaced, or the zone is unknown.
+    pub fn schedule_of(&self, slot: &Slot) -> Result<Schedule, ScheduleError> {
+        match slot.own_time() {
+            Some((hour, minute, zone)) => self.schedule.with_own_time(hour, minute, zone),
+            None => Ok(self.schedule.clone()),
+        }
+    }
+}
+
+/// What a look at a slot came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firing {
+    /// Nothing was due.
+    NotDue,
+    /// An occurrence was stored.
+    Fired,
+    /// It was due, but too late, and was skipped.
+    TooLate,
+}
+
+/// The due instant to fire now, if there is one: after downtime the newest missed one stands for all.
+#[must_use]
+pub fn due(schedule: &Schedule, state: &SlotState, now: UnixMillis) -> Option<UnixMillis> {
+    schedule.newest_missed(state.considered_at.0, now.0).map(UnixMillis)
+}
+
+/// Fires a digest's slot when it is due. One transaction; of several replicas the first to lock the slot fires it.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn fire(
+    tx: &mut Tx<'_>,
+    digest: &Digest,
+    slot: &Slot,
+    schedule: &Schedule,
+    now: UnixMillis,
+) -> Result<Firing, StoreError> {
+    let Some(mut state) = occurrences::lock_slot(tx, slot)? else { return Ok(Firing::NotDue) };
+    let line = format!("{} {}", schedule.line(), schedule.zone());
+    if state.line != line {
+        // A new or changed schedule counts from now on, not from what it would have missed.
+        let known = !state.line.is_empty();
+        state.line = line;
+        if known {
+            state.considered_at = now;
+        }
+        occurrences::save_slot(tx, &state)?;
+    }
+    let Some(due_at) = due(schedule, &state, now) else { return Ok(Firing::NotDue) };
+    let skipped = (due_at.until(now) > digest.max_late).then_some("later than max_late");
+    let bound = changes::head(tx)?;
+    let id = ids::occurrence_id(slot.as_str(), due_at.0, "");
+    occurrences::insert(tx, &occurrence(id, slot, due_at, 0, bound, now), skipped)?;
+    state.considered_at = due_at;
+    state.bound = bound;
+    occurrences::save_slot(tx, &state)?;
+    Ok(if skipped.is_some() { Firing::TooLate } else { Firing::Fired })
+}
+
+/// Fires a slot now, without moving its schedule.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn fire_at_once(tx: &mut Tx<'_>, slot: &Slot, now: UnixMillis) -> Result<(), StoreError> {
+    let Some(mut state) = occurrences::lock_slot(tx, slot)? else { return Ok(()) };
+    let bound = changes::head(tx)?;
+    let id = ids::occurrence_id(slot.as_str(), now.0, "operator");
+    occurrences::insert(tx, &occurrence(id, slot, now, 0, bound, now), None)?;
+    state.bound = bound;
+    occurrences::save_slot(tx, &state)
+}
+
+fn occurrence(id: i64, slot: &Slot, due_at: UnixMillis, floor: i64, bound: i64, now: UnixMillis) -> Occurrence {
+    Occurrence {
+        id,
+        slot: slot.clone(),
+        due_at,
+        recipient_id: None,
+        floor,
+        bound,
+        fired_at: now,
+        done_to: 0,
+        planned: 0,
+    }
+}
+
+/// Fires the immediate slot when something was released since it fired last.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn fire_immediate(tx: &mut Tx<'_>, now: UnixMillis) -> Result<Firing, StoreError> {
+    let slot = Slot::of(IMMEDIATE);
+    let Some(mut state) = occurrences::lock_slot(tx, &slot)? else { return Ok(Firing::NotDue) };
+    let bound = changes::head(tx)?;
+    if bound <= state.bound || !occurrences::released_between(tx, state.bound, bound)? {
+        return Ok(Firing::NotDue);
+    }
+    let id = ids::occurrence_id(slot.as_str(), bound, "head");
+    occurrences::insert(tx, &occurrence(id, &slot, now, state.bound.max(1), bound, now), None)?;
+    state.considered_at = now;
+    state.bound = bound;
+    occurrences::save_slot(tx, &state)?;
+    Ok(Firing::Fired)
+}

@@ -1,0 +1,218 @@
+//! Stage 2: who gets what, when. [`Planner::tick`] is the whole of it: release what is due, fire what is due, plan what
+//! fired, move what was replaced.
+
+pub mod chunk;
+pub mod digest;
+pub mod release;
+mod successor;
+
+use crate::domain::audience::{IMMEDIATE, Slot};
+use crate::domain::clock::UnixMillis;
+use crate::domain::language::Language;
+use crate::store::releases::Looked;
+use crate::store::{Store, StoreError, editions, occurrences, releases};
+use chunk::Progress;
+use digest::{Digest, Firing};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Stories looked at in one transaction at most.
+const STORIES_PER_LOOK: i64 = 200;
+
+/// What planning goes by; from the configuration.
+pub struct Rules {
+    /// Languages and waits.
+    pub release: release::Rules,
+    /// The digests by name.
+    pub digests: BTreeMap<String, Digest>,
+    /// The template version that new editions are pinned to.
+    pub template: String,
+    /// Recipients planned in one transaction.
+    pub chunk_recipients: i64,
+    /// Sender and destination by schedule and language; the fallback has no language.
+    pub routes: BTreeMap<(String, Option<Language>), (String, String)>,
+    /// Sender and destination where nothing else is said.
+    pub route_default: (String, String),
+}
+
+impl Rules {
+    /// The sender and the destination of a schedule's mail to readers of a language.
+    #[must_use]
+    pub fn route(&self, schedule: &str, language: &Language) -> (&str, &str) {
+        let exact = self.routes.get(&(schedule.to_owned(), Some(language.clone())));
+        let any = || self.routes.get(&(schedule.to_owned(), None));
+        let (sender, destination) = exact.or_else(any).unwrap_or(&self.route_default);
+        (sender, destination)
+    }
+}
+
+/// What a tick did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticked {
+    /// Changes that readers of pages and feeds may notice.
+    pub noticed: usize,
+    /// Occurrences fired.
+    pub fired: usize,
+    /// Occurrences skipped as too late.
+    pub skipped: usize,
+    /// Deliveries planned.
+    pub planned: usize,
+    /// Deliveries moved to a successor edition or cancelled.
+    pub moved: u64,
+    /// Whether replaced editions are left that wait for deliveries under way to come back.
+    pub waiting: bool,
+}
+
+/// Plans. Clones share their rules.
+#[derive(Clone)]
+pub struct Planner {
+    store: Store,
+    rules: Arc<Rules>,
+}
+
+impl Planner {
+    /// A planner on a store.
+    #[must_use]
+    pub fn new(store: Store, rules: Rules) -> Self {
+        Self { store, rules: Arc::new(rules) }
+    }
+
+    /// Does everything that is due now. First releases, then fires, so that what is released at nine o'clock is in
+    /// the nine o'clock digest.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a later tick goes on where this one stopped.
+    pub async fn tick(&self) -> Result<Ticked, StoreError> {
+        let mut ticked = Ticked::default();
+        let now = loop {
+            // Between two chunks of a long plan too: an urgent post doesn't wait behind a million-row digest.
+            let now = self.store.now().await?;
+            ticked.noticed += self.release(now).await?;
+            self.fire(now, &mut ticked).await?;
+            let rules = self.rules.clone();
+            match self.store.write(move |tx| chunk::plan_next(tx, &rules, now)).await? {
+                Progress::Idle => break now,
+                Progress::Planned(planned) => ticked.planned += planned,
+            }
+        };
+        self.move_replaced(now, &mut ticked).await?;
+        self.store.write(move |tx| editions::close_finished(tx, now)).await?;
+        Ok(ticked)
+    }
+
+    /// Makes public, releases and expires what is due. Returns how many changes that were.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub async fn release(&self, now: UnixMillis) -> Result<usize, StoreError> {
+        let mut noticed = 0;
+        loop {
+            let rules = self.rules.clone();
+            let look = move |tx: &mut crate::store::Tx<'_>| release_due(tx, &rules.release, now);
+            let (stories, changes) = self.store.write(look).await?;
+            noticed += changes;
+            if stories < STORIES_PER_LOOK as usize {
+                return Ok(noticed);
+            }
+        }
+    }
+
+    async fn fire(&self, now: UnixMillis, ticked: &mut Ticked) -> Result<(), StoreError> {
+        for state in self.store.read(|tx| occurrences::slots(tx)).await? {
+            let firing = if state.slot.schedule() == IMMEDIATE {
+                self.store.write(move |tx| digest::fire_immediate(tx, now)).await?
+            } else {
+                self.fire_digest(state, now).await?
+            };
+            match firing {
+                Firing::Fired => ticked.fired += 1,
+                Firing::TooLate => ticked.skipped += 1,
+                Firing::NotDue => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn fire_digest(&self, state: occurrences::SlotState, now: UnixMillis) -> Result<Firing, StoreError> {
+        let Some(digest) = self.rules.digests.get(state.slot.schedule()).cloned() else {
+            // The digest left the configuration; `check` says so.
+            return Ok(Firing::NotDue);
+        };
+        let schedule = match digest.schedule_of(&state.slot) {
+            Ok(schedule) => schedule,
+            Err(error) => {
+                tracing::warn!(slot = state.slot.as_str(), %error, "a reader's own hour can't be used; the digest's is");
+                digest.schedule.clone()
+            }
+        };
+        let line = format!("{} {}", schedule.line(), schedule.zone());
+        if state.line == line && digest::due(&schedule, &state, now).is_none() {
+            return Ok(Firing::NotDue);
+        }
+        let slot = state.slot;
+        self.store.write(move |tx| digest::fire(tx, &digest, &slot, &schedule, now)).await
+    }
+
+    async fn move_replaced(&self, now: UnixMillis, ticked: &mut Ticked) -> Result<(), StoreError> {
+        let mut after = i64::MIN;
+        loop {
+            match self.store.write(move |tx| successor::step(tx, after, now)).await? {
+                successor::Step::Done => return Ok(()),
+                successor::Step::Moved(id, moved) => {
+                    ticked.moved += moved;
+                    ticked.waiting |= moved == 0;
+                    // Another chunk of the same edition follows while chunks are full.
+                    after = if moved > 0 { id - 1 } else { id };
+                }
+            }
+        }
+    }
+
+    /// When the next tick has something to do by itself.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
+        let (look, slots) = self.store.read(|tx| Ok((releases::next_look(tx)?, occurrences::slots(tx)?))).await?;
+        let next_firing = |state: &occurrences::SlotState| {
+            let digest = self.rules.digests.get(state.slot.schedule())?;
+            digest.schedule_of(&state.slot).ok()?.next_after(state.considered_at.0).map(UnixMillis)
+        };
+        let firing = slots.iter().filter_map(next_firing).min();
+        Ok([look, firing].into_iter().flatten().min())
+    }
+
+    /// Fires a digest at once, at an operator's word, whatever its schedule.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub async fn fire_now(&self, name: &str) -> Result<(), StoreError> {
+        let now = self.store.now().await?;
+        self.release(now).await?;
+        for state in self.store.read(|tx| occurrences::slots(tx)).await? {
+            if state.slot.schedule() != name {
+                continue;
+            }
+            let slot: Slot = state.slot;
+            self.store.write(move |tx| digest::fire_at_once(tx, &slot, now)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn release_due(
+    tx: &mut crate::store::Tx<'_>,
+    rules: &release::Rules,
+    now: UnixMillis,
+) -> Result<(usize, usize), StoreError> {
+    let stories = releases::lock_due(tx, now, STORIES_PER_LOOK)?;
+    if stories.is_empty() {
+        return Ok((0, 0));
+    }
+    let mut looked = Looked::default();
+    for story in &stories {
+        release::look(story, rules, now, &mut looked);
+    }
+    releases::apply(tx, &looked, now)?;
+    Ok((stories.len(), looked.changes.len()))
+}

@@ -1,0 +1,93 @@
+//! The seam between the ledger and the wire: a carrier is handed a parcel and a gate, and says what happened.
+
+use super::lease::Lease;
+use super::recorder::Recorder;
+use crate::domain::audience::Subscriber;
+use crate::domain::clock::UnixMillis;
+use crate::domain::delivery::{DeliveryKey, Outcome};
+use crate::render::letter::Sender;
+use crate::render::pieces::Pieces;
+use crate::store::deliveries::AttemptRef;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// A future that a trait object can return.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A way out to one destination.
+pub trait Carrier: Send + Sync {
+    /// Deliveries that it carries at once, each in a [`Session`] of its own.
+    fn sessions(&self) -> usize;
+
+    /// A session, such as a connection that is made when it is first needed.
+    fn open(&self) -> Box<dyn Session>;
+}
+
+/// One line of work to a destination; keeps its connection between parcels.
+pub trait Session: Send {
+    /// Carries one parcel. It must call [`Gate::pass`] before the point of no return and go no further when that
+    /// says no. It says what happened and decides nothing.
+    fn carry<'a>(&'a mut self, parcel: &'a Parcel, gate: &'a mut Gate) -> Later<'a, Outcome>;
+
+    /// Ends the session politely.
+    fn close(&mut self) -> Later<'_, ()>;
+}
+
+/// An edition made ready to be sent: rendered once.
+pub struct Prepared {
+    /// The edition.
+    pub edition_id: i64,
+    /// The schedule it belongs to.
+    pub schedule: String,
+    /// What all recipients share.
+    pub pieces: Pieces,
+    /// Who writes.
+    pub sender: Arc<Sender>,
+}
+
+/// What is to be carried to one recipient.
+pub struct Parcel {
+    /// The delivery.
+    pub key: DeliveryKey,
+    /// When it was planned.
+    pub planned_at: UnixMillis,
+    /// The content.
+    pub prepared: Arc<Prepared>,
+    /// The recipient.
+    pub to: Subscriber,
+    /// Where they can leave.
+    pub unsubscribe_url: Option<String>,
+}
+
+/// The ledger's word before the point of no return: `sending` is committed, the lease is trusted.
+pub struct Gate {
+    recorder: Recorder,
+    lease: Arc<Lease>,
+    attempt: AttemptRef,
+    asked: Option<oneshot::Receiver<bool>>,
+}
+
+impl Gate {
+    pub(super) fn new(recorder: Recorder, lease: Arc<Lease>, attempt: AttemptRef) -> Self {
+        Self { recorder, lease, attempt, asked: None }
+    }
+
+    /// Begins to record, without waiting: call it when the dialogue starts, so that the commit overlaps it.
+    pub fn ask(&mut self) {
+        if self.asked.is_none() {
+            self.asked = Some(self.recorder.begin(self.attempt.clone()));
+        }
+    }
+
+    /// Waits for the record. False: don't send.
+    pub async fn pass(&mut self) -> bool {
+        self.ask();
+        let allowed = match self.asked.take() {
+            Some(answer) => answer.await.unwrap_or(false),
+            None => false,
+        };
+        allowed && self.lease.is_trusted(self.attempt.t)
+    }
+}

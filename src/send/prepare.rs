@@ -1,0 +1,173 @@
+//! Makes an edition ready to be sent: loads it, renders it once, and keeps the pieces, so that every repeat is byte-equal.
+
+use super::carrier::{Parcel, Prepared};
+use crate::domain::audience::{IMMEDIATE, Subscriber};
+use crate::domain::clock::UnixMillis;
+use crate::domain::language::Language;
+use crate::domain::post::Showable;
+use crate::domain::token::Unsubscribe;
+use crate::render::RenderError;
+use crate::render::letter::Sender;
+use crate::render::mail::{Entry, Issue, pieces};
+use crate::render::pieces::Pieces;
+use crate::render::site::{LocalText, Site};
+use crate::render::templates::Templates;
+use crate::store::deliveries::Claimed;
+use crate::store::editions::{self, Edition};
+use crate::store::token_keys::{self, TokenKey};
+use crate::store::{Store, StoreError, posts};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Editions kept ready in memory; a digest in three languages and a busy day's immediate mail fit.
+const KEPT_MAX: usize = 64;
+
+/// What mail is made of beside posts; from the configuration.
+pub struct Stationery {
+    /// The institution.
+    pub site: Site,
+    /// Titles of digests by name.
+    pub digest_titles: BTreeMap<String, LocalText>,
+    /// Titles of topics by name.
+    pub topic_titles: BTreeMap<String, LocalText>,
+    /// The zone in which dates are written, by digest; and for immediate mail under its name.
+    pub zones: BTreeMap<String, jiff::tz::TimeZone>,
+    /// Senders by name.
+    pub senders: BTreeMap<String, Arc<Sender>>,
+    /// Templates.
+    pub templates: Arc<Templates>,
+}
+
+impl Stationery {
+    /// A topic's title in a language; its name when it has none.
+    #[must_use]
+    pub fn topic_title(&self, topic: &str, language: &Language) -> String {
+        let plain = topic.strip_prefix(crate::domain::post::TAG_PREFIX).unwrap_or(topic);
+        self.topic_titles.get(topic).map_or_else(|| plain.to_owned(), |title| title.get(language).to_owned())
+    }
+
+    /// The pieces of an edition's mail.
+    ///
+    /// # Errors
+    /// [`RenderError`] when a template or a value doesn't fit.
+    pub fn render(&self, edition: &Edition, showables: Vec<Showable>) -> Result<Pieces, RenderError> {
+        let content = &edition.content;
+        let entry = |(showable, item): (Showable, &crate::domain::edition::Item)| Entry {
+            showable,
+            topic_title: self.topic_title(&item.topic, &content.language),
+        };
+        let entries: Vec<Entry> = showables.into_iter().zip(&content.items).map(entry).collect();
+        let is_digest = content.schedule != IMMEDIATE;
+        let title = self.digest_titles.get(&content.schedule).unwrap_or(&self.site.name);
+        let zone = self.zones.get(&content.schedule).cloned().unwrap_or(jiff::tz::TimeZone::UTC);
+        let issue = Issue {
+            language: &content.language,
+            schedule_title: title.get(&content.language),
+            is_digest,
+            site: &self.site,
+            entries: &entries,
+            planned_at: edition.created_at,
+            zone: &zone,
+        };
+        pieces(&issue, &self.templates)
+    }
+}
+
+/// Why an edition can't be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The store can't say.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It can't be rendered; a repeat would end the same.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// The configuration has no such sender any more.
+    #[error("the sender `{0}` isn't configured")]
+    NoSender(String),
+}
+
+/// Makes editions ready and keeps some of them.
+pub struct Preparer {
+    store: Store,
+    stationery: Arc<Stationery>,
+    kept: Mutex<HashMap<i64, Arc<Prepared>>>,
+    keys: Mutex<Arc<Vec<TokenKey>>>,
+}
+
+impl Preparer {
+    /// A preparer on a store.
+    #[must_use]
+    pub fn new(store: Store, stationery: Arc<Stationery>) -> Self {
+        Self { store, stationery, kept: Mutex::default(), keys: Mutex::default() }
+    }
+
+    /// Reads the token keys; again whenever they may have changed.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub async fn refresh_keys(&self) -> Result<(), StoreError> {
+        let keys = self.store.read(|tx| token_keys::all(tx)).await?;
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
+    }
+
+    /// An edition, ready to be sent.
+    ///
+    /// # Errors
+    /// [`PrepareError`].
+    pub async fn edition(&self, id: i64) -> Result<Arc<Prepared>, PrepareError> {
+        let kept = |map: &HashMap<i64, Arc<Prepared>>| map.get(&id).cloned();
+        if let Some(ready) = kept(&self.kept.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(ready);
+        }
+        let ready = Arc::new(self.make(id).await?);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(id, ready.clone());
+        Ok(ready)
+    }
+
+    async fn make(&self, id: i64) -> Result<Prepared, PrepareError> {
+        let load = move |tx: &mut crate::store::Tx<'_>| {
+            let edition =
+                editions::find(tx, id)?.ok_or_else(|| StoreError::Shape("an edition is missing".to_owned()))?;
+            let wanted: Vec<(String, i64)> =
+                edition.content.items.iter().map(|item| (item.post_id.clone(), item.revision)).collect();
+            let posts = if edition.pieces.is_none() { posts::at_revisions(tx, &wanted)? } else { Vec::new() };
+            Ok((edition, posts))
+        };
+        let (edition, posts) = self.store.read(load).await?;
+        let sender = self.stationery.senders.get(&edition.content.sender);
+        let sender = sender.cloned().ok_or_else(|| PrepareError::NoSender(edition.content.sender.clone()))?;
+        let stored = match &edition.pieces {
+            Some(pieces) => pieces.clone(),
+            None => {
+                let showables = posts.into_iter().map(|(standing, post)| Showable::pinned_by_edition(standing, post));
+                let pieces = self.stationery.render(&edition, showables.collect())?;
+                let pieces = serde_json::to_string(&pieces).map_err(|e| StoreError::Shape(e.to_string()))?;
+                self.store.write(move |tx| editions::keep_pieces(tx, id, &pieces)).await?
+            }
+        };
+        let pieces = serde_json::from_str(&stored).map_err(|e| StoreError::Shape(format!("stored pieces: {e}")))?;
+        Ok(Prepared { edition_id: id, schedule: edition.content.schedule, pieces, sender })
+    }
+
+    /// What is carried to one recipient.
+    #[must_use]
+    pub fn parcel(&self, claimed: &Claimed, prepared: Arc<Prepared>, to: Subscriber) -> Parcel {
+        let unsubscribe_url = self.unsubscribe_url(to.id, &prepared.schedule, claimed.planned_at);
+        Parcel { key: claimed.key.clone(), planned_at: claimed.planned_at, prepared, to, unsubscribe_url }
+    }
+
+    /// The key that signs is the newest one that is older than the delivery, so that a repeat bears the same token.
+    fn unsubscribe_url(&self, subscriber_id: i64, schedule: &str, planned_at: UnixMillis) -> Option<String> {
+        let public_url = self.stationery.site.public_url.as_deref()?;
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let key = keys.iter().rev().find(|key| key.created_at <= planned_at).or(keys.first())?;
+        let wish = Unsubscribe { subscriber_id, schedule: schedule.to_owned() };
+        Some(format!("{public_url}/unsubscribe/{}", wish.sign(&key.id, &key.secret)))
+    }
+}

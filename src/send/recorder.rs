@@ -1,0 +1,110 @@
+//! The recorder: one task that commits for all workers of a process together, both what is about to be sent and what came of it.
+
+use crate::domain::backoff;
+use crate::domain::clock::Chance;
+use crate::domain::delivery::DeliveryKey;
+use crate::store::deliveries::{self, AttemptRef, Ended};
+use crate::store::{Store, StoreError};
+use std::collections::HashSet;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Records in one transaction at most.
+const BATCH_MAX: usize = 512;
+/// Records waiting at most; more than all workers together can have open.
+const QUEUE_MAX: usize = 4_096;
+
+enum Record {
+    Begin(AttemptRef, oneshot::Sender<bool>),
+    End(Box<Ended>, oneshot::Sender<()>),
+}
+
+/// A handle to the recorder.
+#[derive(Clone)]
+pub struct Recorder {
+    queue: mpsc::Sender<Record>,
+}
+
+impl Recorder {
+    /// Starts the recorder; it ends when the last handle is dropped and everything is recorded.
+    #[must_use]
+    pub fn start(store: Store, chance: Arc<dyn Chance>) -> (Self, tokio::task::JoinHandle<()>) {
+        let (queue, records) = mpsc::channel(QUEUE_MAX);
+        (Self { queue }, tokio::spawn(run(store, chance, records)))
+    }
+
+    /// Asks to commit that an attempt is about to pass the point of no return. The answer says whether it may.
+    pub(super) fn begin(&self, attempt: AttemptRef) -> oneshot::Receiver<bool> {
+        let (answer, receiver) = oneshot::channel();
+        // A full queue or an ended recorder drops the sender, which reads as no.
+        let _ = self.queue.try_send(Record::Begin(attempt, answer));
+        receiver
+    }
+
+    /// Records what came of an attempt; returns once it is durable.
+    pub(super) async fn end(&self, ended: Ended) {
+        let (done, recorded) = oneshot::channel();
+        if self.queue.send(Record::End(Box::new(ended), done)).await.is_ok() {
+            let _ = recorded.await;
+        }
+    }
+}
+
+async fn run(store: Store, chance: Arc<dyn Chance>, mut records: mpsc::Receiver<Record>) {
+    let mut batch = Vec::new();
+    while records.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let (mut begins, mut ends) = (Vec::new(), Vec::new());
+        for record in batch.drain(..) {
+            match record {
+                Record::Begin(attempt, answer) => begins.push((attempt, answer)),
+                Record::End(ended, done) => ends.push((*ended, done)),
+            }
+        }
+        let attempts: Vec<AttemptRef> = begins.iter().map(|(attempt, _)| attempt.clone()).collect();
+        let ended: Vec<Ended> = ends.iter().map(|(ended, _)| ended.clone()).collect();
+        let allowed = commit(&store, chance.as_ref(), attempts, ended).await;
+        for (attempt, answer) in begins {
+            let _ = answer.send(allowed.contains(&attempt.key));
+        }
+        for (_, done) in ends {
+            let _ = done.send(());
+        }
+    }
+}
+
+/// Commits a batch. What ended is tried until it is durable; what was to begin isn't begun when the first try fails.
+async fn commit(store: &Store, chance: &dyn Chance, begins: Vec<AttemptRef>, ends: Vec<Ended>) -> HashSet<DeliveryKey> {
+    let (begins, ends) = (Arc::new(begins), Arc::new(ends));
+    let mut failures = 0;
+    loop {
+        let (now_begins, now_ends) = (if failures == 0 { begins.clone() } else { Arc::default() }, ends.clone());
+        match commit_once(store, now_begins, now_ends).await {
+            Ok(allowed) => return allowed.into_iter().collect(),
+            Err(error) if ends.is_empty() => {
+                tracing::warn!(%error, "attempts could not be recorded and are not made");
+                return HashSet::new();
+            }
+            Err(error) => {
+                failures += 1;
+                tracing::warn!(%error, failures, outcomes = ends.len(), "outcomes could not be recorded; trying again");
+                tokio::time::sleep(backoff::SERVICE.wait(failures, chance.draw_32())).await;
+            }
+        }
+    }
+}
+
+async fn commit_once(
+    store: &Store,
+    begins: Arc<Vec<AttemptRef>>,
+    ends: Arc<Vec<Ended>>,
+) -> Result<Vec<DeliveryKey>, StoreError> {
+    let now = store.now().await?;
+    store
+        .write(move |tx| {
+            if !ends.is_empty() {
+                deliveries::record(tx, &ends, now)?;
+            }
+            if begins.is_empty() { Ok(Vec::new()) } else { deliveries::begin_sending(tx, &begins, now) }
+        })
+        .await
+}

@@ -1,0 +1,27 @@
+//! Stage 5: what comes back. For now: answers that were lost.
+
+use crate::domain::clock::UnixMillis;
+use crate::store::{Store, StoreError, deliveries};
+
+/// What becomes of a mail whose answer was lost (docs/adr/0003-uncertain.md).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Uncertain {
+    /// It is sent again after a wait, with the same bytes and Message-ID.
+    #[default]
+    Resend,
+    /// It waits for an operator (`allim delivery retry`).
+    Hold,
+}
+
+/// Settles uncertain deliveries whose wait is over. Returns how many are due again, and when to look next.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub async fn settle(store: &Store, policy: Uncertain) -> Result<(u64, Option<UnixMillis>), StoreError> {
+    let now = store.now().await?;
+    if policy == Uncertain::Hold {
+        return Ok((0, None));
+    }
+    store.write(move |tx| Ok((deliveries::settle_uncertain(tx, now)?, deliveries::next_uncertain(tx)?))).await
+}

@@ -1,0 +1,104 @@
+//! The counter and the numbered changes (design rule 2).
+
+use super::value::{json, params};
+use super::{StoreError, Tx};
+use crate::domain::clock::UnixMillis;
+use crate::domain::delivery::words;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+words! {
+    /// What happened to a post.
+    ChangeKind {
+        /// It may be shown.
+        Public = "public",
+        /// Its story is owed to readers of one language.
+        Released = "released",
+        /// It has a newer revision.
+        Revised = "revised",
+        /// It was taken back.
+        Withdrawn = "withdrawn",
+        /// Its time is over.
+        Expired = "expired",
+    }
+}
+
+/// A change about to be numbered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// To which post.
+    pub post_id: String,
+    /// Its story.
+    pub story_id: String,
+    /// The post's language; for a release, the reader's.
+    pub language: String,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// The head: the highest number that anybody can have seen.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn head(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    let row = tx.query_opt("SELECT value FROM counters WHERE name = 'change'", &[])?;
+    row.ok_or_else(|| StoreError::Shape("the change counter is missing".to_owned()))?.int(0)
+}
+
+/// Draws `count` consecutive numbers of a counter and returns the first. The counter's row stays locked until the
+/// commit, so whoever draws later commits later: call it last.
+pub(super) fn draw(tx: &mut Tx<'_>, counter: &'static str, count: usize) -> Result<i64, StoreError> {
+    const SQL: &str = "UPDATE counters SET value = value + $2 WHERE name = $1 RETURNING value";
+    let count = count as i64;
+    let row = tx.query_opt(SQL, params![counter, count])?;
+    let last = row.ok_or_else(|| StoreError::Shape(format!("the counter {counter} is missing")))?.int(0)?;
+    Ok(last - count + 1)
+}
+
+/// Numbers `changes` in their order and writes them; for those that are releases, also what planning searches by.
+/// The last thing a releasing transaction does.
+///
+/// # Errors
+/// [`StoreError`] from the database; also when a release exists already.
+pub fn number(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), StoreError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let first = draw(tx, "change", changes.len())?;
+    #[derive(Serialize)]
+    struct Numbered<'a> {
+        seq: i64,
+        #[serde(flatten)]
+        change: &'a Change,
+    }
+    let rows: Vec<_> = changes.iter().zip(first..).map(|(change, seq)| Numbered { seq, change }).collect();
+    tx.change(
+        "numbering changes",
+        rows.len(),
+        "INSERT INTO changes (seq, kind, post_id, story_id, language, at)
+         SELECT seq, kind, post_id, story_id, language, at
+         FROM {rows $1: seq int, kind text, post_id text, story_id text, language text, at int} b",
+        &[json(&rows)?],
+    )?;
+    let releases: Vec<_> = rows.iter().filter(|row| row.change.kind == ChangeKind::Released).collect();
+    if releases.is_empty() {
+        return Ok(());
+    }
+    let releases = json(&releases)?;
+    tx.execute(
+        "INSERT INTO releases (story_id, language, post_id, seq, released_at)
+         SELECT story_id, language, post_id, seq, at
+         FROM {rows $1: seq int, post_id text, story_id text, language text, at int} b",
+        &[releases.clone()],
+    )?;
+    tx.execute(
+        "INSERT INTO release_topics (topic, language, seq, story_id, post_id)
+         SELECT t.topic, b.language, b.seq, b.story_id, b.post_id
+         FROM {rows $1: seq int, post_id text, story_id text, language text} b
+         JOIN post_topics t ON t.post_id = b.post_id",
+        &[releases],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! What really differs between the two databases: a handful of marks in the SQL text, expanded once per statement.
+//!
+//! | mark | SQLite | PostgreSQL |
+//! |---|---|---|
+//! | `{rows $1: a int, b text}` | a table made from the JSON array of objects in `$1` | the same |
+//! | `{list $1: int}` | a one-column table made from the JSON array in `$1` | the same |
+//! | `{for update}` | nothing: there is one writer | `FOR UPDATE` |
+//! | `{skip locked}` | nothing | `FOR UPDATE SKIP LOCKED` |
+//! | `{share p}` | nothing | `FOR SHARE OF p` |
+//! | `{without rowid}` | `WITHOUT ROWID` | nothing |
+//! | `$1` | `?1` | `$1` |
+
+/// Which database speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Embedded.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl Dialect {
+    /// The statement as this database understands it.
+    #[must_use]
+    pub fn expand(self, sql: &str) -> String {
+        let mut out = String::with_capacity(sql.len() + 64);
+        let mut rest = sql;
+        while let Some(open) = rest.find('{') {
+            let Some(close) = rest[open..].find('}') else { break };
+            out.push_str(&rest[..open]);
+            out.push_str(&self.mark(&rest[open + 1..open + close]));
+            rest = &rest[open + close + 1..];
+        }
+        out.push_str(rest);
+        match self {
+            Self::Sqlite => out.replace('$', "?"),
+            Self::Postgres => out,
+        }
+    }
+
+    fn mark(self, mark: &str) -> String {
+        let fixed = |postgres: &str| if self == Self::Postgres { postgres.to_owned() } else { String::new() };
+        match mark.split_once(' ') {
+            Some(("rows", spec)) => self.rows(spec),
+            Some(("list", spec)) => self.list(spec),
+            Some(("share", table)) => fixed(&format!("FOR SHARE OF {table}")),
+            _ if mark == "for update" => fixed("FOR UPDATE"),
+            _ if mark == "skip locked" => fixed("FOR UPDATE SKIP LOCKED"),
+            _ if mark == "without rowid" && self == Self::Sqlite => "WITHOUT ROWID".to_owned(),
+            _ if mark == "without rowid" => String::new(),
+            _ => format!("{{unknown mark {mark}}}"),
+        }
+    }
+
+    fn rows(self, spec: &str) -> String {
+        let (parameter, columns) = spec.split_once(':').unwrap_or((spec, ""));
+        let columns = columns.split(',').filter_map(|column| column.trim().split_once(' '));
+        match self {
+            Self::Sqlite => {
+                let columns: Vec<_> = columns.map(|(name, _)| format!("value ->> '{name}' AS {name}")).collect();
+                format!("(SELECT {} FROM json_each({parameter}))", columns.join(", "))
+            }
+            Self::Postgres => {
+                let columns: Vec<_> = columns.map(|(name, kind)| format!("{name} {}", postgres_type(kind))).collect();
+                format!("(SELECT * FROM jsonb_to_recordset({parameter}::text::jsonb) AS t({}))", columns.join(", "))
+            }
+        }
+    }
+
+    fn list(self, spec: &str) -> String {
+        let (parameter, kind) = spec.split_once(':').unwrap_or((spec, "text"));
+        match self {
+            Self::Sqlite => format!("(SELECT value FROM json_each({parameter}))"),
+            Self::Postgres => {
+                let kind = postgres_type(kind.trim());
+                format!("(SELECT value::{kind} FROM jsonb_array_elements_text({parameter}::text::jsonb) AS t(value))")
+            }
+        }
+    }
+}
+
+fn postgres_type(kind: &str) -> &'static str {
+    match kind.trim() {
+        "int" => "bigint",
+        _ => "text",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_become_each_databases_own() {
+        let sql = "UPDATE d SET x = b.x FROM {rows $1: p int, x text} b WHERE d.p = b.p AND d.q IN {list $2: int} {for update}";
+        assert_eq!(
+            Dialect::Sqlite.expand(sql),
+            "UPDATE d SET x = b.x FROM (SELECT value ->> 'p' AS p, value ->> 'x' AS x FROM json_each(?1)) b WHERE d.p = b.p AND d.q IN (SELECT value FROM json_each(?2)) "
+        );
+        assert_eq!(
+            Dialect::Postgres.expand(sql),
+            "UPDATE d SET x = b.x FROM (SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS t(p bigint, x text)) b WHERE d.p = b.p AND d.q IN (SELECT value::bigint FROM jsonb_array_elements_text($2::text::jsonb) AS t(value)) FOR UPDATE"
+        );
+    }
+}

@@ -1,0 +1,204 @@
+//! Editions: written once, replaced by a successor, never edited.
+
+use super::value::{json, params};
+use super::{Row, StoreError, Tx};
+use crate::domain::clock::UnixMillis;
+use crate::domain::delivery::Reason;
+use crate::domain::edition::{Content, EditionKind, Item};
+use crate::domain::ids;
+use crate::domain::language::Language;
+
+/// A stored edition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edition {
+    /// Derived from plan and content.
+    pub id: i64,
+    /// The occurrence.
+    pub plan_id: i64,
+    /// What it holds.
+    pub content: Content,
+    /// When it was planned.
+    pub created_at: UnixMillis,
+    /// The rendered pieces as JSON, once somebody needed them.
+    pub pieces: Option<String>,
+}
+
+/// Stores an edition unless it is there; returns its id. Equal contents of one plan share one.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn ensure(tx: &mut Tx<'_>, plan_id: i64, content: &Content, now: UnixMillis) -> Result<i64, StoreError> {
+    let key = content.key();
+    let id = ids::edition_id(plan_id, &key);
+    const SQL: &str =
+        "INSERT INTO editions (id, plan_id, content_key, kind, schedule, language, sender, template, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (plan_id, content_key) DO NOTHING";
+    let inserted = tx.execute(
+        SQL,
+        params![
+            id,
+            plan_id,
+            key,
+            content.kind.word(),
+            &content.schedule,
+            content.language.as_str(),
+            &content.sender,
+            &content.template,
+            now,
+        ],
+    )?;
+    if inserted == 1 {
+        insert_items(tx, id, &content.items)?;
+    }
+    Ok(id)
+}
+
+fn insert_items(tx: &mut Tx<'_>, edition_id: i64, items: &[Item]) -> Result<(), StoreError> {
+    #[derive(serde::Serialize)]
+    struct Positioned<'a> {
+        position: usize,
+        #[serde(flatten)]
+        item: &'a Item,
+    }
+    let rows: Vec<_> = items.iter().enumerate().map(|(position, item)| Positioned { position, item }).collect();
+    tx.change(
+        "inserting an edition's items",
+        rows.len(),
+        "INSERT INTO edition_items (edition_id, position, story_id, post_id, revision, topic)
+         SELECT CAST($2 AS BIGINT), position, story_id, post_id, revision, topic
+         FROM {rows $1: position int, story_id text, post_id text, revision int, topic text} b",
+        &[json(&rows)?, edition_id.into()],
+    )
+}
+
+/// An edition with its items.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn find(tx: &mut Tx<'_>, id: i64) -> Result<Option<Edition>, StoreError> {
+    const SQL: &str =
+        "SELECT plan_id, kind, schedule, language, sender, template, created_at, pieces FROM editions WHERE id = $1";
+    let Some(row) = tx.query_opt(SQL, params![id])? else { return Ok(None) };
+    const ITEMS: &str =
+        "SELECT story_id, post_id, revision, topic FROM edition_items WHERE edition_id = $1 ORDER BY position";
+    let item = |row: &Row| {
+        Ok(Item { story_id: row.text(0)?, post_id: row.text(1)?, revision: row.int(2)?, topic: row.text(3)? })
+    };
+    let items: Result<Vec<_>, StoreError> = tx.query(ITEMS, params![id])?.iter().map(item).collect();
+    let content = Content {
+        kind: row.parse(1, EditionKind::from_word)?,
+        schedule: row.text(2)?,
+        language: row.parse(3, |tag| Language::parse(tag).ok())?,
+        sender: row.text(4)?,
+        template: row.text(5)?,
+        items: items?,
+    };
+    let (plan_id, created_at, pieces) = (row.int(0)?, row.at(6)?, row.text_opt(7)?);
+    Ok(Some(Edition { id, plan_id, content, created_at, pieces }))
+}
+
+/// Keeps the rendered pieces of an edition; the first ones win, so that a repeat is byte-equal. Returns the kept ones.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn keep_pieces(tx: &mut Tx<'_>, id: i64, pieces: &str) -> Result<String, StoreError> {
+    const KEEP: &str = "UPDATE editions SET pieces = $2 WHERE id = $1 AND pieces IS NULL";
+    tx.execute(KEEP, params![id, pieces])?;
+    let row = tx.query_opt("SELECT pieces FROM editions WHERE id = $1", params![id])?;
+    row.ok_or_else(|| StoreError::Shape("an edition is missing".to_owned()))?.text(0)
+}
+
+/// Marks every edition that holds a post as replaced: nothing of it begins to be sent from this commit on, until its
+/// deliveries have moved to a successor.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn mark_replaced(tx: &mut Tx<'_>, post_id: &str, now: UnixMillis, withdrawn: bool) -> Result<u64, StoreError> {
+    const SQL: &str = "UPDATE editions SET replaced_at = $2, moved_at = NULL,
+             withdrawn_at = CASE WHEN $3 = 1 THEN COALESCE(withdrawn_at, $2) ELSE withdrawn_at END
+         WHERE id IN (SELECT edition_id FROM edition_items WHERE post_id = $1)";
+    tx.execute(SQL, params![post_id, now, i64::from(withdrawn)])
+}
+
+/// One replaced edition whose deliveries may not have moved yet, or `None`.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn replaced(tx: &mut Tx<'_>, after: i64) -> Result<Option<i64>, StoreError> {
+    const SQL: &str =
+        "SELECT id FROM editions WHERE replaced_at IS NOT NULL AND moved_at IS NULL AND id > $1 ORDER BY id LIMIT 1";
+    tx.query_opt(SQL, params![after])?.map(|row| row.int(0)).transpose()
+}
+
+/// What an edition's successor shows: its items at their newest revision, without those that may not be shown any
+/// more; and whether any of the missing ones was withdrawn. The posts stay locked until the commit.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn successor_items(tx: &mut Tx<'_>, id: i64) -> Result<(Vec<Item>, bool), StoreError> {
+    const SQL: &str = "SELECT i.story_id, i.post_id, p.revision, i.topic,
+             CASE WHEN p.withdrawn_at IS NOT NULL THEN 2 WHEN p.expired_at IS NOT NULL THEN 1 ELSE 0 END
+         FROM edition_items i JOIN posts p ON p.id = i.post_id WHERE i.edition_id = $1 ORDER BY i.position {share p}";
+    let (mut items, mut withdrawn) = (Vec::new(), false);
+    for row in tx.query(SQL, params![id])? {
+        match row.int(4)? {
+            0 => items.push(Item {
+                story_id: row.text(0)?,
+                post_id: row.text(1)?,
+                revision: row.int(2)?,
+                topic: row.text(3)?,
+            }),
+            gone => withdrawn |= gone == 2,
+        }
+    }
+    Ok((items, withdrawn))
+}
+
+/// What becomes of the waiting deliveries of a replaced edition.
+pub enum Fate {
+    /// They move to this edition and keep their id.
+    Move(i64),
+    /// Nothing is left to send.
+    Cancel(Reason),
+}
+
+/// Moves or cancels up to `limit` waiting deliveries. Returns how many were touched.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn settle_replaced(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis, limit: i64) -> Result<u64, StoreError> {
+    const MOVE: &str = "UPDATE deliveries SET edition_id = $2, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END
+         WHERE (plan_id, recipient_id, carrier) IN (SELECT plan_id, recipient_id, carrier FROM deliveries
+             WHERE edition_id = $1 AND state = 'due' AND uncertain_at IS NULL LIMIT $3 {skip locked})";
+    const CANCEL: &str = "UPDATE deliveries SET state = 'cancelled', reason = $2, finished_at = $4
+         WHERE (plan_id, recipient_id, carrier) IN (SELECT plan_id, recipient_id, carrier FROM deliveries
+             WHERE edition_id = $1 AND state = 'due' AND uncertain_at IS NULL LIMIT $3 {skip locked})";
+    match fate {
+        Fate::Move(to) => tx.execute(MOVE, params![id, *to, limit, now]),
+        Fate::Cancel(reason) => tx.execute(CANCEL, params![id, reason.word(), limit, now]),
+    }
+}
+
+/// Notes that nothing of a replaced edition is left to move. Says no while some delivery is under way and may come
+/// back, or while its plan still grows.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn set_moved(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<bool, StoreError> {
+    const SQL: &str = "UPDATE editions SET moved_at = $2 WHERE id = $1
+           AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.edition_id = $1
+                AND d.state IN ('due', 'claimed', 'sending') AND d.uncertain_at IS NULL)
+           AND EXISTS (SELECT 1 FROM occurrences o WHERE o.id = editions.plan_id AND o.planned_at IS NOT NULL)";
+    Ok(tx.execute(SQL, params![id, now])? == 1)
+}
+
+/// Closes editions whose plan is complete and which have nothing open, so that they aren't searched for superseding.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn close_finished(tx: &mut Tx<'_>, now: UnixMillis) -> Result<u64, StoreError> {
+    const SQL: &str = "UPDATE editions SET closed_at = $1 WHERE closed_at IS NULL
+           AND EXISTS (SELECT 1 FROM occurrences o WHERE o.id = editions.plan_id AND o.planned_at IS NOT NULL)
+           AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.edition_id = editions.id AND d.state IN ('due', 'claimed', 'sending'))";
+    tx.execute(SQL, params![now])
+}

@@ -1,0 +1,44 @@
+//! A unit of work on its way to a database thread and its answer on the way back.
+
+use super::{StoreError, Tx};
+use tokio::sync::oneshot;
+
+/// A unit of work whose result type is hidden.
+pub(super) trait Job: Send {
+    /// Does the work inside a transaction; may be called again after a rollback.
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError>;
+    /// Hands the result back, once it is known whether the transaction was committed.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// The one kind of [`Job`] there is.
+pub(super) struct Call<T, F> {
+    work: F,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Call<T, F> {
+    pub(super) fn new(work: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { work, result: None, reply }, answer)
+    }
+}
+
+impl<T, F> Job for Call<T, F>
+where
+    T: Send,
+    F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        self.result = Some((self.work)(tx)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self { result, reply, .. } = *self;
+        let answer = committed.and_then(|()| result.ok_or_else(|| StoreError::Shape("no result".to_owned())));
+        // Whoever asked may have gone; what was committed stays committed.
+        let _ = reply.send(answer);
+    }
+}

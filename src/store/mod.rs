@@ -1,0 +1,229 @@
+//! Side room: the only place that speaks SQL.
+//!
+//! A unit of work is a closure over a [`Tx`]. It runs on a database thread: SQLite has one writer thread, which puts
+//! every job that waits into one transaction (group commit), PostgreSQL has a thread per connection. So no transaction
+//! is ever cancelled half-way by a dropped future, and the SQL itself is plain straight code.
+//! Why not sqlx: docs/adr/0001-store.md.
+
+pub mod changes;
+pub mod deliveries;
+pub mod destinations;
+mod dialect;
+pub mod editions;
+mod jobs;
+mod migrate;
+pub mod occurrences;
+pub mod owed;
+mod postgres;
+pub mod posts;
+pub mod processes;
+pub mod quarantine;
+pub mod releases;
+mod sqlite;
+pub mod subscribers;
+pub mod token_keys;
+pub mod value;
+
+pub use dialect::Dialect;
+use jobs::{Call, Job};
+pub use value::{Row, Value};
+
+use crate::domain::clock::{Clock, UnixMillis};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What can go wrong with the store.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The database can't be reached, or the connection broke; whether a commit under way took hold is unknown.
+    /// Every job is written so that it can be run again.
+    #[error("the database is out of reach: {0}")]
+    Unavailable(String),
+    /// Another transaction was in the way; running again may help.
+    #[error("the database asked for another try: {0}")]
+    Again(String),
+    /// A row or a parameter isn't what the code expects: a mistake of ours.
+    #[error("unexpected data in the store: {0}")]
+    Shape(String),
+    /// The database refused a statement.
+    #[error("the database refused: {0}")]
+    Refused(String),
+    /// A statement changed another number of rows than it must.
+    #[error("{what} changed {changed} rows instead of {expected}")]
+    Affected {
+        /// The statement, in words.
+        what: &'static str,
+        /// Rows it changed.
+        changed: u64,
+        /// Rows it had to change.
+        expected: u64,
+    },
+}
+
+/// Where the store is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// A file, made when it isn't there.
+    Sqlite(PathBuf),
+    /// A SQLite database in memory, for tests and simulations.
+    Memory,
+    /// A PostgreSQL URL with the number of connections.
+    Postgres {
+        /// `postgres://user@host:port/database?sslmode=…`
+        url: String,
+        /// How many connections, and so transactions at once.
+        connections: usize,
+    },
+}
+
+/// A handle to the store; clones share the threads behind it.
+#[derive(Clone)]
+pub struct Store {
+    writes: crossbeam_channel::Sender<Box<dyn Job>>,
+    reads: crossbeam_channel::Sender<Box<dyn Job>>,
+    dialect: Dialect,
+    clock: Arc<dyn Clock>,
+}
+
+impl Store {
+    /// Opens the store and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database can't be opened, is newer than this program, or refuses a migration.
+    pub fn open(location: &Location, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let (writes, reads, dialect) = match location {
+            Location::Sqlite(path) => sqlite::start(Some(path))?,
+            Location::Memory => sqlite::start(None)?,
+            Location::Postgres { url, connections } => postgres::start(url, *connections)?,
+        };
+        Ok(Self { writes, reads, dialect, clock })
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Runs `job` in a transaction and answers once it is durable. The job may run more than once.
+    ///
+    /// # Errors
+    /// What the job returned (nothing is kept then), or [`StoreError::Unavailable`].
+    pub async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        Self::submit(&self.writes, job).await
+    }
+
+    /// Runs `job` on a consistent view without changing anything.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn read<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        Self::submit(&self.reads, job).await
+    }
+
+    async fn submit<T, F>(queue: &crossbeam_channel::Sender<Box<dyn Job>>, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let gone = || StoreError::Unavailable("the store was closed".to_owned());
+        let (call, answer) = Call::new(job);
+        queue.send(Box::new(call)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// The time by which releases, occurrences and leases go: the database's own on PostgreSQL, which all replicas
+    /// share, and this process's on SQLite.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn now(&self) -> Result<UnixMillis, StoreError> {
+        match self.dialect {
+            Dialect::Sqlite => Ok(self.clock.now()),
+            Dialect::Postgres => self.read(|tx| tx.database_clock()).await,
+        }
+    }
+}
+
+/// Statements already expanded for the dialect of one connection.
+type Expanded<T> = HashMap<&'static str, T>;
+
+/// A transaction under way.
+pub struct Tx<'a> {
+    inner: Inner<'a>,
+}
+
+enum Inner<'a> {
+    Sqlite(&'a rusqlite::Connection, &'a mut Expanded<String>),
+    Postgres(::postgres::Transaction<'a>, &'a mut Expanded<::postgres::Statement>),
+}
+
+impl Tx<'_> {
+    /// Runs a statement that returns rows.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        match &mut self.inner {
+            Inner::Sqlite(connection, expanded) => sqlite::query(connection, expanded, sql, params),
+            Inner::Postgres(transaction, prepared) => postgres::query(transaction, prepared, sql, params),
+        }
+    }
+
+    /// Runs a statement that returns at most one row that matters: the first.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub fn query_opt(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(sql, params)?.into_iter().next())
+    }
+
+    /// Runs a statement and tells how many rows it changed.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64, StoreError> {
+        match &mut self.inner {
+            Inner::Sqlite(connection, expanded) => sqlite::execute(connection, expanded, sql, params),
+            Inner::Postgres(transaction, prepared) => postgres::execute(transaction, prepared, sql, params),
+        }
+    }
+
+    /// Runs a statement that must change exactly `expected` rows.
+    ///
+    /// # Errors
+    /// [`StoreError::Affected`] when it changed another number.
+    pub fn change(
+        &mut self,
+        what: &'static str,
+        expected: usize,
+        sql: &'static str,
+        params: &[Value],
+    ) -> Result<(), StoreError> {
+        let (changed, expected) = (self.execute(sql, params)?, expected as u64);
+        if changed == expected { Ok(()) } else { Err(StoreError::Affected { what, changed, expected }) }
+    }
+
+    /// Which database this is, for the few statements that stand there twice.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self.inner {
+            Inner::Sqlite(..) => Dialect::Sqlite,
+            Inner::Postgres(..) => Dialect::Postgres,
+        }
+    }
+
+    fn database_clock(&mut self) -> Result<UnixMillis, StoreError> {
+        const SQL: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        self.query_opt(SQL, &[])?.ok_or_else(|| StoreError::Shape("no clock".to_owned()))?.at(0)
+    }
+}

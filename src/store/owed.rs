@@ -1,0 +1,214 @@
+//! What planning asks: whom to look at, what matches, what was given already, which earlier issue may be superseded.
+
+use super::occurrences::Occurrence;
+use super::value::{json, params};
+use super::{Row, StoreError, Tx};
+use crate::domain::clock::UnixMillis;
+
+/// A recipient under planning, locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The subscriber.
+    pub id: i64,
+    /// The language they read, as stored.
+    pub language: String,
+}
+
+/// A story that matches a subscription and has a number above its mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// The subscriber.
+    pub recipient_id: i64,
+    /// The subscription's topic.
+    pub topic: String,
+    /// The story.
+    pub story_id: String,
+    /// The variant released for the reader's language.
+    pub post_id: String,
+    /// The release's number.
+    pub seq: i64,
+    /// The newest revision.
+    pub revision: i64,
+    /// When it was published, which orders an issue.
+    pub published_at: UnixMillis,
+    /// The post's own lane.
+    pub lane: String,
+    /// Whether it may be shown now.
+    pub showable: bool,
+}
+
+/// The next recipients of an occurrence, after the ones it has done, locked in id order; and the highest id that
+/// this chunk covers, or `None` when it is the last.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn lock_chunk(
+    tx: &mut Tx<'_>,
+    occurrence: &Occurrence,
+    limit: i64,
+) -> Result<(Vec<Recipient>, Option<i64>), StoreError> {
+    const ALL: &str = "SELECT DISTINCT subscriber_id FROM subscriptions WHERE slot = $1 AND subscriber_id > $2
+         ORDER BY subscriber_id LIMIT $3";
+    const TOUCHED: &str = "SELECT DISTINCT subscriber_id FROM subscriptions WHERE slot = $1 AND subscriber_id > $2
+           AND topic IN (SELECT topic FROM release_topics WHERE seq > $4 AND seq <= $5)
+         ORDER BY subscriber_id LIMIT $3";
+    let slot = occurrence.slot.as_str();
+    let ids: Vec<i64> = match occurrence.recipient_id {
+        Some(id) => vec![id],
+        None => {
+            let rows = if occurrence.floor == 0 {
+                tx.query(ALL, params![slot, occurrence.done_to, limit])?
+            } else {
+                tx.query(TOUCHED, params![slot, occurrence.done_to, limit, occurrence.floor, occurrence.bound])?
+            };
+            rows.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?
+        }
+    };
+    let more = occurrence.recipient_id.is_none() && ids.len() as i64 == limit;
+    let covered = ids.last().copied().filter(|_| more);
+    const LOCK: &str = "SELECT id, language FROM subscribers
+         WHERE id IN {list $1: int} AND unsubscribed_at IS NULL AND suppressed_at IS NULL ORDER BY id {for update}";
+    let rows = tx.query(LOCK, &[json(&ids)?])?;
+    let recipients: Result<Vec<_>, StoreError> =
+        rows.iter().map(|row| Ok(Recipient { id: row.int(0)?, language: row.text(1)? })).collect();
+    Ok((recipients?, covered))
+}
+
+/// Everything that matches the recipients' subscriptions in the occurrence's slot, up to its bound. The posts are
+/// locked against revision until the plan is committed, so an edition can't pin what was just replaced.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn matches(
+    tx: &mut Tx<'_>,
+    occurrence: &Occurrence,
+    ids: &[i64],
+    now: UnixMillis,
+) -> Result<Vec<Match>, StoreError> {
+    const SQL: &str =
+        "SELECT s.subscriber_id, s.topic, rt.story_id, rt.post_id, rt.seq, p.revision, p.published_at, p.lane,
+             CASE WHEN p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
+                   AND (p.expires_at IS NULL OR p.expires_at > $4) THEN 1 ELSE 0 END
+         FROM {list $1: int} ids
+         JOIN subscribers u ON u.id = ids.value
+         JOIN subscriptions s ON s.subscriber_id = u.id AND s.slot = $2
+         JOIN release_topics rt ON rt.topic = s.topic AND rt.language = u.language AND rt.seq > s.mark AND rt.seq <= $3
+         JOIN posts p ON p.id = rt.post_id
+         ORDER BY s.subscriber_id, rt.seq, s.topic {share p}";
+    let row = |row: &Row| {
+        Ok(Match {
+            recipient_id: row.int(0)?,
+            topic: row.text(1)?,
+            story_id: row.text(2)?,
+            post_id: row.text(3)?,
+            seq: row.int(4)?,
+            revision: row.int(5)?,
+            published_at: row.at(6)?,
+            lane: row.text(7)?,
+            showable: row.int(8)? == 1,
+        })
+    };
+    let params = &[json(ids)?, occurrence.slot.as_str().into(), occurrence.bound.into(), now.into()];
+    tx.query(SQL, params)?.iter().map(row).collect()
+}
+
+/// Which of these stories each of these recipients has been given: an edition that holds the story is planned for
+/// them, and the delivery wasn't cancelled as withdrawn or superseded.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn given(tx: &mut Tx<'_>, ids: &[i64], stories: &[&str]) -> Result<Vec<(i64, String)>, StoreError> {
+    const SQL: &str = "SELECT DISTINCT d.recipient_id, i.story_id
+         FROM edition_items i
+         JOIN editions e ON e.id = i.edition_id
+         JOIN deliveries d ON d.plan_id = e.plan_id AND d.edition_id = e.id
+         WHERE i.story_id IN {list $1: text} AND d.recipient_id IN {list $2: int}
+           AND NOT (d.state = 'cancelled' AND d.reason IN ('withdrawn', 'superseded', 'expired'))";
+    let rows = tx.query(SQL, &[json(stories)?, json(ids)?])?;
+    rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?))).collect()
+}
+
+/// Moves the marks of the subscriptions that matched something up to the bound.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn move_marks(tx: &mut Tx<'_>, matched: &[(i64, &str)], bound: i64) -> Result<(), StoreError> {
+    #[derive(serde::Serialize)]
+    struct Matched<'a> {
+        r: i64,
+        t: &'a str,
+    }
+    let rows: Vec<_> = matched.iter().map(|(r, t)| Matched { r: *r, t }).collect();
+    tx.change(
+        "moving marks",
+        rows.len(),
+        "UPDATE subscriptions AS s SET mark = $2 FROM {rows $1: r int, t text} b
+         WHERE s.subscriber_id = b.r AND s.topic = b.t",
+        &[json(&rows)?, bound.into()],
+    )
+}
+
+/// Cancels the earlier issues of the same digest that none of these recipients can have seen, and returns what was in
+/// them. Taken are only deliveries that wait, no attempt of which ever ended uncertain.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn supersede(
+    tx: &mut Tx<'_>,
+    occurrence: &Occurrence,
+    ids: &[i64],
+    now: UnixMillis,
+) -> Result<Vec<Match>, StoreError> {
+    const EARLIER: &str =
+        "SELECT id, plan_id FROM editions WHERE schedule = $1 AND closed_at IS NULL AND plan_id <> $2";
+    let earlier = tx.query(EARLIER, params![occurrence.slot.schedule(), occurrence.id])?;
+    if earlier.is_empty() {
+        return Ok(Vec::new());
+    }
+    let editions: Vec<i64> = earlier.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+    let plans: Vec<i64> = earlier.iter().map(|row| row.int(1)).collect::<Result<_, _>>()?;
+    const CANCEL: &str = "UPDATE deliveries SET state = 'cancelled', reason = 'superseded', finished_at = $4
+         WHERE plan_id IN {list $1: int} AND recipient_id IN {list $2: int} AND edition_id IN {list $3: int}
+           AND state = 'due' AND uncertain_at IS NULL
+         RETURNING recipient_id, edition_id";
+    let cancelled = tx.query(CANCEL, &[json(&plans)?, json(ids)?, json(&editions)?, now.into()])?;
+    if cancelled.is_empty() {
+        return Ok(Vec::new());
+    }
+    #[derive(serde::Serialize)]
+    struct Cancelled {
+        r: i64,
+        e: i64,
+    }
+    let cancelled: Result<Vec<_>, StoreError> =
+        cancelled.iter().map(|row| Ok(Cancelled { r: row.int(0)?, e: row.int(1)? })).collect();
+    const ITEMS: &str = "SELECT b.r, i.topic, i.story_id, i.post_id, p.revision, p.published_at, p.lane,
+             CASE WHEN p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
+                   AND (p.expires_at IS NULL OR p.expires_at > $2) THEN 1 ELSE 0 END
+         FROM {rows $1: r int, e int} b
+         JOIN edition_items i ON i.edition_id = b.e
+         JOIN posts p ON p.id = i.post_id ORDER BY b.r, i.position {share p}";
+    let row = |row: &Row| {
+        Ok(Match {
+            recipient_id: row.int(0)?,
+            topic: row.text(1)?,
+            story_id: row.text(2)?,
+            post_id: row.text(3)?,
+            seq: 0,
+            revision: row.int(4)?,
+            published_at: row.at(5)?,
+            lane: row.text(6)?,
+            showable: row.int(7)? == 1,
+        })
+    };
+    tx.query(ITEMS, &[json(&cancelled?)?, now.into()])?.iter().map(row).collect()
+}
+
+/// The release of a story for one language: its number, if there is one.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn release_of(tx: &mut Tx<'_>, story_id: &str, language: &str) -> Result<Option<(i64, String)>, StoreError> {
+    const SQL: &str = "SELECT seq, post_id FROM releases WHERE story_id = $1 AND language = $2";
+    tx.query_opt(SQL, params![story_id, language])?.map(|row| Ok((row.int(0)?, row.text(1)?))).transpose()
+}

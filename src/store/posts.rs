@@ -1,0 +1,341 @@
+//! Posts and their revisions. They are kept for good.
+
+use super::value::{json, params};
+use super::{Row, StoreError, Tx};
+use crate::domain::clock::UnixMillis;
+use crate::domain::post::{Post, Standing};
+
+/// What one revision of a post is stored with.
+pub struct Revision<'a> {
+    /// Its number, from 1.
+    pub number: i64,
+    /// The content.
+    pub post: &'a Post,
+    /// SHA-256 of the content.
+    pub content_hash: &'a str,
+    /// What was cleaned at the door.
+    pub repairs: &'a [String],
+    /// The event that brought it.
+    pub event_id: &'a str,
+    /// When.
+    pub received_at: UnixMillis,
+}
+
+fn standing(row: &Row) -> Result<Standing, StoreError> {
+    Ok(Standing {
+        post_id: row.text(0)?,
+        story_id: row.text(1)?,
+        source: row.text(2)?,
+        revision: row.int(3)?,
+        received_at: row.at(4)?,
+        revised_at: row.at_opt(5)?,
+        public_at: row.at_opt(6)?,
+        expired_at: row.at_opt(7)?,
+        withdrawn_at: row.at_opt(8)?,
+        backfill_at: row.at_opt(9)?,
+    })
+}
+
+fn with_content(row: &Row) -> Result<(Standing, Post), StoreError> {
+    let content = row.text(10)?;
+    let post = serde_json::from_str(&content).map_err(|e| StoreError::Shape(format!("a stored post: {e}")))?;
+    Ok((standing(row)?, post))
+}
+
+/// Statements that return a standing share their select list.
+macro_rules! standing_sql {
+    ($rest:literal) => {
+        concat!(
+            "SELECT p.id, p.story_id, p.source, p.revision, p.received_at, p.revised_at, p.public_at, p.expired_at, \
+             p.withdrawn_at, p.backfill_at",
+            $rest
+        )
+    };
+}
+
+/// The post that a source knows by `source_id`, locked until the transaction ends.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn lock(tx: &mut Tx<'_>, source: &str, source_id: &str) -> Result<Option<Standing>, StoreError> {
+    const SQL: &str = standing_sql!(" FROM posts p WHERE p.source = $1 AND p.source_id = $2 {for update}");
+    tx.query_opt(SQL, params![source, source_id])?.as_ref().map(standing).transpose()
+}
+
+/// The story that a post belongs to, if the post is known.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn story_of(tx: &mut Tx<'_>, post_id: &str) -> Result<Option<String>, StoreError> {
+    tx.query_opt("SELECT story_id FROM posts WHERE id = $1", params![post_id])?.map(|row| row.text(0)).transpose()
+}
+
+/// A post by its id, with the content of its newest revision.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn find(tx: &mut Tx<'_>, post_id: &str) -> Result<Option<(Standing, Post)>, StoreError> {
+    const SQL: &str = standing_sql!(
+        ", r.content FROM posts p JOIN revisions r ON r.post_id = p.id AND r.revision = p.revision WHERE p.id = $1"
+    );
+    tx.query_opt(SQL, params![post_id])?.as_ref().map(with_content).transpose()
+}
+
+/// Posts as certain revisions of them, in the order asked for.
+///
+/// # Errors
+/// [`StoreError`] from the database; [`StoreError::Shape`] when a revision is missing.
+pub fn at_revisions(tx: &mut Tx<'_>, wanted: &[(String, i64)]) -> Result<Vec<(Standing, Post)>, StoreError> {
+    #[derive(serde::Serialize)]
+    struct Wanted<'a> {
+        id: &'a str,
+        rev: i64,
+        pos: usize,
+    }
+    const SQL: &str = standing_sql!(
+        ", r.content FROM {rows $1: id text, rev int, pos int} b JOIN posts p ON p.id = b.id
+         JOIN revisions r ON r.post_id = b.id AND r.revision = b.rev ORDER BY b.pos"
+    );
+    let rows: Vec<_> = wanted.iter().enumerate().map(|(pos, (id, rev))| Wanted { id, rev: *rev, pos }).collect();
+    let found = tx.query(SQL, &[json(&rows)?])?;
+    if found.len() != wanted.len() {
+        return Err(StoreError::Shape("an edition names a revision that isn't there".to_owned()));
+    }
+    found.iter().map(with_content).collect()
+}
+
+/// Which posts a page or feed wants.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this topic.
+    pub topic: Option<String>,
+    /// Only this language.
+    pub language: Option<String>,
+    /// Only posts that may be shown.
+    pub public_only: bool,
+    /// Only posts older than this one: publication and id of the last one seen.
+    pub before: Option<(UnixMillis, String)>,
+}
+
+/// Posts, newest publication first.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn list(tx: &mut Tx<'_>, filter: &Filter, limit: i64) -> Result<Vec<(Standing, Post)>, StoreError> {
+    const SQL: &str = standing_sql!(
+        ", r.content FROM posts p JOIN revisions r ON r.post_id = p.id AND r.revision = p.revision
+         WHERE (CAST($1 AS TEXT) IS NULL OR p.id IN (SELECT post_id FROM post_topics WHERE topic = $1))
+           AND (CAST($2 AS TEXT) IS NULL OR p.language = $2)
+           AND ($3 = 0 OR (p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL))
+           AND (p.published_at < $4 OR (p.published_at = $4 AND p.id < $5))
+         ORDER BY p.published_at DESC, p.id DESC LIMIT $6"
+    );
+    let (before_at, before_id) = match &filter.before {
+        Some((at, id)) => (at.0, id.as_str()),
+        None => (i64::MAX, ""),
+    };
+    let public_only = i64::from(filter.public_only);
+    let params = params![filter.topic.as_deref(), filter.language.as_deref(), public_only, before_at, before_id, limit];
+    tx.query(SQL, params)?.iter().map(with_content).collect()
+}
+
+/// The tombstones of a topic's feed: posts that were public and were withdrawn since `since`, with that instant.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn withdrawn_since(tx: &mut Tx<'_>, since: UnixMillis, limit: i64) -> Result<Vec<Standing>, StoreError> {
+    const SQL: &str = standing_sql!(
+        " FROM posts p WHERE p.withdrawn_at >= $1 AND p.public_at IS NOT NULL ORDER BY p.withdrawn_at DESC LIMIT $2"
+    );
+    tx.query(SQL, params![since, limit])?.iter().map(standing).collect()
+}
+
+/// The variants of a story that may be shown: language and post id.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn variants(tx: &mut Tx<'_>, story_id: &str) -> Result<Vec<(String, String)>, StoreError> {
+    const SQL: &str = "SELECT language, id FROM posts WHERE story_id = $1 AND public_at IS NOT NULL
+         AND withdrawn_at IS NULL AND expired_at IS NULL ORDER BY language, id";
+    tx.query(SQL, params![story_id])?.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
+/// Writes a new post with its first revision. A post whose publication lies before `backfill_before` is held by
+/// the backfill guard: public, not released.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn insert(tx: &mut Tx<'_>, standing: &Standing, revision: &Revision<'_>) -> Result<(), StoreError> {
+    let post = revision.post;
+    tx.change(
+        "inserting a post",
+        1,
+        "INSERT INTO posts (id, source, source_id, story_id, language, revision, lane, published_at, public_due_at,
+             expires_at, received_at, backfill_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        params![
+            &standing.post_id,
+            &standing.source,
+            &post.source_id,
+            &standing.story_id,
+            post.language.as_str(),
+            revision.number,
+            post.lane().word(),
+            post.published_at,
+            post.public_due_at(),
+            post.expires_at,
+            standing.received_at,
+            standing.backfill_at,
+        ],
+    )?;
+    insert_revision(tx, &standing.post_id, revision)?;
+    replace_topics(tx, &standing.post_id, &post.topics_all())
+}
+
+/// Keeps a revision. It isn't the post's newest until [`set_head`] says so.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn insert_revision(tx: &mut Tx<'_>, post_id: &str, revision: &Revision<'_>) -> Result<(), StoreError> {
+    let content = serde_json::to_string(revision.post).map_err(|e| StoreError::Shape(e.to_string()))?;
+    tx.change(
+        "inserting a revision",
+        1,
+        "INSERT INTO revisions (post_id, revision, content, content_hash, repairs, event_id, received_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        params![
+            post_id,
+            revision.number,
+            content,
+            revision.content_hash,
+            serde_json::to_string(revision.repairs).map_err(|e| StoreError::Shape(e.to_string()))?,
+            revision.event_id,
+            revision.received_at,
+        ],
+    )
+}
+
+/// Makes a kept revision the newest: what pages and feeds show from now on.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn set_head(tx: &mut Tx<'_>, post_id: &str, revision: &Revision<'_>) -> Result<(), StoreError> {
+    let post = revision.post;
+    tx.change(
+        "setting a post's newest revision",
+        1,
+        "UPDATE posts SET revision = $2, language = $3, lane = $4, published_at = $5, public_due_at = $6,
+             expires_at = $7, revised_at = $8 WHERE id = $1",
+        params![
+            post_id,
+            revision.number,
+            post.language.as_str(),
+            post.lane().word(),
+            post.published_at,
+            post.public_due_at(),
+            post.expires_at,
+            revision.received_at,
+        ],
+    )?;
+    replace_topics(tx, post_id, &post.topics_all())
+}
+
+fn replace_topics(tx: &mut Tx<'_>, post_id: &str, topics: &[String]) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM post_topics WHERE post_id = $1", params![post_id])?;
+    tx.execute(
+        "INSERT INTO post_topics (topic, post_id) SELECT DISTINCT value, $2 FROM {list $1: text} t",
+        &[json(topics)?, post_id.into()],
+    )?;
+    Ok(())
+}
+
+/// The content hash of a kept revision.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn revision_hash(tx: &mut Tx<'_>, post_id: &str, revision: i64) -> Result<Option<String>, StoreError> {
+    const SQL: &str = "SELECT content_hash FROM revisions WHERE post_id = $1 AND revision = $2";
+    tx.query_opt(SQL, params![post_id, revision])?.map(|row| row.text(0)).transpose()
+}
+
+/// What was cleaned in each kept revision: its number, when it came, and the repairs.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn history(tx: &mut Tx<'_>, post_id: &str) -> Result<Vec<(i64, UnixMillis, Vec<String>)>, StoreError> {
+    const SQL: &str = "SELECT revision, received_at, repairs FROM revisions WHERE post_id = $1 ORDER BY revision";
+    let row = |row: &Row| {
+        let repairs = serde_json::from_str(&row.text(2)?).map_err(|e| StoreError::Shape(e.to_string()))?;
+        Ok((row.int(0)?, row.at(1)?, repairs))
+    };
+    tx.query(SQL, params![post_id])?.iter().map(row).collect()
+}
+
+/// Marks a post as withdrawn.
+///
+/// # Errors
+/// [`StoreError`] from the database, also when it was withdrawn already.
+pub fn set_withdrawn(tx: &mut Tx<'_>, post_id: &str, at: UnixMillis) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE posts SET withdrawn_at = $2 WHERE id = $1 AND withdrawn_at IS NULL";
+    tx.change("withdrawing a post", 1, SQL, params![post_id, at])
+}
+
+/// Lifts the backfill guard from a post, so that its story becomes owed.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn lift_backfill(tx: &mut Tx<'_>, post_id: &str, at: UnixMillis) -> Result<bool, StoreError> {
+    const SQL: &str = "UPDATE posts SET backfill_at = NULL WHERE id = $1 AND backfill_at IS NOT NULL";
+    if tx.execute(SQL, params![post_id])? == 0 {
+        return Ok(false);
+    }
+    const CHECK: &str = "UPDATE stories SET check_at = $2 WHERE id = (SELECT story_id FROM posts WHERE id = $1)";
+    tx.change("asking for a look at the story", 1, CHECK, params![post_id, at])?;
+    Ok(true)
+}
+
+/// An event that was taken in before: the hash of its content and the post it spoke of.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn event(
+    tx: &mut Tx<'_>,
+    source: &str,
+    event_source: &str,
+    event_id: &str,
+) -> Result<Option<(String, String)>, StoreError> {
+    const SQL: &str =
+        "SELECT content_hash, post_id FROM events WHERE source = $1 AND event_source = $2 AND event_id = $3";
+    let row = tx.query_opt(SQL, params![source, event_source, event_id])?;
+    row.map(|row| Ok((row.text(0)?, row.text(1)?))).transpose()
+}
+
+/// Remembers an event.
+///
+/// # Errors
+/// [`StoreError`] from the database, also when it is known already.
+pub fn insert_event(
+    tx: &mut Tx<'_>,
+    (source, event_source, event_id): (&str, &str, &str),
+    content_hash: &str,
+    post_id: &str,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    tx.change(
+        "remembering an event",
+        1,
+        "INSERT INTO events (source, event_source, event_id, content_hash, post_id, received_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        params![source, event_source, event_id, content_hash, post_id, at],
+    )
+}
+
+/// How many posts there are, and how many of them may be shown.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn count(tx: &mut Tx<'_>) -> Result<(i64, i64), StoreError> {
+    const SQL: &str = "SELECT COUNT(*), COUNT(CASE WHEN public_at IS NOT NULL AND withdrawn_at IS NULL
+         AND expired_at IS NULL THEN 1 END) FROM posts";
+    tx.query_opt(SQL, &[])?.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
+}

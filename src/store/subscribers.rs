@@ -1,0 +1,179 @@
+//! Subscribers and their subscriptions.
+
+use super::changes;
+use super::value::{json, params};
+use super::{Row, StoreError, Tx};
+use crate::domain::audience::{Address, Slot, Subscriber};
+use crate::domain::clock::UnixMillis;
+use crate::domain::language::Language;
+use crate::domain::text::CleanText;
+
+/// A recipient × topic, with a schedule and a mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The topic.
+    pub topic: String,
+    /// The schedule, perhaps at the reader's own hour.
+    pub slot: Slot,
+    /// The head when it began: nothing older is owed through it.
+    pub since: i64,
+    /// Up to here the search is done.
+    pub mark: i64,
+}
+
+macro_rules! subscriber_sql {
+    ($rest:literal) => {
+        concat!("SELECT id, address, name, language, unsubscribed_at FROM subscribers ", $rest)
+    };
+}
+
+fn read(row: &Row) -> Result<Subscriber, StoreError> {
+    Ok(Subscriber {
+        id: row.int(0)?,
+        address: row.parse(1, |raw| Address::parse(raw).ok())?,
+        name: row.text_opt(2)?.as_deref().map(CleanText::new),
+        language: row.parse(3, |tag| Language::parse(tag).ok())?,
+        unsubscribed_at: row.at_opt(4)?,
+    })
+}
+
+/// The subscriber with this address, whatever its case.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn by_address(tx: &mut Tx<'_>, address: &Address) -> Result<Option<Subscriber>, StoreError> {
+    const SQL: &str = subscriber_sql!("WHERE address_key = $1");
+    tx.query_opt(SQL, params![address.key()])?.as_ref().map(read).transpose()
+}
+
+/// A subscriber by id, locked: planning locks it too, so what follows is seen by it whole or not at all.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn lock(tx: &mut Tx<'_>, id: i64) -> Result<Option<Subscriber>, StoreError> {
+    const SQL: &str = subscriber_sql!("WHERE id = $1 {for update}");
+    tx.query_opt(SQL, params![id])?.as_ref().map(read).transpose()
+}
+
+/// Those of `ids` who may be written to.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn active(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<Subscriber>, StoreError> {
+    const SQL: &str =
+        subscriber_sql!("WHERE id IN {list $1: int} AND unsubscribed_at IS NULL AND suppressed_at IS NULL");
+    tx.query(SQL, &[json(ids)?])?.iter().map(read).collect()
+}
+
+/// Subscribers in id order, from after `after`.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn page(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Vec<Subscriber>, StoreError> {
+    const SQL: &str = subscriber_sql!("WHERE id > $1 ORDER BY id LIMIT $2");
+    tx.query(SQL, params![after, limit])?.iter().map(read).collect()
+}
+
+/// Adds a subscriber; the id is the caller's random draw.
+///
+/// # Errors
+/// [`StoreError`] from the database, also when the address is there already.
+pub fn insert(tx: &mut Tx<'_>, subscriber: &Subscriber, now: UnixMillis) -> Result<(), StoreError> {
+    tx.change(
+        "adding a subscriber",
+        1,
+        "INSERT INTO subscribers (id, address, address_key, name, language, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        params![
+            subscriber.id,
+            subscriber.address.as_str(),
+            subscriber.address.key(),
+            subscriber.name.as_ref().map(CleanText::as_str),
+            subscriber.language.as_str(),
+            now,
+        ],
+    )
+}
+
+/// Changes name and language. In the new language everything since the subscription began is searched anew, since
+/// release sequences differ by language; what was given already the ledger knows.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn set_language(tx: &mut Tx<'_>, id: i64, language: &Language) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE subscribers SET language = $2 WHERE id = $1";
+    tx.change("setting a subscriber's language", 1, SQL, params![id, language.as_str()])?;
+    tx.execute("UPDATE subscriptions SET mark = since WHERE subscriber_id = $1", params![id])?;
+    Ok(())
+}
+
+/// The subscriptions of one subscriber.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn subscriptions(tx: &mut Tx<'_>, id: i64) -> Result<Vec<Subscription>, StoreError> {
+    const SQL: &str = "SELECT topic, slot, since, mark FROM subscriptions WHERE subscriber_id = $1 ORDER BY topic";
+    let row = |row: &Row| {
+        Ok(Subscription { topic: row.text(0)?, slot: row.text(1)?.into(), since: row.int(2)?, mark: row.int(3)? })
+    };
+    tx.query(SQL, params![id])?.iter().map(row).collect()
+}
+
+/// Subscribes to a topic, or changes the schedule of a subscription that is there. A new one begins at the head;
+/// a change of schedule or hour keeps what is owed.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn subscribe(tx: &mut Tx<'_>, id: i64, topic: &str, slot: &Slot, now: UnixMillis) -> Result<(), StoreError> {
+    let head = changes::head(tx)?;
+    ensure_slot(tx, slot, head, now)?;
+    tx.change(
+        "subscribing",
+        1,
+        "INSERT INTO subscriptions (subscriber_id, topic, schedule, slot, since, mark, created_at)
+         VALUES ($1, $2, $3, $4, $5, $5, $6)
+         ON CONFLICT (subscriber_id, topic) DO UPDATE SET schedule = excluded.schedule, slot = excluded.slot",
+        params![id, topic, slot.schedule(), slot.as_str(), head, now],
+    )
+}
+
+/// Makes the row of a slot that somebody chose for the first time: it fires from `now` on.
+fn ensure_slot(tx: &mut Tx<'_>, slot: &Slot, head: i64, now: UnixMillis) -> Result<(), StoreError> {
+    const SQL: &str =
+        "INSERT INTO slots (slot, line, considered_at, bound) VALUES ($1, '', $2, $3) ON CONFLICT (slot) DO NOTHING";
+    tx.execute(SQL, params![slot.as_str(), now, head])?;
+    Ok(())
+}
+
+/// Ends one subscription. What was planned for it already goes out.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn unsubscribe_topic(tx: &mut Tx<'_>, id: i64, topic: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "DELETE FROM subscriptions WHERE subscriber_id = $1 AND topic = $2";
+    Ok(tx.execute(SQL, params![id, topic])? > 0)
+}
+
+/// Ends all subscriptions of a schedule and stops what was planned for it and isn't on its way.
+/// The caller has locked the subscriber.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn unsubscribe_schedule(tx: &mut Tx<'_>, id: i64, schedule: &str, now: UnixMillis) -> Result<u64, StoreError> {
+    const SQL: &str = "DELETE FROM subscriptions WHERE subscriber_id = $1 AND schedule = $2";
+    let ended = tx.execute(SQL, params![id, schedule])?;
+    const CANCEL: &str = "UPDATE deliveries SET state = 'cancelled', reason = 'unsubscribed', finished_at = $3
+         WHERE recipient_id = $1 AND state IN ('due', 'claimed') AND edition_id IN
+             (SELECT id FROM editions WHERE schedule = $2 AND closed_at IS NULL)
+           AND plan_id IN (SELECT plan_id FROM editions WHERE schedule = $2 AND closed_at IS NULL)";
+    tx.execute(CANCEL, params![id, schedule, now])?;
+    Ok(ended)
+}
+
+/// Subscribers and subscriptions in numbers.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn count(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    let row = tx.query_opt("SELECT COUNT(*) FROM subscribers WHERE unsubscribed_at IS NULL", &[])?;
+    row.map_or(Ok(0), |row| row.int(0))
+}

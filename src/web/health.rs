@@ -1,0 +1,38 @@
+//! Whether it lives, whether it can work, and how it does.
+
+use super::Front;
+use crate::store::deliveries;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+/// Alive: answers as long as the process does, whatever else is broken.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Ready: the store answers.
+pub(super) async fn ready(State(front): State<Arc<Front>>) -> Response {
+    match front.store.read(|tx| crate::store::changes::head(tx)).await {
+        Ok(_) => "ready\n".into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, "the store doesn't answer\n").into_response()
+        }
+    }
+}
+
+/// Prometheus text format; deliveries by state are counted when asked.
+pub(super) async fn metrics(State(front): State<Arc<Front>>) -> Response {
+    match front.store.read(|tx| deliveries::count(tx)).await {
+        Ok(states) => {
+            for (state, count) in states {
+                #[allow(clippy::cast_precision_loss, reason = "a gauge is a double")]
+                metrics::gauge!("allim_deliveries", "state" => state).set(count as f64);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "deliveries could not be counted"),
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (front.metrics)()).into_response()
+}

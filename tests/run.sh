@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# The one test command: installs what is missing, starts a private PostgreSQL and RabbitMQ, checks format and lints,
+# runs every test against them and closes with one line: "N passed, N failed, N skipped".
+# Needs Debian 12, Rust with rustfmt and clippy, and root or sudo if a package is missing.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=tests/services.sh
+. tests/services.sh
+log=$logs/cargo-test.log
+failed=()
+
+main() {
+    stop_on_exit
+    install_missing
+    start_services
+    mkdir -p "$logs"
+    check cargo fmt --check
+    check cargo clippy --all-targets --locked -- -D warnings
+    check cargo test --locked --no-fail-fast
+    report
+}
+
+# Runs one check, and goes on if it fails: one run tells everything.
+check() {
+    step "$*"
+    if ! "$@" 2>&1 | tee "$log"; then failed+=("$*"); fi
+}
+
+report() {
+    local name sums passed
+    sums=$(awk '/^test result: / { for (i = 3; i < NF; i++) n[$(i + 1)] += $i }
+        END { printf "%d passed, %d failed, %d skipped", n["passed;"], n["failed;"], n["ignored;"] }' "$log")
+    passed=${sums%% *}
+    echo
+    echo "PostgreSQL $(psql "$ALLIM_TEST_POSTGRES" -AtXc 'show server_version'), fsync on"
+    grep -m 1 -o 'RabbitMQ [0-9.]* on Erlang [0-9.]*' "$dir/rabbitmq.log"
+    echo "Postfix smtp-sink $(/usr/sbin/postconf -dh mail_version)"
+    "$ALLIM_TEST_PYTHON" -c 'import platform, pika, feedparser
+print("Python", platform.python_version(), "with feedparser", feedparser.__version__, "and pika", pika.__version__)'
+    echo "took $SECONDS s"
+    if ((passed == 0)); then failed+=("no test passed"); fi
+    for name in "${failed[@]}"; do echo "FAILED: $name"; done
+    echo "$sums"
+    ((${#failed[@]} == 0))
+}
+
+install_missing() {
+    local packages=() sudo=()
+    [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || packages+=(rabbitmq-server)
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
+    [[ -x /usr/sbin/smtp-sink ]] || packages+=(postfix)
+    # Debian's own interpreter: another python3 earlier in PATH does not see Debian's modules.
+    /usr/bin/python3 -c 'import pika, feedparser' 2>/dev/null || packages+=(python3 python3-pika python3-feedparser)
+    command -v cc >/dev/null || packages+=(build-essential)
+    ((${#packages[@]} > 0)) || return 0
+
+    step "installing ${packages[*]}"
+    if ((EUID != 0)); then sudo=(sudo); fi
+    "${sudo[@]}" apt-get update -qq
+    # The system's own servers are not needed, so their installation is told not to start them. Nothing is removed:
+    # Postfix would else replace the machine's own mail server.
+    # shellcheck disable=SC2016 # the inner shell expands them
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive bash -euc '
+        policy=/usr/sbin/policy-rc.d
+        if [[ ! -e $policy ]]; then
+            trap "rm -f $policy" EXIT
+            printf "#!/bin/sh\nexit 101\n" >$policy
+            chmod 755 $policy
+        fi
+        apt-get install -qq -y --no-install-recommends --no-remove \
+            -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+    ' install "${packages[@]}"
+}
+
+main "$@"
