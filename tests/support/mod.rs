@@ -1,0 +1,257 @@
+//! What the tests share: a daemon as a child process, its configuration, and the servers that `tests/run.sh` starts.
+#![allow(dead_code, missing_docs, reason = "each test binary uses a part of this")]
+
+pub mod sink;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The token whose hash stands in [`Setting::config`].
+pub const TOKEN: &str = "test-token";
+
+/// The address of a server that `tests/run.sh` started, or `None` when it isn't there and need not be.
+///
+/// # Panics
+/// When the servers are required (in `tests/run.sh`) and this one is missing: nothing is skipped quietly there.
+pub fn server(variable: &str) -> Option<String> {
+    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    let required = std::env::var_os("ALLIM_TEST_REQUIRE_SERVICES").is_some();
+    assert!(value.is_some() || !required, "{variable} is not set; run `bash tests/run.sh`");
+    if value.is_none() {
+        eprintln!("skipped: {variable} is not set");
+    }
+    value
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+/// Waits for something that another process does, looking every few milliseconds; the time is a limit, not a wait.
+pub fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !check() {
+        assert!(started.elapsed() < limit, "waited {limit:?} for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A daemon's surroundings: folder, ports, and what it is connected to.
+pub struct Setting {
+    pub dir: tempfile::TempDir,
+    pub port: u16,
+    pub store_url: String,
+    pub relay: Option<Relay>,
+    pub amqp: Option<String>,
+    pub queue: String,
+    pub spool: bool,
+    pub extra: String,
+}
+
+pub struct Relay {
+    pub port: u16,
+    pub connections: usize,
+}
+
+impl Setting {
+    pub fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().expect("a folder"),
+            port: free_port(),
+            store_url: "sqlite:allim.sqlite".to_owned(),
+            relay: None,
+            amqp: None,
+            queue: "allim.posts".to_owned(),
+            spool: false,
+            extra: String::new(),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn maildir(&self) -> PathBuf {
+        self.path().join("mail/new")
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Writes the configuration file.
+    pub fn config(&self) -> PathBuf {
+        let hash = allim::domain::ids::content_hash(TOKEN.as_bytes());
+        let relay = self.relay.as_ref().map_or(String::new(), |relay| {
+            format!(
+                "[[relay]]\nname = \"main\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nconnections = {}\n",
+                relay.port, relay.connections
+            )
+        });
+        let amqp = self.amqp.as_ref().map_or(String::new(), |url| {
+            format!("[intake.amqp]\nurl = \"{url}\"\nqueue = \"{}\"\nsource = \"cms\"\n", self.queue)
+        });
+        let spool = if self.spool { "[intake.spool]\nfolder = \"spool\"\nsource = \"cms\"\n" } else { "" };
+        let text = format!(
+            r#"
+[instance]
+name = "test"
+state_dir = "{dir}"
+[store]
+url = "{store}"
+[site]
+name = {{ ko = "시험 연구원", en = "Test Institute" }}
+tag_authority = "example.org,2026"
+zone = "Asia/Seoul"
+[languages]
+readers = ["ko", "en", "zh"]
+[[topic]]
+name = "events"
+title = {{ ko = "행사", en = "Events", zh = "活动" }}
+[[topic]]
+name = "notices"
+title = {{ ko = "공지", en = "Notices", zh = "通知" }}
+[[digest]]
+name = "often"
+title = {{ ko = "모음", en = "Digest", zh = "摘要" }}
+schedule = "*/2 * * * * *"
+[[sender]]
+name = "news"
+from = {{ ko = "연구원 소식", en = "Institute News" }}
+address = "news@example.org"
+list_id = "news.example.org"
+[[intake.source]]
+name = "cms"
+urgent = true
+[[intake.token]]
+name = "test"
+sha256 = "{hash}"
+source = "cms"
+{amqp}{spool}
+[send]
+uncertain_wait = "1s"
+[web]
+listen = "127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{port}"
+{relay}{extra}"#,
+            dir = self.path().display(),
+            store = self.store_url,
+            port = self.port,
+            extra = self.extra,
+        );
+        let file = self.path().join("allim.toml");
+        std::fs::write(&file, text).expect("the configuration is written");
+        file
+    }
+
+    /// A command of the product on this configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_allim"));
+        command.arg("--config").arg(self.config()).args(arguments).env("NO_COLOR", "1");
+        command
+    }
+
+    /// Runs a command to its end and returns what it printed.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("it runs");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {out}{err}");
+        out.into_owned()
+    }
+
+    /// Imports subscribers: lines of `address,name,language,topics,schedule`.
+    pub fn subscribe(&self, lines: &[String]) {
+        let file = self.path().join("subscribers.csv");
+        let text = format!("address,name,language,topics,schedule\n{}\n", lines.join("\n"));
+        std::fs::write(&file, text).expect("the list is written");
+        self.run(&["subscriber", "import", file.to_str().expect("a path")]);
+    }
+
+    pub fn start(&self) -> Daemon {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path().join("log"))
+            .expect("a log");
+        let mut command = self.command(&["run"]);
+        command.stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().expect("the daemon starts");
+        let mut daemon = Daemon { child, log: self.path().join("log") };
+        wait_until("the daemon to be ready", Duration::from_secs(30), || {
+            if let Some(status) = daemon.child.try_wait().expect("a status") {
+                panic!("the daemon ended with {status}: {}", daemon.log());
+            }
+            std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        });
+        daemon
+    }
+}
+
+/// A running daemon; killed when dropped.
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// SIGKILL: no chance to tidy up.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it is killed");
+        self.child.wait().expect("it ends");
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGTERM, and waits for the orderly end.
+    pub fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(sent.success());
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "the daemon ended with {status}: {}", self.log());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A bare post as JSON.
+pub fn post(id: &str, title: &str, language: &str, topics: &[&str]) -> serde_json::Value {
+    serde_json::json!({
+        "id": id, "title": title, "language": language, "topics": topics,
+        "published_at": jiff::Timestamp::from_second(now_seconds()).expect("a time").to_string(),
+        "body": { "format": "text", "content": format!("{title} — 본문입니다.") },
+    })
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test talks to a daemon that has the system's clock")]
+pub fn now_seconds() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    i64::try_from(now.as_secs()).expect("fits")
+}
+
+/// Publishes until it is taken: through restarts and kills of the daemon. Returns the post's id.
+pub async fn publish(client: &reqwest::Client, url: &str, body: &serde_json::Value) -> String {
+    loop {
+        let sent = client.post(url).bearer_auth(TOKEN).json(body).timeout(Duration::from_secs(10)).send().await;
+        if let Ok(answer) = sent
+            && answer.status().is_success()
+            && let Ok(receipt) = answer.json::<serde_json::Value>().await
+        {
+            return receipt["post_id"].as_str().expect("an id").to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
