@@ -4,6 +4,7 @@ pub mod accept;
 pub mod decode;
 mod fields;
 pub mod front_matter;
+pub mod spool;
 pub mod wire;
 
 use crate::domain::clock::UnixMillis;
