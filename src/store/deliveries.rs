@@ -5,6 +5,7 @@ use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Lane, Reason, State};
 use serde::Serialize;
+use std::collections::HashSet;
 
 /// A delivery about to be planned.
 #[derive(Clone, Debug, Serialize)]
@@ -145,15 +146,15 @@ pub fn begin_sending(
            AND EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
                 AND u.unsubscribed_at IS NULL AND u.suppressed_at IS NULL)
          RETURNING plan_id, recipient_id, carrier";
-    let rows = json(attempts)?;
-    let allowed = tx.query(SQL, &[rows.clone(), now.into()])?;
+    let allowed: HashSet<DeliveryKey> =
+        tx.query(SQL, &[json(attempts)?, now.into()])?.iter().map(key).collect::<Result<_, _>>()?;
+    let begun: Vec<&AttemptRef> = attempts.iter().filter(|attempt| allowed.contains(&attempt.key)).collect();
     const RECORD: &str = "INSERT INTO attempts (plan_id, recipient_id, carrier, number, term, edition_id, sending_at)
          SELECT d.plan_id, d.recipient_id, d.carrier, d.attempts, b.t, d.edition_id, CAST($2 AS BIGINT)
-         FROM {rows $1: p int, r int, c text, n int, t int} b
-         JOIN deliveries d ON d.plan_id = b.p AND d.recipient_id = b.r AND d.carrier = b.c
-         WHERE d.state = 'sending' AND d.attempts = b.n AND d.claimed_term = b.t";
-    tx.change("recording attempts", allowed.len(), RECORD, &[rows, now.into()])?;
-    allowed.iter().map(key).collect()
+         FROM {rows $1: p int, r int, c text, t int} b
+         JOIN deliveries d ON d.plan_id = b.p AND d.recipient_id = b.r AND d.carrier = b.c";
+    tx.change("recording attempts", begun.len(), RECORD, &[json(&begun)?, now.into()])?;
+    Ok(allowed.into_iter().collect())
 }
 
 fn key(row: &Row) -> Result<DeliveryKey, StoreError> {

@@ -170,11 +170,7 @@ public_url = "http://127.0.0.1:{port}"
     }
 
     pub fn start(&self) -> Daemon {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.path().join("log"))
-            .expect("a log");
+        let log = std::fs::File::options().create(true).append(true).open(self.path().join("log")).expect("a log");
         let mut command = self.command(&["run"]);
         command.stdout(Stdio::null()).stderr(log);
         let child = command.spawn().expect("the daemon starts");
@@ -254,4 +250,16 @@ pub async fn publish(client: &reqwest::Client, url: &str, body: &serde_json::Val
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Makes a database on the test server and returns its URL.
+pub async fn create_database(server: &str, name: &str) -> String {
+    let (server, name) = (server.to_owned(), name.to_owned());
+    let make = move || {
+        let mut client = postgres::Client::connect(&server, postgres::NoTls).expect("the server answers");
+        client.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database");
+        let (base, _) = server.rsplit_once('/').expect("a URL");
+        format!("{base}/{name}?sslmode=disable")
+    };
+    tokio::task::spawn_blocking(make).await.expect("a thread")
 }
