@@ -404,17 +404,24 @@ pub fn attempts(tx: &mut Tx<'_>, key: &DeliveryKey) -> Result<Vec<Attempt>, Stor
     tx.query(SQL, params![key.plan_id, key.recipient_id, &key.carrier])?.iter().map(row).collect()
 }
 
-/// Makes a delivery due again at an operator's word: one that waits, was refused, was abandoned, or is uncertain.
-/// Returns whether there was such a one.
+/// Makes a delivery due again at an operator's word: one that waits, was refused, was abandoned, or is uncertain and
+/// holds nothing that was withdrawn. One whose edition was replaced moves to the successor first. Returns whether there
+/// was such a one.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn retry(tx: &mut Tx<'_>, key: &DeliveryKey, now: UnixMillis) -> Result<bool, StoreError> {
-    const SQL: &str =
-        "UPDATE deliveries SET state = 'due', reason = 'operator', due_at = $4, failures = 0, finished_at = NULL
+    const SQL: &str = "UPDATE deliveries SET state = 'due', reason = 'operator', due_at = $4, failures = 0, finished_at = NULL
          WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3
-           AND state IN ('due', 'refused', 'abandoned', 'uncertain')";
-    Ok(tx.execute(SQL, params![key.plan_id, key.recipient_id, &key.carrier, now])? == 1)
+           AND (state IN ('due', 'refused', 'abandoned') OR (state = 'uncertain' AND NOT EXISTS
+                (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.withdrawn_at IS NOT NULL)))
+         RETURNING edition_id";
+    let Some(row) = tx.query_opt(SQL, params![key.plan_id, key.recipient_id, &key.carrier, now])? else {
+        return Ok(false);
+    };
+    const REOPEN: &str = "UPDATE editions SET closed_at = NULL, moved_at = NULL WHERE id = $1";
+    tx.change("reopening an edition", 1, REOPEN, params![row.int(0)?])?;
+    Ok(true)
 }
 
 /// Deliveries by state.
