@@ -263,3 +263,22 @@ pub async fn create_database(server: &str, name: &str) -> String {
     };
     tokio::task::spawn_blocking(make).await.expect("a thread")
 }
+
+/// Publishes one message and waits for the broker's confirmation. False: not known to be taken; publish it again.
+pub async fn publish_amqp(url: &str, queue: &str, body: &serde_json::Value) -> bool {
+    let sent = async {
+        let connection = lapin::Connection::connect(url, lapin::ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await?;
+        let options = lapin::options::BasicPublishOptions { mandatory: true, ..Default::default() };
+        let properties = lapin::BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_content_type("application/json".into());
+        let bytes = body.to_string();
+        let confirm = channel.basic_publish("".into(), queue.into(), options, bytes.as_bytes(), properties).await?.await?;
+        let taken = matches!(confirm, lapin::Confirmation::Ack(None));
+        connection.close(200, "done".into()).await?;
+        Ok::<bool, lapin::Error>(taken)
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(10), sent).await, Ok(Ok(true)))
+}
