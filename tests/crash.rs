@@ -30,7 +30,11 @@ fn seed() -> u64 {
 }
 
 /// Publishes `total` posts, `per_step` for each step that is allowed, and keeps the ids of those confirmed.
-fn publisher(url: String, total: usize, gate: Arc<AtomicUsize>) -> (tokio::task::JoinHandle<()>, Arc<Mutex<BTreeSet<String>>>) {
+fn publisher(
+    url: String,
+    total: usize,
+    gate: Arc<AtomicUsize>,
+) -> (tokio::task::JoinHandle<()>, Arc<Mutex<BTreeSet<String>>>) {
     let confirmed: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let kept = confirmed.clone();
     let publishing = tokio::spawn(async move {
