@@ -12,6 +12,7 @@ use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
 use crate::intake::Intake;
 use crate::intake::accept::Backfill;
+use crate::intake::amqp;
 use crate::plan::{Planner, Rules};
 use crate::render::templates::Templates;
 use crate::send::Destination;
@@ -147,6 +148,30 @@ pub fn new_token_key(world: &World) -> TokenKey {
     }
     let id = ids::hex(&world.chance.draw().to_be_bytes()[..3]);
     TokenKey { id, secret: ids::hex(&bytes), created_at: world.clock.now() }
+}
+
+/// The queue that posts come from, if one is configured.
+#[must_use]
+pub fn queue(config: &Config) -> Option<amqp::Settings> {
+    let table = config.file.intake.amqp.as_ref()?;
+    Some(amqp::Settings {
+        url: table.url.clone(),
+        password_file: table.password_file.as_ref().map(|file| config.in_state(file)),
+        ca_file: table.ca_file.as_ref().map(|file| config.in_state(file)),
+        queue: table.queue.clone(),
+        source: table.source.clone(),
+        prefetch: table.prefetch,
+        delivery_limit: table.delivery_limit,
+        topology: table.topology,
+        hold_max: amqp::HOLD_MAX,
+    })
+}
+
+/// Chooses the one TLS provider of the process, for the queue, the relays and the database: rustls asks for a choice
+/// as soon as a second provider is compiled in by any library. To be called once, before anything connects.
+pub fn choose_tls_provider() {
+    // An error means that one was chosen before, as in tests.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
 /// The ways out of a configuration, and a sentence about each for the log.

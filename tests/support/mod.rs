@@ -46,6 +46,8 @@ pub struct Setting {
     pub relay: Option<Relay>,
     pub amqp: Option<String>,
     pub queue: String,
+    /// More lines of `[intake.amqp]`.
+    pub amqp_extra: String,
     pub spool: bool,
     pub extra: String,
 }
@@ -64,6 +66,7 @@ impl Setting {
             relay: None,
             amqp: None,
             queue: "allim.posts".to_owned(),
+            amqp_extra: String::new(),
             spool: false,
             extra: String::new(),
         }
@@ -91,7 +94,10 @@ impl Setting {
             )
         });
         let amqp = self.amqp.as_ref().map_or(String::new(), |url| {
-            format!("[intake.amqp]\nurl = \"{url}\"\nqueue = \"{}\"\nsource = \"cms\"\n", self.queue)
+            format!(
+                "[intake.amqp]\nurl = \"{url}\"\nqueue = \"{}\"\nsource = \"cms\"\n{}\n",
+                self.queue, self.amqp_extra
+            )
         });
         let spool = if self.spool { "[intake.spool]\nfolder = \"spool\"\nsource = \"cms\"\n" } else { "" };
         let text = format!(
