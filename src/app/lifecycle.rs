@@ -37,7 +37,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     let lease =
         Lease::take(store.clone(), world.clock.clone(), &name, send.uncertain_wait).await.context("the lease")?;
     let (recorder, recording) = Recorder::start(store.clone(), world.chance.clone());
-    let destinations = destinations(&app.config)?;
+    let destinations = destinations(&app.config, &world)?;
     let office = Arc::new(Office {
         store: store.clone(),
         lease: lease.clone(),
