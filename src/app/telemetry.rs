@@ -14,7 +14,7 @@ pub enum LogFormat {
 }
 
 /// Libraries that write what they are given, bodies included, into their debug logs: never below a warning.
-const TALKATIVE: [&str; 3] = ["html5ever=warn", "lettre=warn", "hyper=info"];
+const TALKATIVE: [&str; 4] = ["html5ever=warn", "lettre=warn", "hyper=info", "lapin=warn"];
 
 /// Starts logging; `RUST_LOG` overrides `level`.
 pub fn logs(format: LogFormat, level: &str) {
