@@ -5,6 +5,7 @@ pub mod amqp;
 pub mod decode;
 mod fields;
 pub mod front_matter;
+pub mod post_file;
 pub mod spool;
 pub mod wire;
 mod withdraw;

@@ -5,12 +5,11 @@
 
 use super::Intake;
 use super::accept::{Receipt, Verdict};
+use super::post_file::{self, Kind};
 use super::wire::{Incoming, MESSAGE_BYTES_MAX};
 use crate::domain::backoff;
 use crate::domain::clock::Chance;
 use crate::store::StoreError;
-use std::ffi::OsStr;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -117,7 +116,7 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, SpoolError> {
     let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fault)? {
         let entry = entry.map_err(fault)?;
-        if content_type_of(&entry.file_name()).is_none() {
+        if Kind::of(&entry.file_name()).is_none() {
             continue;
         }
         // Not through links: whoever may write here shall not make allim read what only allim may read.
@@ -133,31 +132,14 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, SpoolError> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// What a file of this name holds, or `None` when it isn't to be touched: it is hidden, half-written, or of another kind.
-fn content_type_of(name: &OsStr) -> Option<Option<&'static str>> {
-    let name = name.to_string_lossy().to_lowercase();
-    if name.starts_with('.') {
-        return None;
-    }
-    // `.tmp` and `.part` are among the endings that aren't taken.
-    match Path::new(&name).extension()?.to_str()? {
-        // Whether it is a CloudEvent or a bare post, the content tells.
-        "json" => Some(None),
-        "md" => Some(Some("text/markdown")),
-        _ => None,
-    }
-}
-
 /// Reads the next files, as many as fit into one commit.
 fn read_batch(mut waiting: Waiting, source: &str) -> (Result<Vec<(PathBuf, Incoming)>, SpoolError>, Waiting) {
     let (mut batch, mut bytes_read) = (Vec::new(), 0);
     while batch.len() < BATCH_FILES_MAX && bytes_read < BATCH_BYTES_MAX {
         let Some(path) = waiting.next() else { break };
-        match read(&path) {
-            Ok(bytes) => {
-                bytes_read += bytes.len();
-                let content_type = path.file_name().and_then(content_type_of).flatten().map(str::to_owned);
-                let incoming = Incoming { source: source.to_owned(), content_type, headers: Vec::new(), bytes };
+        match post_file::read(&path, source) {
+            Ok(incoming) => {
+                bytes_read += incoming.bytes.len();
                 batch.push((path, incoming));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -171,13 +153,6 @@ fn read_batch(mut waiting: Waiting, source: &str) -> (Result<Vec<(PathBuf, Incom
         }
     }
     (Ok(batch), waiting)
-}
-
-/// One byte more than the limit is enough for the door to see that a file is beyond it.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MESSAGE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn move_away(files: &[PathBuf], receipts: &[Receipt]) -> Result<(), SpoolError> {
@@ -233,16 +208,6 @@ fn rename(from: &Path, to: &Path) -> Result<(), SpoolError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_finished_posts_are_touched() {
-        let taken = |name: &str| content_type_of(OsStr::new(name));
-        assert_eq!(taken("a.json"), Some(None));
-        assert_eq!(taken("공지.MD"), Some(Some("text/markdown")));
-        for name in [".a.json", ".json", "a.json.tmp", "a.md.part", "a.txt", "json", "done"] {
-            assert_eq!(taken(name), None, "{name}");
-        }
-    }
 
     #[test]
     fn the_oldest_comes_first_and_links_are_left_alone() {

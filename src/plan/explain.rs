@@ -194,7 +194,7 @@ fn counts_as_given(delivery: &Listed) -> bool {
 fn because_unreleased(facts: &Facts, rules: &Rules, now: UnixMillis) -> Because {
     let shown: Vec<_> = facts.story.variants.iter().filter(|variant| release::showable(variant)).collect();
     if shown.is_empty() {
-        return because_hidden(facts).unwrap_or(Because::ReleasedNext);
+        return because_hidden(facts, now).unwrap_or(Because::ReleasedNext);
     }
     if !rules.release.languages.contains(&facts.reader.language) {
         return Because::LanguageNotServed { language: facts.reader.language.clone() };
@@ -209,7 +209,7 @@ fn because_unreleased(facts: &Facts, rules: &Rules, now: UnixMillis) -> Because 
 }
 
 /// Why the post may not be shown, if it may not.
-fn because_hidden(facts: &Facts) -> Option<Because> {
+fn because_hidden(facts: &Facts, now: UnixMillis) -> Option<Because> {
     let standing = &facts.standing;
     if let Some(at) = standing.withdrawn_at {
         return Some(Because::Withdrawn { at });
@@ -217,12 +217,13 @@ fn because_hidden(facts: &Facts) -> Option<Because> {
     if let Some(at) = standing.expired_at {
         return Some(Because::Expired { at });
     }
-    standing.public_at.is_none().then(|| Because::Embargo { until: facts.post.public_due_at() })
+    let until = facts.post.public_due_at();
+    (standing.public_at.is_none() && until > now).then_some(Because::Embargo { until })
 }
 
 fn because_released(facts: &Facts, rules: &Rules, seq: i64, now: UnixMillis) -> Because {
     let shown = facts.story.variants.iter().any(release::showable);
-    if let Some(hidden) = because_hidden(facts).filter(|_| !shown) {
+    if let Some(hidden) = because_hidden(facts, now).filter(|_| !shown) {
         return hidden;
     }
     let matching = || facts.subscriptions.iter().filter(|one| facts.topics.contains(&one.topic));

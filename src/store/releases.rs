@@ -114,6 +114,31 @@ pub fn find(tx: &mut Tx<'_>, story_id: &str) -> Result<Option<Story>, StoreError
     Ok(story)
 }
 
+/// A release, for people.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Released {
+    /// The readers' language.
+    pub language: String,
+    /// The variant that they get.
+    pub post_id: String,
+    /// Its number.
+    pub seq: i64,
+    /// When.
+    pub released_at: UnixMillis,
+}
+
+/// The releases of a story, in their order.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn of_story(tx: &mut Tx<'_>, story_id: &str) -> Result<Vec<Released>, StoreError> {
+    const SQL: &str = "SELECT language, post_id, seq, released_at FROM releases WHERE story_id = $1 ORDER BY seq";
+    let row = |row: &Row| {
+        Ok(Released { language: row.text(0)?, post_id: row.text(1)?, seq: row.int(2)?, released_at: row.at(3)? })
+    };
+    tx.query(SQL, params![story_id])?.iter().map(row).collect()
+}
+
 fn load_variants(tx: &mut Tx<'_>, ids: &super::Value, stories: &mut BTreeMap<String, Story>) -> Result<(), StoreError> {
     // Locked, so that a revision or a withdrawal under way is seen whole or not at all.
     const SQL: &str = "SELECT p.story_id, p.id, p.language, p.lane, p.public_due_at, p.expires_at, p.public_at,
