@@ -1,7 +1,9 @@
 //! What the tests share: a daemon as a child process, its configuration, and the servers that `tests/run.sh` starts.
 #![allow(dead_code, missing_docs, reason = "each test binary uses a part of this")]
 
+pub mod letters;
 pub mod sink;
+pub mod tls;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
