@@ -1,6 +1,7 @@
 //! What the tests share: a daemon as a child process, its configuration, and the servers that `tests/run.sh` starts.
 #![allow(dead_code, missing_docs, reason = "each test binary uses a part of this")]
 
+pub mod broker;
 pub mod sink;
 
 use std::net::TcpListener;

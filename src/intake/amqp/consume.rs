@@ -6,7 +6,7 @@
 //! peer, and there is one way to test.
 
 use super::Settings;
-use super::link::{Link, asked};
+use super::link::{Fault, Link, asked};
 use super::topology;
 use crate::domain::backoff;
 use crate::domain::clock::Chance;
@@ -113,13 +113,23 @@ impl Desk {
         metrics::gauge!("allim_intake_amqp_connected").set(1.0);
         ready.store(true, Ordering::SeqCst);
         let Err(ended) = self.work(&channel, consumer, stop).await;
-        link.close(&channel).await;
+        link.close(Some(&channel)).await;
         ended
     }
 
     async fn open(&self) -> anyhow::Result<(Link, Channel, Consumer)> {
         let link = Link::open(&self.settings).await?;
-        topology::ensure(&link, &self.settings).await?;
+        match self.consumer(&link).await {
+            Ok((channel, consumer)) => Ok((link, channel, consumer)),
+            Err(error) => {
+                link.close(None).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn consumer(&self, link: &Link) -> anyhow::Result<(Channel, Consumer)> {
+        topology::ensure(link, &self.settings).await?;
         let channel = link.channel().await?;
         // Per consumer: quorum queues know no other, and RabbitMQ 4.3 refuses `global`.
         let limiting = channel.basic_qos(self.settings.prefetch, BasicQosOptions { global: false });
@@ -128,7 +138,7 @@ impl Desk {
         let options = BasicConsumeOptions::default();
         let consuming = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
         let consumer = asked(&format!("consuming from queue `{queue}`"), consuming).await?;
-        Ok((link, channel, consumer))
+        Ok((channel, consumer))
     }
 
     /// One batch after the other; returns only when the session ends.
@@ -244,12 +254,12 @@ async fn answer(ackers: &[Acker], receipts: &[Receipt]) -> Result<(), Ended> {
             continue;
         };
         tracing::warn!(quarantine_id = id, reason, path, "a message was set aside and goes to the dead-letter queue");
-        acker.reject(BasicRejectOptions { requeue: false }).await?;
+        acker.reject(BasicRejectOptions { requeue: false }).await.map_err(Fault::from)?;
         metrics::counter!("allim_intake_amqp_dead_lettered_total").increment(1);
     }
     // Up to the last good one: RabbitMQ closes the channel when the tag itself was answered before.
     if let Some(acker) = last_good {
-        acker.ack(BasicAckOptions { multiple: true }).await?;
+        acker.ack(BasicAckOptions { multiple: true }).await.map_err(Fault::from)?;
         metrics::counter!("allim_intake_amqp_acks_total").increment(1);
     }
     Ok(())
