@@ -19,6 +19,7 @@ use allim::send::carriers::smtp::{Settings, Smtp, Tls};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -181,6 +182,10 @@ impl Sink {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(program);
+        if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+            // As root it wants to become somebody else.
+            command.args(["-u", "nobody"]);
+        }
         let child = command.args(arguments).args([&address, "128"]).stderr(Stdio::null()).spawn().unwrap();
         while std::net::TcpStream::connect(&address).is_err() {
             std::thread::sleep(Duration::from_millis(5));

@@ -2,7 +2,9 @@
 #![allow(dead_code, missing_docs, reason = "each test binary uses a part of this")]
 
 pub mod broker;
+pub mod letters;
 pub mod sink;
+pub mod tls;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
