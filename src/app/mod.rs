@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod lifecycle;
 pub mod lock;
+pub mod roster;
 pub mod telemetry;
 
 use crate::config::Config;
@@ -191,6 +192,17 @@ pub fn destinations(config: &Config, world: &World) -> anyhow::Result<Vec<Arc<De
 }
 
 fn relay_destination(config: &Config, relay: &Relay, world: &World) -> anyhow::Result<Arc<Destination>> {
+    let carrier = smtp(config, relay, world)?;
+    tracing::info!(relay = relay.name, host = relay.host, port = relay.port, tls = ?relay.tls, "mail goes to a relay");
+    let pace = Pace { per_second: relay.per_second };
+    Ok(Arc::new(Destination::new(format!("email:{}", relay.name), Box::new(carrier), pace)))
+}
+
+/// The carrier to a relay, not connected yet.
+///
+/// # Errors
+/// What is missing or wrong.
+pub fn smtp(config: &Config, relay: &Relay, world: &World) -> anyhow::Result<Smtp> {
     let about = || format!("relay {}", relay.name);
     let mut settings = smtp::Settings::new(&relay.host, relay.port, relay.tls);
     settings.ca_file = relay.ca_file.as_deref().map(|file| config.in_state(file));
@@ -204,8 +216,5 @@ fn relay_destination(config: &Config, relay: &Relay, world: &World) -> anyhow::R
         let password = text.lines().next().unwrap_or_default().to_owned();
         settings.credentials = Some(smtp::Credentials { user: user.clone(), password });
     }
-    let carrier = Smtp::new(settings, world.clock.clone()).with_context(about)?;
-    tracing::info!(relay = relay.name, host = relay.host, port = relay.port, tls = ?relay.tls, "mail goes to a relay");
-    let pace = Pace { per_second: relay.per_second };
-    Ok(Arc::new(Destination::new(format!("email:{}", relay.name), Box::new(carrier), pace)))
+    Smtp::new(settings, world.clock.clone()).with_context(about)
 }

@@ -12,7 +12,7 @@ use crate::store::{StoreError, Tx, editions, releases};
 use std::time::Duration;
 
 /// What became of a message. All of these are durable.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Verdict {
     /// A new post.
@@ -54,7 +54,7 @@ impl Verdict {
 }
 
 /// The answer to one message.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Receipt {
     /// The post, as far as it could be told.
     pub post_id: Option<String>,
@@ -64,7 +64,7 @@ pub struct Receipt {
 }
 
 /// What to do with a second `published` event of a post that has other content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Republish {
     /// It is a revision.

@@ -54,7 +54,7 @@ pub struct Settings {
 }
 
 /// What is done about queue and exchange.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topology {
     /// Made when they aren't there.
@@ -62,6 +62,18 @@ pub enum Topology {
     Declare,
     /// Must be there; for a broker where this user may not make any.
     Check,
+}
+
+/// Connects to the broker, logs in and leaves: for `allim check`.
+///
+/// # Errors
+/// What was in the way; never with the password.
+#[cfg(feature = "amqp")]
+pub async fn probe(settings: &Settings) -> anyhow::Result<()> {
+    let link = link::Link::open(settings).await?;
+    let channel = link.channel().await?;
+    link.close(&channel).await;
+    Ok(())
 }
 
 impl Settings {

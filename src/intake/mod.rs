@@ -5,9 +5,13 @@ pub mod amqp;
 pub mod decode;
 mod fields;
 pub mod front_matter;
+pub mod post_file;
+pub mod spool;
 pub mod wire;
+mod withdraw;
 
 use crate::domain::clock::UnixMillis;
+use crate::store::quarantine::Quarantined;
 use crate::store::{Store, StoreError, changes, quarantine};
 use accept::{Backfill, Receipt, Source};
 use std::collections::BTreeMap;
@@ -114,6 +118,19 @@ impl Intake {
             kind: None,
         };
         self.store.write(move |tx| accept::set_aside(tx, &incoming, &rejection, now)).await
+    }
+
+    /// A message in the quarantine, with what came in.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub async fn quarantined(&self, id: &str) -> Result<Option<(Quarantined, Option<Incoming>)>, StoreError> {
+        let key = id.to_owned();
+        let row = self.store.read(move |tx| quarantine::find(tx, &key)).await?;
+        Ok(row.map(|row| {
+            let incoming = accept::read_message(&row);
+            (row, incoming)
+        }))
     }
 
     /// Takes a quarantined message in again. `None` when there is no such row.

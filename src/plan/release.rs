@@ -40,6 +40,16 @@ pub fn look(story: &Story, rules: &Rules, now: UnixMillis, looked: &mut Looked) 
     looked.stories.push((story.id.clone(), first_public_at, next_look));
 }
 
+/// Until when readers of a language wait for an announced translation of a story, if they do.
+#[must_use]
+pub fn waits_until(story: &Story, rules: &Rules, language: &Language, now: UnixMillis) -> Option<UnixMillis> {
+    let owed: Vec<&Variant> = story.variants.iter().filter(|v| showable(v) && v.backfill_at.is_none()).collect();
+    match choose(language, &owed, rules, story.first_public_at, now) {
+        Choice::Wait(until) => Some(until),
+        Choice::Release(_) | Choice::Nothing => None,
+    }
+}
+
 /// Brings one variant up to `now`: public when its time has come, expired when it is over.
 fn advance(story: &Story, variant: &mut Variant, now: UnixMillis, looked: &mut Looked) {
     let over = variant.expires_at.is_some_and(|at| at <= now);
@@ -61,7 +71,9 @@ fn advance(story: &Story, variant: &mut Variant, now: UnixMillis, looked: &mut L
     }
 }
 
-fn showable(variant: &Variant) -> bool {
+/// Whether a variant may be shown now.
+#[must_use]
+pub fn showable(variant: &Variant) -> bool {
     variant.public_at.is_some() && variant.withdrawn_at.is_none() && variant.expired_at.is_none()
 }
 
