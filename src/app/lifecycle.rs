@@ -1,7 +1,8 @@
 //! Running: every loop of the daemon, from start to an orderly end.
 
-use super::{App, destinations};
+use super::{App, destinations, queue};
 use crate::domain::backoff;
+use crate::intake::spool::Spool;
 use crate::send::decide::Patience;
 use crate::send::lease::{Lease, RENEWAL};
 use crate::send::recorder::Recorder;
@@ -9,6 +10,8 @@ use crate::send::{self, Destination, Office};
 use crate::{settle, web};
 use anyhow::Context as _;
 use std::sync::Arc;
+#[cfg(feature = "amqp")]
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,6 +28,9 @@ const SETTLE_POLL: Duration = Duration::from_secs(5);
 /// # Errors
 /// What keeps it from starting. Once it runs, faults are logged and tried again.
 pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    if let Some(queue) = queue(&app.config) {
+        queue.check()?;
+    }
     let app = Arc::new(app);
     let send = &app.config.file.send;
     let (store, world) = (app.store.clone(), app.world.clone());
@@ -50,8 +56,13 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     let (published, _pages) = watch::channel(0u64);
     others.spawn(plan_loop(app.clone(), destinations.clone(), published, stop.clone()));
     others.spawn(settle_loop(app.clone(), destinations, stop.clone()));
+    if let Some(table) = &app.config.file.intake.spool {
+        let spool = Spool::create(app.intake.clone(), app.config.in_state(&table.folder), table.source.clone());
+        others.spawn(spool.context("intake.spool.folder")?.watch(world.chance.clone(), stop.clone()));
+    }
     let listener = web::listen(&app.config.file.web.listen).await?;
-    let router = web::router(Arc::new(front(&app, metrics)));
+    let needs = start_queue(&app, &mut others, &stop);
+    let router = web::router(Arc::new(front(&app, metrics, needs)));
     others.spawn(async move {
         if let Err(error) = web::serve(listener, router, stop).await {
             tracing::error!(%error, "the web server ended");
@@ -70,7 +81,22 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     lease.end().await.context("ending the lease")
 }
 
-fn front(app: &App, metrics: web::Metrics) -> web::Front {
+/// Starts the intake from RabbitMQ, if it is configured, and tells what readiness needs of it.
+#[cfg(feature = "amqp")]
+fn start_queue(app: &App, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) -> Vec<web::Need> {
+    let Some(settings) = queue(&app.config) else { return Vec::new() };
+    let connected = Arc::new(AtomicBool::new(false));
+    let (intake, chance) = (app.intake.clone(), app.world.chance.clone());
+    tasks.spawn(crate::intake::amqp::run(settings, intake, chance, connected.clone(), stop.clone()));
+    vec![web::Need { what: "the connection to RabbitMQ", met: connected }]
+}
+
+#[cfg(not(feature = "amqp"))]
+fn start_queue(_: &App, _: &mut JoinSet<()>, _: &watch::Receiver<bool>) -> Vec<web::Need> {
+    Vec::new()
+}
+
+fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> web::Front {
     let token = |token: &crate::config::file::Token| web::Token {
         name: token.name.clone(),
         sha256: token.sha256.clone(),
@@ -81,6 +107,7 @@ fn front(app: &App, metrics: web::Metrics) -> web::Front {
         intake: app.intake.clone(),
         tokens: app.config.file.intake.token.iter().map(token).collect(),
         metrics,
+        needs,
     }
 }
 

@@ -1,10 +1,21 @@
 //! The command line: one file per subcommand.
 
+mod check;
+mod config;
+mod delivery;
+mod digest;
+mod explain;
+mod hold;
+mod migrate;
+mod post;
+mod print;
+mod quarantine;
 mod run;
 mod subscriber;
+mod token;
 
 use crate::app::telemetry::{self, LogFormat};
-use crate::config::{self, Config};
+use crate::config::{self as configuration, Config};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,9 +41,43 @@ struct Arguments {
 enum Command {
     /// Runs the daemon.
     Run,
-    /// Subscribers.
+    /// Looks whether everything is ready: configuration, store, broker, relays, name service.
+    Check,
+    /// Brings the tables of the store up to date.
+    Migrate,
+    /// Posts: publish, list, show, release, withdraw, import.
+    #[command(subcommand)]
+    Post(post::Command),
+    /// Messages that could not be taken in: list, show, replay.
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
+    /// Subscribers: import, export, show.
     #[command(subcommand)]
     Subscriber(subscriber::Command),
+    /// Digests: preview the next issue, or fire one now.
+    #[command(subcommand)]
+    Digest(digest::Command),
+    /// Deliveries: list, show, retry.
+    #[command(subcommand)]
+    Delivery(delivery::Command),
+    /// Tells whether and how a reader gets a post, or why not.
+    Explain {
+        /// The reader's mail address.
+        address: String,
+        /// The post's id, or the id that its source gave it.
+        post: String,
+    },
+    /// Stops sending and lets it go on; alone it shows which holds are on.
+    Hold {
+        #[command(subcommand)]
+        action: Option<hold::Action>,
+    },
+    /// Tokens of publishers, and the keys of links in mails.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// The configuration in effect, or the commented example.
+    #[command(subcommand)]
+    Config(config::Command),
 }
 
 /// What every command is given.
@@ -48,6 +93,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let level = if matches!(arguments.command, Command::Run) { "info" } else { "warn" };
     telemetry::logs(arguments.log_format, level);
+    crate::app::choose_tls_provider();
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -58,11 +104,21 @@ pub fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> anyhow::Result<()> {
-    let environment = std::env::vars().filter(|(name, _)| name.starts_with(config::ENV_PREFIX));
-    let config = config::load(&arguments.config, environment)?;
-    let context = Context { config, json: arguments.json };
+    let Arguments { config: path, json, command, .. } = arguments;
+    if let Command::Config(config::Command::Example) = command {
+        config::example();
+        return Ok(());
+    }
+    let environment = std::env::vars().filter(|(name, _)| name.starts_with(configuration::ENV_PREFIX));
+    let loaded = configuration::load(&path, environment);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(dispatch(arguments.command, context));
+    let result = runtime.block_on(async {
+        match command {
+            // A configuration that can't be read is what `check` is there to tell.
+            Command::Check => check::run(loaded, &path, json).await,
+            command => dispatch(command, Context { config: loaded?, json }).await,
+        }
+    });
     // A database thread or a blocking write may still be busy; nothing it does is waited for any more.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result
@@ -71,6 +127,17 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
 async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
     match command {
         Command::Run => run::run(context).await,
+        Command::Check => Ok(()),
+        Command::Migrate => migrate::run(context).await,
+        Command::Post(command) => post::run(command, context).await,
+        Command::Quarantine(command) => quarantine::run(command, context).await,
         Command::Subscriber(command) => subscriber::run(command, context).await,
+        Command::Digest(command) => digest::run(command, context).await,
+        Command::Delivery(command) => delivery::run(command, context).await,
+        Command::Explain { address, post } => explain::run(&address, &post, context).await,
+        Command::Hold { action } => hold::run(action, context).await,
+        Command::Token(command) => token::run(command, context).await,
+        Command::Config(config::Command::Show) => config::show(&context),
+        Command::Config(config::Command::Example) => Ok(()),
     }
 }

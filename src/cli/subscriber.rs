@@ -1,15 +1,14 @@
 //! `allim subscriber`: import, export, show.
 
-use super::Context;
+use super::{Context, print};
+use crate::app::roster::{self, BATCH, Line, Taken};
 use crate::app::{self, App, Purpose, World};
-use crate::domain::audience::{Address, IMMEDIATE, Slot, Subscriber};
-use crate::domain::clock::UnixMillis;
-use crate::domain::language::Language;
-use crate::domain::text::CleanText;
-use crate::store::{StoreError, Tx, occurrences, subscribers};
+use crate::domain::audience::Address;
+use crate::store::{Tx, deliveries, subscribers};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// What is done with subscribers.
 #[derive(Debug, clap::Subcommand)]
@@ -20,7 +19,7 @@ pub(super) enum Command {
         /// The file; `-` is standard input.
         file: PathBuf,
     },
-    /// Writes all subscribers as such a CSV file to standard output.
+    /// Writes all subscribers as such a CSV file to standard output, without those who left.
     Export,
     /// Shows one subscriber.
     Show {
@@ -29,153 +28,77 @@ pub(super) enum Command {
     },
 }
 
-/// Rows written in one transaction.
-const BATCH: usize = 500;
 /// Subscribers read at once.
 const PAGE: i64 = 1_000;
-
-/// One row of the file.
-#[derive(Debug, Clone, serde::Deserialize, serde::Serialize)]
-struct Line {
-    address: String,
-    #[serde(default)]
-    name: String,
-    language: String,
-    topics: String,
-    schedule: String,
-}
-
-/// A row that holds together.
-#[derive(Debug, Clone)]
-pub(crate) struct Wish {
-    subscriber: Subscriber,
-    topics: Vec<String>,
-    slot: Slot,
-}
+/// Deliveries shown with a subscriber.
+const DELIVERIES_SHOWN: i64 = 20;
 
 pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()> {
     let json = context.json;
     let app = app::build(context.config, World::system(), Purpose::Command).await?;
     match command {
-        Command::Import { file } => import(&app, &file).await,
+        Command::Import { file } => import(&app, &file, json).await,
         Command::Export => export(&app).await,
         Command::Show { address } => show(&app, &address, json).await,
     }
 }
 
-async fn import(app: &App, file: &std::path::Path) -> anyhow::Result<()> {
+/// What an import came to.
+#[derive(Default, serde::Serialize)]
+struct Tally {
+    added: u64,
+    changed: u64,
+    stay_away: u64,
+    faults: u64,
+}
+
+async fn import(app: &App, file: &Path, json: bool) -> anyhow::Result<()> {
     let input: Box<dyn std::io::Read> = if file.as_os_str() == "-" {
         Box::new(std::io::stdin())
     } else {
         Box::new(std::fs::File::open(file).with_context(|| file.display().to_string())?)
     };
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
-    let lines: Vec<Result<Line, csv::Error>> = reader.deserialize().collect();
+    let rows = roster::rows(input).with_context(|| file.display().to_string())?;
     let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {per_sec}")?;
-    let bar = ProgressBar::new(lines.len() as u64).with_style(style);
-    let (mut taken, mut faults) = (0, 0);
+    let bar = ProgressBar::new(rows.len() as u64).with_style(style);
+    let mut tally = Tally::default();
     let mut batch = Vec::with_capacity(BATCH);
-    for (index, line) in lines.into_iter().enumerate() {
-        match line.map_err(anyhow::Error::from).and_then(|line| wish(app, &line)) {
+    for (number, row) in rows {
+        match row.and_then(|row| roster::check(app, &row)) {
             Ok(wish) => batch.push(wish),
             Err(error) => {
-                faults += 1;
-                // Two lines on: one for the header, one because people count from one.
-                bar.suspend(|| eprintln!("line {}: {error:#}", index + 2));
+                tally.faults += 1;
+                bar.suspend(|| eprintln!("line {number}: {}", print::visible(&format!("{error:#}"))));
             }
         }
         if batch.len() == BATCH {
-            taken += write(app, std::mem::take(&mut batch)).await?;
+            write(app, std::mem::take(&mut batch), &mut tally).await?;
         }
         bar.inc(1);
     }
-    taken += write(app, batch).await?;
+    write(app, batch, &mut tally).await?;
     bar.finish_and_clear();
-    println!("{taken} taken in, {faults} not");
+    let Tally { added, changed, stay_away, faults } = tally;
+    if json {
+        print::json(&tally)?;
+    } else {
+        print::line(format!(
+            "{added} added, {changed} changed, {stay_away} left earlier and stay away, {faults} faulty"
+        ));
+    }
     anyhow::ensure!(faults == 0, "{faults} lines were not taken in; they are named above");
     Ok(())
 }
 
-/// Checks a row against the configuration.
-fn wish(app: &App, line: &Line) -> anyhow::Result<Wish> {
-    let address = Address::parse(&line.address).context("address")?;
-    let language = Language::parse(&line.language).context("language")?;
-    let readers = &app.config.release.languages;
-    let language =
-        language.best_of(readers).with_context(|| format!("language: `{language}` is none of languages.readers"))?;
-    let topics: Vec<String> = line.topics.split_whitespace().map(str::to_owned).collect();
-    anyhow::ensure!(!topics.is_empty(), "topics: name at least one");
-    for topic in &topics {
-        let known = app.config.file.topic.iter().any(|known| known.name == *topic);
-        let tag = topic.starts_with(crate::domain::post::TAG_PREFIX);
-        anyhow::ensure!(known || tag, "topics: no [[topic]] has the name `{topic}`");
-    }
-    let name = CleanText::new(&line.name).line();
-    let subscriber = Subscriber {
-        id: app.world.chance.draw_id(),
-        address,
-        name: (!name.is_empty()).then_some(name),
-        language: language.clone(),
-        unsubscribed_at: None,
-    };
-    Ok(Wish { subscriber, topics, slot: slot(app, &line.schedule)? })
-}
-
-fn slot(app: &App, text: &str) -> anyhow::Result<Slot> {
-    let slot = Slot::from(text.trim().to_owned());
-    let name = slot.schedule();
-    if name == IMMEDIATE {
-        anyhow::ensure!(text.trim() == IMMEDIATE, "schedule: immediate mail has no hour");
-        return Ok(slot);
-    }
-    let digest =
-        app.config.digests.get(name).with_context(|| format!("schedule: no [[digest]] has the name `{name}`"))?;
-    if text.trim() == name {
-        return Ok(slot);
-    }
-    anyhow::ensure!(digest.own_hour, "schedule: `{name}` doesn't offer an hour of one's own");
-    let (hour, minute, zone) = slot.own_time().context("schedule: write `DIGEST HH:MM ZONE`")?;
-    digest.schedule.with_own_time(hour, minute, zone).context("schedule")?;
-    Ok(Slot::own(name, hour, minute, zone))
-}
-
-async fn write(app: &App, wishes: Vec<Wish>) -> anyhow::Result<usize> {
-    let now = app.store.now().await?;
-    let taken = app.store.write(move |tx| {
-        let mut taken = 0;
-        for wish in &wishes {
-            taken += usize::from(take(tx, wish, now)?);
+async fn write(app: &App, wishes: Vec<roster::Wish>, tally: &mut Tally) -> anyhow::Result<()> {
+    for taken in roster::write(app, wishes).await? {
+        match taken {
+            Taken::Added => tally.added += 1,
+            Taken::Changed => tally.changed += 1,
+            Taken::StaysAway => tally.stay_away += 1,
         }
-        Ok(taken)
-    });
-    Ok(taken.await?)
-}
-
-/// Adds or changes one subscriber. False when they had left: an import never brings anybody back.
-pub(crate) fn take(tx: &mut Tx<'_>, wish: &Wish, now: UnixMillis) -> Result<bool, StoreError> {
-    let known = subscribers::by_address(tx, &wish.subscriber.address)?;
-    let changed = known.is_some();
-    let id = match known {
-        Some(known) if known.unsubscribed_at.is_some() => return Ok(false),
-        Some(known) => {
-            subscribers::lock(tx, known.id)?;
-            if known.language != wish.subscriber.language {
-                subscribers::set_language(tx, known.id, &wish.subscriber.language)?;
-            }
-            known.id
-        }
-        None => {
-            subscribers::insert(tx, &wish.subscriber, now)?;
-            wish.subscriber.id
-        }
-    };
-    for topic in &wish.topics {
-        subscribers::subscribe(tx, id, topic, &wish.slot, now)?;
     }
-    if changed {
-        occurrences::fire_for(tx, id, now)?;
-    }
-    Ok(true)
+    Ok(())
 }
 
 async fn export(app: &App) -> anyhow::Result<()> {
@@ -193,8 +116,9 @@ async fn export(app: &App) -> anyhow::Result<()> {
         let rows = app.store.read(page).await?;
         let Some((last, _)) = rows.last() else { break };
         after = last.id;
-        for (subscriber, subscriptions) in &rows {
-            let mut by_slot: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
+        // An export is read in again somewhere else, which knows nothing of who left here.
+        for (subscriber, subscriptions) in rows.iter().filter(|(subscriber, _)| subscriber.unsubscribed_at.is_none()) {
+            let mut by_slot: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
             for subscription in subscriptions {
                 by_slot.entry(subscription.slot.as_str()).or_default().push(&subscription.topic);
             }
@@ -218,7 +142,7 @@ async fn show(app: &App, address: &str, json: bool) -> anyhow::Result<()> {
     let found = app.store.read(move |tx| {
         let Some(subscriber) = subscribers::by_address(tx, &address)? else { return Ok(None) };
         let subscriptions = subscribers::subscriptions(tx, subscriber.id)?;
-        let deliveries = crate::store::deliveries::list(tx, None, Some(subscriber.id), 20)?;
+        let deliveries = deliveries::list(tx, None, Some(subscriber.id), DELIVERIES_SHOWN)?;
         Ok(Some((subscriber, subscriptions, deliveries)))
     });
     let (subscriber, subscriptions, deliveries) = found.await?.context("nobody has this address")?;
@@ -227,22 +151,16 @@ async fn show(app: &App, address: &str, json: bool) -> anyhow::Result<()> {
             .iter()
             .map(|s| serde_json::json!({ "topic": s.topic, "schedule": s.slot.as_str(), "since": s.since, "mark": s.mark }))
             .collect();
-        let text = serde_json::json!({ "id": subscriber.id, "language": subscriber.language, "unsubscribed_at": subscriber.unsubscribed_at, "subscriptions": topics, "deliveries": deliveries });
-        println!("{text:#}");
-        return Ok(());
+        return print::json(&serde_json::json!({ "id": subscriber.id, "language": subscriber.language,
+            "unsubscribed_at": subscriber.unsubscribed_at, "subscriptions": topics, "deliveries": deliveries }));
     }
-    println!("id {}  language {}", subscriber.id, subscriber.language);
-    if let Some(at) = subscriber.unsubscribed_at {
-        println!("left at {at}");
-    }
-    let mut table = comfy_table::Table::new();
-    table.set_header(["topic", "schedule"]);
-    for subscription in subscriptions {
-        table.add_row([subscription.topic.as_str(), subscription.slot.as_str()]);
-    }
-    println!("{table}");
-    for delivery in deliveries {
-        println!("{}  {}  {}  {}", delivery.planned_at, delivery.schedule, delivery.state, delivery.id);
-    }
+    print::fields(&[
+        ("id", subscriber.id.to_string()),
+        ("language", subscriber.language.to_string()),
+        ("left", print::at_opt(subscriber.unsubscribed_at, &app.config.zone)),
+    ]);
+    let row = |s: &subscribers::Subscription| vec![s.topic.clone(), s.slot.as_str().to_owned(), s.since.to_string()];
+    print::table(&["topic", "schedule", "since release"], subscriptions.iter().map(row));
+    super::delivery::print_list(&deliveries, &app.config.zone);
     Ok(())
 }

@@ -1,15 +1,16 @@
 //! The configuration file as it is written: `config/allim.toml` is its manual.
 
 use crate::intake::accept::Republish;
+use crate::intake::amqp::Topology;
 use crate::render::site::LocalText;
 use crate::send::carriers::smtp::Tls;
 use crate::settle::Uncertain;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The whole file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
     /// Who this is.
@@ -49,7 +50,7 @@ pub struct File {
 }
 
 /// `[instance]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     /// A name for logs and leases.
@@ -60,7 +61,7 @@ pub struct Instance {
 }
 
 /// `[store]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreTable {
     /// `sqlite:FILE` or `postgres://…`.
@@ -76,7 +77,7 @@ impl Default for StoreTable {
 }
 
 /// `[site]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SiteTable {
     /// The institution's name.
@@ -95,18 +96,18 @@ pub struct SiteTable {
 }
 
 /// `[languages]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Languages {
     /// In order of preference for fallback.
     pub readers: Vec<String>,
     /// How long an announced translation is waited for.
-    #[serde(default = "defaults::translation_wait", deserialize_with = "duration")]
+    #[serde(default = "defaults::translation_wait", with = "span")]
     pub translation_wait: Duration,
 }
 
 /// `[[topic]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Topic {
     /// In URLs and messages.
@@ -116,7 +117,7 @@ pub struct Topic {
 }
 
 /// `[[digest]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DigestTable {
     /// What subscriptions choose it by.
@@ -129,7 +130,7 @@ pub struct DigestTable {
     #[serde(default)]
     pub zone: Option<String>,
     /// A firing later than this is skipped.
-    #[serde(default = "defaults::max_late", deserialize_with = "duration")]
+    #[serde(default = "defaults::max_late", with = "span")]
     pub max_late: Duration,
     /// Whether readers may choose their own hour and zone.
     #[serde(default)]
@@ -143,7 +144,7 @@ pub struct DigestTable {
 }
 
 /// `[immediate]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Immediate {
     /// Who writes; the first sender when absent.
@@ -155,7 +156,7 @@ pub struct Immediate {
 }
 
 /// `[[sender]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SenderTable {
     /// What digests name it by.
@@ -178,7 +179,7 @@ pub struct SenderTable {
 }
 
 /// `[[relay]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Relay {
     /// What senders name it by.
@@ -210,11 +211,11 @@ pub struct Relay {
 }
 
 /// `[intake]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct IntakeTable {
     /// A post published longer ago than this becomes public, not released.
-    #[serde(default = "defaults::max_age", deserialize_with = "duration")]
+    #[serde(default = "defaults::max_age", with = "span")]
     pub max_age: Duration,
     /// Where posts come from and what they may do.
     pub source: Vec<SourceTable>,
@@ -230,7 +231,7 @@ pub struct IntakeTable {
 }
 
 /// `[[intake.source]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceTable {
     /// Part of the identity of its posts; never change it.
@@ -253,7 +254,7 @@ pub struct SourceTable {
 }
 
 /// `[[intake.token]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
     /// For logs.
@@ -265,7 +266,7 @@ pub struct Token {
 }
 
 /// `[intake.amqp]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Amqp {
     /// `amqp://` or `amqps://`, without the password if `password_file` is there.
@@ -273,6 +274,9 @@ pub struct Amqp {
     /// A file whose first line is the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// A file of certificates (PEM) to trust beside the system's, for `amqps://`.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// The quorum queue.
     #[serde(default = "defaults::queue")]
     pub queue: String,
@@ -289,19 +293,8 @@ pub struct Amqp {
     pub topology: Topology,
 }
 
-/// What is done about queue and exchange.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Topology {
-    /// Made when they aren't there.
-    #[default]
-    Declare,
-    /// Must be there.
-    Check,
-}
-
 /// `[intake.spool]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spool {
     /// Files that appear here are taken in.
@@ -311,7 +304,7 @@ pub struct Spool {
 }
 
 /// `[send]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SendTable {
     /// The Maildir for mail as long as no relay is configured.
@@ -319,10 +312,10 @@ pub struct SendTable {
     /// What becomes of a mail whose answer was lost.
     pub uncertain: Uncertain,
     /// How long that one waits.
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "span")]
     pub uncertain_wait: Duration,
     /// Given up this long after planning.
-    #[serde(deserialize_with = "duration")]
+    #[serde(with = "span")]
     pub give_up_after: Duration,
     /// Recipients planned in one transaction.
     pub chunk: i64,
@@ -341,7 +334,7 @@ impl Default for SendTable {
 }
 
 /// `[web]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Web {
     /// Address and port.
@@ -366,32 +359,40 @@ impl Default for Web {
 }
 
 /// `[templates]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TemplatesTable {
     /// Files here replace the built-in templates of the same name.
     pub folder: Option<PathBuf>,
 }
 
-/// Reads `90s`, `15m`, `24h`, `7d`.
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(from)?;
-    parse_duration(&text)
-        .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a duration; write 90s, 15m, 24h or 7d")))
-}
+/// Durations as `90s`, `15m`, `24h`, `7d`.
+mod span {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::Duration;
 
-fn parse_duration(text: &str) -> Option<Duration> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
-    let number: u64 = text[..unit_at].parse().ok()?;
-    let unit_ms: u64 = match text[unit_at..].trim() {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(unit_ms).map(Duration::from_millis)
+    const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a duration; write 90s, 15m, 24h or 7d")))
+    }
+
+    pub(super) fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        let span_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        // The greatest unit that leaves no rest; milliseconds never do.
+        let fits = |(_, unit_ms): &&(&str, u64)| span_ms % unit_ms == 0 && span_ms >= *unit_ms;
+        let (unit, unit_ms) = UNITS.iter().find(fits).unwrap_or(&("s", 1_000));
+        to.serialize_str(&format!("{}{unit}", span_ms / unit_ms))
+    }
+
+    fn parse(text: &str) -> Option<Duration> {
+        let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = text[..unit_at].parse().ok()?;
+        let (_, unit_ms) = UNITS.iter().find(|(unit, _)| *unit == text[unit_at..].trim())?;
+        number.checked_mul(*unit_ms).map(Duration::from_millis)
+    }
 }
 
 mod defaults {

@@ -2,6 +2,7 @@
 //! line, the key and what would be right.
 
 pub mod file;
+pub mod show;
 mod validate;
 
 pub use file::File;

@@ -12,7 +12,7 @@ use crate::store::{StoreError, Tx, editions, releases};
 use std::time::Duration;
 
 /// What became of a message. All of these are durable.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Verdict {
     /// A new post.
@@ -38,8 +38,23 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// As metrics name it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Revised => "revised",
+            Self::Withdrawn => "withdrawn",
+            Self::Duplicate => "duplicate",
+            Self::Stale => "stale",
+            Self::Quarantined { .. } => "quarantined",
+        }
+    }
+}
+
 /// The answer to one message.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Receipt {
     /// The post, as far as it could be told.
     pub post_id: Option<String>,
@@ -49,7 +64,7 @@ pub struct Receipt {
 }
 
 /// What to do with a second `published` event of a post that has other content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Republish {
     /// It is a revision.

@@ -1,12 +1,17 @@
 //! Stage 1: a post comes in. Every way in ends at [`Intake::accept`].
 
 pub mod accept;
+pub mod amqp;
 pub mod decode;
 mod fields;
 pub mod front_matter;
+pub mod post_file;
+pub mod spool;
 pub mod wire;
+mod withdraw;
 
 use crate::domain::clock::UnixMillis;
+use crate::store::quarantine::Quarantined;
 use crate::store::{Store, StoreError, changes, quarantine};
 use accept::{Backfill, Receipt, Source};
 use std::collections::BTreeMap;
@@ -56,6 +61,9 @@ impl Intake {
             }
             other => other?,
         };
+        for receipt in &receipts {
+            metrics::counter!("allim_intake_messages_total", "verdict" => receipt.verdict.word()).increment(1);
+        }
         self.wake.notify_one();
         Ok(receipts)
     }
@@ -88,7 +96,8 @@ impl Intake {
         for incoming in messages {
             match self.commit(Arc::new(vec![incoming.clone()])).await {
                 Ok(mut one) => receipts.append(&mut one),
-                Err(StoreError::Unavailable(why)) => return Err(StoreError::Unavailable(why)),
+                // Neither says anything about this message.
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Again(_))) => return Err(error),
                 Err(refused) => {
                     tracing::error!(source = incoming.source, error = %refused, "the store refused a message");
                     receipts.push(self.set_aside_as_refused(incoming.clone()).await?);
@@ -109,6 +118,19 @@ impl Intake {
             kind: None,
         };
         self.store.write(move |tx| accept::set_aside(tx, &incoming, &rejection, now)).await
+    }
+
+    /// A message in the quarantine, with what came in.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub async fn quarantined(&self, id: &str) -> Result<Option<(Quarantined, Option<Incoming>)>, StoreError> {
+        let key = id.to_owned();
+        let row = self.store.read(move |tx| quarantine::find(tx, &key)).await?;
+        Ok(row.map(|row| {
+            let incoming = accept::read_message(&row);
+            (row, incoming)
+        }))
     }
 
     /// Takes a quarantined message in again. `None` when there is no such row.

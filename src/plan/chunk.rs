@@ -3,7 +3,7 @@
 use super::Rules;
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::UnixMillis;
-use crate::domain::delivery::Lane;
+use crate::domain::delivery::{DeliveryKey, Lane};
 use crate::domain::edition::{Content, EditionKind, Item};
 use crate::domain::language::Language;
 use crate::store::deliveries::{self, Planned};
@@ -35,6 +35,24 @@ pub fn plan_next(tx: &mut Tx<'_>, rules: &Rules, now: UnixMillis) -> Result<Prog
     };
     occurrences::advance(tx, occurrence.id, done_to, planned as i64, finished_at)?;
     Ok(Progress::Planned(planned))
+}
+
+/// Plans an occurrence for its one recipient, which nobody else has begun. Returns the edition, if anything is owed.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub(super) fn plan_one(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    occurrence: &Occurrence,
+    recipient_id: i64,
+    now: UnixMillis,
+) -> Result<Option<i64>, StoreError> {
+    occurrences::insert(tx, occurrence, None)?;
+    let (recipients, _) = owed::lock_chunk(tx, occurrence, 1)?;
+    plan_chunk(tx, rules, occurrence, &recipients, now)?;
+    let key = DeliveryKey { plan_id: occurrence.id, recipient_id, carrier: MAIL.to_owned() };
+    Ok(deliveries::find(tx, &key)?.map(|delivery| delivery.edition_id))
 }
 
 fn plan_chunk(

@@ -3,6 +3,8 @@
 
 pub mod chunk;
 pub mod digest;
+pub mod explain;
+pub mod preview;
 pub mod release;
 mod successor;
 
@@ -198,6 +200,12 @@ impl Planner {
         }
         Ok(())
     }
+}
+
+/// Everything of [`Planner::release`] in one transaction.
+fn release_all(tx: &mut crate::store::Tx<'_>, rules: &release::Rules, now: UnixMillis) -> Result<(), StoreError> {
+    while release_due(tx, rules, now)?.0 == STORIES_PER_LOOK as usize {}
+    Ok(())
 }
 
 fn release_due(

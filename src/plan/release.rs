@@ -40,10 +40,21 @@ pub fn look(story: &Story, rules: &Rules, now: UnixMillis, looked: &mut Looked) 
     looked.stories.push((story.id.clone(), first_public_at, next_look));
 }
 
+/// Until when readers of a language wait for an announced translation of a story, if they do.
+#[must_use]
+pub fn waits_until(story: &Story, rules: &Rules, language: &Language, now: UnixMillis) -> Option<UnixMillis> {
+    let owed: Vec<&Variant> = story.variants.iter().filter(|v| showable(v) && v.backfill_at.is_none()).collect();
+    match choose(language, &owed, rules, story.first_public_at, now) {
+        Choice::Wait(until) => Some(until),
+        Choice::Release(_) | Choice::Nothing => None,
+    }
+}
+
 /// Brings one variant up to `now`: public when its time has come, expired when it is over.
 fn advance(story: &Story, variant: &mut Variant, now: UnixMillis, looked: &mut Looked) {
     let over = variant.expires_at.is_some_and(|at| at <= now);
-    if variant.withdrawn_at.is_some() {
+    // What has expired stays so, whatever a later revision says: it doesn't become public for the first time.
+    if variant.withdrawn_at.is_some() || variant.expired_at.is_some() {
         return;
     }
     if variant.public_at.is_none() && variant.public_due_at <= now && !over {
@@ -51,7 +62,7 @@ fn advance(story: &Story, variant: &mut Variant, now: UnixMillis, looked: &mut L
         looked.public.push(variant.post_id.clone());
         looked.changes.push(change(ChangeKind::Public, story, variant, &variant.language, now));
     }
-    if variant.expired_at.is_none() && over {
+    if over {
         variant.expired_at = Some(now);
         looked.expired.push(variant.post_id.clone());
         if variant.public_at.is_some() {
@@ -60,7 +71,9 @@ fn advance(story: &Story, variant: &mut Variant, now: UnixMillis, looked: &mut L
     }
 }
 
-fn showable(variant: &Variant) -> bool {
+/// Whether a variant may be shown now.
+#[must_use]
+pub fn showable(variant: &Variant) -> bool {
     variant.public_at.is_some() && variant.withdrawn_at.is_none() && variant.expired_at.is_none()
 }
 

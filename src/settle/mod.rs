@@ -4,7 +4,7 @@ use crate::domain::clock::UnixMillis;
 use crate::store::{Store, StoreError, deliveries};
 
 /// What becomes of a mail whose answer was lost (docs/adr/0003-uncertain.md).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Uncertain {
     /// It is sent again after a wait, with the same bytes and Message-ID.

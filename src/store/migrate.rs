@@ -1,7 +1,7 @@
 //! Brings the tables up to date: one series for both databases. A published migration is never edited.
 
 use super::value::params;
-use super::{StoreError, Tx};
+use super::{Dialect, Found, StoreError, Tx};
 
 /// Every migration, oldest first: number, name, statements parted by `;`.
 const SERIES: &[(i64, &str, &str)] = &[(1, "first", include_str!("migrations/0001_first.sql"))];
@@ -9,12 +9,12 @@ const SERIES: &[(i64, &str, &str)] = &[(1, "first", include_str!("migrations/000
 /// Applies what is missing. Safe to run from several replicas at once.
 pub(super) fn run(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.execute("CREATE TABLE IF NOT EXISTS migrations (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)", &[])?;
-    if tx.dialect() == super::Dialect::Postgres {
+    if tx.dialect() == Dialect::Postgres {
         tx.execute("LOCK TABLE migrations IN EXCLUSIVE MODE", &[])?;
     }
     let newest = tx.query_opt("SELECT COALESCE(MAX(version), 0) FROM migrations", &[])?;
     let applied = newest.map_or(Ok(0), |row| row.int(0))?;
-    let known = SERIES.last().map_or(0, |(version, ..)| *version);
+    let known = known();
     if applied > known {
         return Err(StoreError::Refused(format!(
             "this database is at version {applied}, this program knows up to {known}: run the newer allim"
@@ -27,6 +27,28 @@ pub(super) fn run(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         tx.execute("INSERT INTO migrations (version, name) VALUES ($1, $2)", params![*version, *name])?;
     }
     Ok(())
+}
+
+/// The newest version of the series.
+pub(super) fn known() -> i64 {
+    SERIES.last().map_or(0, |(version, ..)| *version)
+}
+
+/// The version that a database is at; changes nothing.
+pub(super) fn applied(tx: &mut Tx<'_>) -> Result<Found, StoreError> {
+    let there = match tx.dialect() {
+        Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'migrations'",
+        Dialect::Postgres => {
+            "SELECT CAST(tablename AS TEXT) FROM pg_tables
+             WHERE tablename = 'migrations' AND schemaname = ANY(current_schemas(false))"
+        }
+    };
+    if tx.query_opt(there, &[])?.is_none() {
+        return Ok(Found::Empty);
+    }
+    let newest = tx.query_opt("SELECT COALESCE(MAX(version), 0) FROM migrations", &[])?;
+    let version = newest.map_or(Ok(0), |row| row.int(0))?;
+    Ok(if version == 0 { Found::Empty } else { Found::Version(version) })
 }
 
 /// The statements of a migration. A `;` at the end of a line ends one; comments stand on lines of their own.

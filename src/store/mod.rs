@@ -31,7 +31,7 @@ pub use value::{Row, Value};
 use crate::domain::clock::{Clock, UnixMillis};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What can go wrong with the store.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,6 +75,34 @@ pub enum Location {
         /// How many connections, and so transactions at once.
         connections: usize,
     },
+}
+
+/// Which version of the tables a database has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There is no database, or one without tables.
+    Empty,
+    /// Tables of this version.
+    Version(i64),
+}
+
+/// The version of the tables that this program works with.
+#[must_use]
+pub fn version_known() -> i64 {
+    migrate::known()
+}
+
+/// Looks at a location without changing anything there. Blocks.
+///
+/// # Errors
+/// [`StoreError`] when the database can't be reached or read.
+pub fn inspect(location: &Location) -> Result<Found, StoreError> {
+    match location {
+        Location::Sqlite(path) if !path.exists() => Ok(Found::Empty),
+        Location::Sqlite(path) => sqlite::look(path, migrate::applied),
+        Location::Memory => Ok(Found::Empty),
+        Location::Postgres { url, .. } => postgres::look(url, migrate::applied),
+    }
 }
 
 /// A handle to the store; clones share the threads behind it.
@@ -128,6 +156,33 @@ impl Store {
         F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         Self::submit(&self.reads, job).await
+    }
+
+    /// Runs `job` as [`Store::write`] would and takes everything back: what would happen, without its happening.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn rehearse<T, F>(&self, mut job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let seen = Arc::new(Mutex::new(None));
+        let kept = seen.clone();
+        // An error rolls back, whatever the database; so the result takes another way out.
+        let rehearsed: Result<(), StoreError> = self
+            .write(move |tx| {
+                let result = job(tx)?;
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                Err(StoreError::Refused("this was a rehearsal".to_owned()))
+            })
+            .await;
+        let result = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (result, rehearsed) {
+            (Some(result), _) => Ok(result),
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Err(StoreError::Shape("no result".to_owned())),
+        }
     }
 
     async fn submit<T, F>(queue: &crossbeam_channel::Sender<Box<dyn Job>>, job: F) -> Result<T, StoreError>

@@ -212,3 +212,12 @@ pub fn release_of(tx: &mut Tx<'_>, story_id: &str, language: &str) -> Result<Opt
     const SQL: &str = "SELECT seq, post_id FROM releases WHERE story_id = $1 AND language = $2";
     tx.query_opt(SQL, params![story_id, language])?.map(|row| Ok((row.int(0)?, row.text(1)?))).transpose()
 }
+
+/// The topics that a release is found under.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn topics_of_release(tx: &mut Tx<'_>, seq: i64) -> Result<Vec<String>, StoreError> {
+    const SQL: &str = "SELECT topic FROM release_topics WHERE seq = $1 ORDER BY topic";
+    tx.query(SQL, params![seq])?.iter().map(|row| row.text(0)).collect()
+}

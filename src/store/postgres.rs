@@ -22,9 +22,7 @@ type Queues = (Sender<Box<dyn Job>>, Sender<Box<dyn Job>>, Dialect);
 
 /// Connects, migrates and starts `connections` threads.
 pub(super) fn start(url: &str, connections: usize) -> Result<Queues, StoreError> {
-    let mut config = Config::from_str(url)
-        .map_err(|e| StoreError::Unavailable(format!("store.url is not a PostgreSQL URL: {e}")))?;
-    config.connect_timeout(CONNECT_TIMEOUT).application_name("allim").keepalives_idle(Duration::from_secs(30));
+    let config = configured(url)?;
     let (jobs, queue) = crossbeam_channel::unbounded();
     let (ready, first_answer) = std::sync::mpsc::channel();
     for number in 0..connections.max(1) {
@@ -43,6 +41,30 @@ pub(super) fn start(url: &str, connections: usize) -> Result<Queues, StoreError>
     drop(ready);
     first_answer.recv().map_err(|_| StoreError::Unavailable("the store thread ended".to_owned()))??;
     Ok((jobs.clone(), jobs, Dialect::Postgres))
+}
+
+fn configured(url: &str) -> Result<Config, StoreError> {
+    let mut config = Config::from_str(url)
+        .map_err(|e| StoreError::Unavailable(format!("store.url is not a PostgreSQL URL: {e}")))?;
+    config.connect_timeout(CONNECT_TIMEOUT).application_name("allim").keepalives_idle(Duration::from_secs(30));
+    Ok(config)
+}
+
+/// Reads once, without migrating anything, on a thread of its own: the client may not block one of tokio's.
+pub(super) fn look<T: Send + 'static>(
+    url: &str,
+    mut work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let mut session = Session { config: configured(url)?, connected: None };
+    let looking = std::thread::spawn(move || {
+        let mut seen = None;
+        session.attempt(&mut |tx| {
+            seen = Some(work(tx)?);
+            Ok(())
+        })?;
+        seen.ok_or_else(|| StoreError::Shape("no result".to_owned()))
+    });
+    looking.join().unwrap_or_else(|_| Err(StoreError::Unavailable("the store thread ended".to_owned())))
 }
 
 struct Session {

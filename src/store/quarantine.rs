@@ -103,6 +103,24 @@ pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Quarantined>, StoreError>
     tx.query(SQL, params![limit])?.iter().map(read).collect()
 }
 
+/// The ids of all messages still set aside, oldest first.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn ids(tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
+    const SQL: &str = "SELECT id FROM quarantine WHERE replayed_at IS NULL ORDER BY received_at, id";
+    tx.query(SQL, &[])?.iter().map(|row| row.text(0)).collect()
+}
+
+/// Every message that was set aside and spoke of a post, those taken in later too.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn of_post(tx: &mut Tx<'_>, source: &str, source_id: &str) -> Result<Vec<Quarantined>, StoreError> {
+    const SQL: &str = quarantine_sql!("WHERE source = $1 AND source_id = $2 ORDER BY received_at, id");
+    tx.query(SQL, params![source, source_id])?.iter().map(read).collect()
+}
+
 /// Messages set aside because they spoke of a post that was unknown then.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use super::changes::{self, Change};
 use super::value::{json, params};
-use super::{StoreError, Tx};
+use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use std::collections::BTreeMap;
@@ -91,6 +91,52 @@ pub fn lock_due(tx: &mut Tx<'_>, now: UnixMillis, limit: i64) -> Result<Vec<Stor
         stories.entry(row.text(0)?).and_modify(|story| story.released.push(language));
     }
     Ok(stories.into_values().collect())
+}
+
+/// A story with its posts, as a look at it would see it.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn find(tx: &mut Tx<'_>, story_id: &str) -> Result<Option<Story>, StoreError> {
+    const SQL: &str = "SELECT first_public_at FROM stories WHERE id = $1";
+    let Some(row) = tx.query_opt(SQL, params![story_id])? else { return Ok(None) };
+    let story =
+        Story { id: story_id.to_owned(), first_public_at: row.at_opt(0)?, variants: Vec::new(), released: Vec::new() };
+    let mut stories = BTreeMap::from([(story_id.to_owned(), story)]);
+    load_variants(tx, &json(&[story_id])?, &mut stories)?;
+    const RELEASED: &str = "SELECT language FROM releases WHERE story_id = $1";
+    let released = tx.query(RELEASED, params![story_id])?;
+    let mut story = stories.remove(story_id);
+    if let Some(story) = &mut story {
+        let language = |row: &Row| row.parse(0, |tag| Language::parse(tag).ok());
+        story.released = released.iter().map(language).collect::<Result<_, _>>()?;
+    }
+    Ok(story)
+}
+
+/// A release, for people.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Released {
+    /// The readers' language.
+    pub language: String,
+    /// The variant that they get.
+    pub post_id: String,
+    /// Its number.
+    pub seq: i64,
+    /// When.
+    pub released_at: UnixMillis,
+}
+
+/// The releases of a story, in their order.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn of_story(tx: &mut Tx<'_>, story_id: &str) -> Result<Vec<Released>, StoreError> {
+    const SQL: &str = "SELECT language, post_id, seq, released_at FROM releases WHERE story_id = $1 ORDER BY seq";
+    let row = |row: &Row| {
+        Ok(Released { language: row.text(0)?, post_id: row.text(1)?, seq: row.int(2)?, released_at: row.at(3)? })
+    };
+    tx.query(SQL, params![story_id])?.iter().map(row).collect()
 }
 
 fn load_variants(tx: &mut Tx<'_>, ids: &super::Value, stories: &mut BTreeMap<String, Story>) -> Result<(), StoreError> {

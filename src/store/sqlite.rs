@@ -40,6 +40,17 @@ pub(super) fn start(path: Option<&Path>) -> Result<Queues, StoreError> {
     Ok((writes, reads, Dialect::Sqlite))
 }
 
+/// Reads from a file that is there, without migrating or making anything.
+pub(super) fn look<T>(
+    path: &Path,
+    mut work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(error)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(error)?;
+    let mut expanded = Expanded::new();
+    work(&mut Tx { inner: Inner::Sqlite(&connection, &mut expanded) })
+}
+
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     started.map(drop).map_err(|e| StoreError::Unavailable(e.to_string()))

@@ -14,9 +14,18 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Renders the metrics.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Something that must hold before this process is ready, beside the store.
+pub struct Need {
+    /// What is missing while it doesn't hold, such as `the connection to RabbitMQ`.
+    pub what: &'static str,
+    /// Whether it holds.
+    pub met: Arc<AtomicBool>,
+}
 
 /// What the handlers share.
 pub struct Front {
@@ -28,6 +37,8 @@ pub struct Front {
     pub tokens: Vec<Token>,
     /// Renders the metrics.
     pub metrics: Metrics,
+    /// What readiness waits for.
+    pub needs: Vec<Need>,
 }
 
 /// Every route.

@@ -3,6 +3,7 @@
 
 use super::Known;
 use crate::intake::fields::{Fault, Fields, Repairs, kind_of};
+use crate::intake::front_matter;
 use crate::intake::wire::{
     EventKind, ID_CHARS_MAX, Incoming, MESSAGE_BYTES_MAX, NESTING_MAX, RejectReason, SourcePolicy, URL_CHARS_MAX,
     clipped,
@@ -50,7 +51,8 @@ pub fn open(incoming: &Incoming, policy: &SourcePolicy, known: &mut Known) -> Re
         let data = object_in(&incoming.bytes, "data")?;
         return Ok(Letter { kind, event_source, event_id: Some(event_id), data, path: "data" });
     }
-    let mut map = object_in(&incoming.bytes, "")?;
+    let markdown = content_type.split(';').next().is_some_and(|essence| essence.trim_end() == "text/markdown");
+    let mut map = if markdown { markdown_in(&incoming.bytes)? } else { object_in(&incoming.bytes, "")? };
     // An event whose `specversion` was forgotten must not pass for a bare post: it may be a withdrawal.
     let forgotten = map.contains_key("type") && (map.contains_key("data") || map.contains_key("data_base64"));
     if structured || forgotten || map.contains_key("specversion") {
@@ -148,6 +150,17 @@ fn data_in(map: &mut Map<String, Value>) -> Result<Map<String, Value>, Fault> {
         (None, None) => {
             Err(Fault::new(RejectReason::MissingField, "data", "`data` is missing; write the post, or its id, there"))
         }
+    }
+}
+
+/// The post in a Markdown file with front matter.
+fn markdown_in(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
+    let fault = |detail: &str| Fault::new(RejectReason::BadFrontMatter, "", detail);
+    let text = std::str::from_utf8(bytes).map_err(|_| fault("the file isn't UTF-8; save it as UTF-8"))?;
+    match front_matter::to_json(text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err(fault("the front matter holds no fields")),
+        Err(error) => Err(fault(&error.to_string())),
     }
 }
 

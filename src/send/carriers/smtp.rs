@@ -6,6 +6,7 @@ mod reply;
 mod wire;
 
 use super::maildir::letter_of;
+use crate::domain::audience::Address;
 use crate::domain::clock::Clock;
 use crate::domain::delivery::{Outcome, Reason};
 use crate::render::letter;
@@ -21,7 +22,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 /// How the connection is protected (RFC 8314).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tls {
     /// TLS from the first byte: port 465.
@@ -179,6 +180,17 @@ impl Smtp {
         }
         let tls = Arc::new(client_config(&settings)?);
         Ok(Self { shared: Arc::new(Shared { settings, server_name, tls, clock }) })
+    }
+
+    /// Connects, introduces itself and leaves, without a letter: for `allim check`. `sender` is left out of what the
+    /// server says.
+    ///
+    /// # Errors
+    /// What was in the way, as an outcome.
+    pub async fn probe(&self, sender: &Address) -> Result<(), Outcome> {
+        let connection = Connection::open(&self.shared).await.map_err(|trouble| trouble.outcome(sender))?;
+        connection.quit().await;
+        Ok(())
     }
 }
 

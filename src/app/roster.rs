@@ -1,0 +1,170 @@
+//! Lists of subscribers as CSV files: read, checked against the configuration, and written into the store.
+
+use super::App;
+use crate::domain::audience::{Address, IMMEDIATE, Slot, Subscriber};
+use crate::domain::clock::UnixMillis;
+use crate::domain::language::Language;
+use crate::domain::text::CleanText;
+use crate::store::{StoreError, Tx, occurrences, subscribers};
+use anyhow::Context as _;
+
+/// Rows written in one transaction.
+pub const BATCH: usize = 500;
+
+/// One row of the file.
+#[derive(Debug, Clone, serde::Deserialize, serde::Serialize)]
+pub struct Line {
+    /// Mail address.
+    pub address: String,
+    /// How to greet them; may be empty.
+    #[serde(default)]
+    pub name: String,
+    /// Language tag.
+    pub language: String,
+    /// Topics, parted by spaces.
+    pub topics: String,
+    /// `immediate`, a digest's name, or `DIGEST HH:MM ZONE`.
+    pub schedule: String,
+}
+
+/// A row that holds together.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    subscriber: Subscriber,
+    topics: Vec<String>,
+    slot: Slot,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Somebody new.
+    Added,
+    /// Somebody known; what they take was added to or changed.
+    Changed,
+    /// They left earlier: a list never brings anybody back.
+    StaysAway,
+}
+
+/// The rows of a file, each with its line. A row that can't be read is an error of its own.
+///
+/// # Errors
+/// When the header can't be read.
+pub fn rows(mut input: impl std::io::Read) -> anyhow::Result<Vec<(u64, anyhow::Result<Line>)>> {
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes)?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(bytes.as_slice());
+    let header = reader.headers().context("line 1")?.clone();
+    for column in ["address", "language", "topics", "schedule"] {
+        let there = header.iter().any(|name| name == column);
+        let fix = "begin with address,name,language,topics,schedule";
+        anyhow::ensure!(there, "line 1: the column `{column}` is missing; {fix}");
+    }
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let position = match &record {
+            Ok(record) => record.position(),
+            Err(error) => error.position(),
+        };
+        let line = position.map_or(0, |position| line_of(position, &bytes));
+        rows.push((line, record.map_err(anyhow::Error::from).and_then(|record| row(&record, &header))));
+    }
+    Ok(rows)
+}
+
+/// The line that a record begins on. The reader counts from before the blank lines that it skips.
+fn line_of(position: &csv::Position, bytes: &[u8]) -> u64 {
+    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX).min(bytes.len());
+    let blank = bytes[start..].iter().take_while(|byte| matches!(**byte, b'\n' | b'\r'));
+    position.line() + blank.filter(|byte| **byte == b'\n').count() as u64
+}
+
+fn row(record: &csv::StringRecord, header: &csv::StringRecord) -> anyhow::Result<Line> {
+    let (has, wants) = (record.len(), header.len());
+    anyhow::ensure!(
+        has == wants,
+        "{has} fields where the header has {wants}; put a field that holds a comma in quotes"
+    );
+    Ok(record.deserialize(Some(header))?)
+}
+
+/// Checks a row against the configuration.
+///
+/// # Errors
+/// What is wrong with it: the field, and what would be right. Never repeats the address.
+pub fn check(app: &App, line: &Line) -> anyhow::Result<Wish> {
+    let address = Address::parse(&line.address).context("address")?;
+    let language = Language::parse(&line.language).context("language")?;
+    let readers = &app.config.release.languages;
+    let language =
+        language.best_of(readers).with_context(|| format!("language: `{language}` is none of languages.readers"))?;
+    let topics: Vec<String> = line.topics.split_whitespace().map(str::to_owned).collect();
+    anyhow::ensure!(!topics.is_empty(), "topics: name at least one");
+    for topic in &topics {
+        let known = app.config.file.topic.iter().any(|known| known.name == *topic);
+        let tag = topic.starts_with(crate::domain::post::TAG_PREFIX);
+        anyhow::ensure!(known || tag, "topics: no [[topic]] has the name `{topic}`");
+    }
+    let name = CleanText::new(&line.name).line();
+    let subscriber = Subscriber {
+        id: app.world.chance.draw_id(),
+        address,
+        name: (!name.is_empty()).then_some(name),
+        language: language.clone(),
+        unsubscribed_at: None,
+    };
+    Ok(Wish { subscriber, topics, slot: slot(app, &line.schedule)? })
+}
+
+fn slot(app: &App, text: &str) -> anyhow::Result<Slot> {
+    let slot = Slot::from(text.trim().to_owned());
+    let name = slot.schedule();
+    if name == IMMEDIATE {
+        anyhow::ensure!(text.trim() == IMMEDIATE, "schedule: immediate mail has no hour");
+        return Ok(slot);
+    }
+    let digest =
+        app.config.digests.get(name).with_context(|| format!("schedule: no [[digest]] has the name `{name}`"))?;
+    if text.trim() == name {
+        return Ok(slot);
+    }
+    anyhow::ensure!(digest.own_hour, "schedule: `{name}` doesn't offer an hour of one's own");
+    let (hour, minute, zone) = slot.own_time().context("schedule: write `DIGEST HH:MM ZONE`")?;
+    digest.schedule.with_own_time(hour, minute, zone).context("schedule")?;
+    Ok(Slot::own(name, hour, minute, zone))
+}
+
+/// Writes rows in one transaction, and tells what became of each.
+///
+/// # Errors
+/// From the store.
+pub async fn write(app: &App, wishes: Vec<Wish>) -> anyhow::Result<Vec<Taken>> {
+    let now = app.store.now().await?;
+    let taken = app.store.write(move |tx| wishes.iter().map(|wish| take(tx, wish, now)).collect::<Result<Vec<_>, _>>());
+    Ok(taken.await?)
+}
+
+fn take(tx: &mut Tx<'_>, wish: &Wish, now: UnixMillis) -> Result<Taken, StoreError> {
+    let known = subscribers::by_address(tx, &wish.subscriber.address)?;
+    let (id, taken) = match known {
+        Some(known) if known.unsubscribed_at.is_some() => return Ok(Taken::StaysAway),
+        Some(known) => {
+            subscribers::lock(tx, known.id)?;
+            if known.language != wish.subscriber.language {
+                subscribers::set_language(tx, known.id, &wish.subscriber.language)?;
+            }
+            (known.id, Taken::Changed)
+        }
+        None => {
+            subscribers::insert(tx, &wish.subscriber, now)?;
+            (wish.subscriber.id, Taken::Added)
+        }
+    };
+    for topic in &wish.topics {
+        subscribers::subscribe(tx, id, topic, &wish.slot, now)?;
+    }
+    if taken == Taken::Changed {
+        occurrences::fire_for(tx, id, now)?;
+    }
+    Ok(taken)
+}

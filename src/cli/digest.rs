@@ -1,0 +1,147 @@
+//! `allim digest`: what the next issue would hold, and an issue out of turn.
+
+use super::{Context, print};
+use crate::app::{self, App, Purpose, World};
+use crate::domain::audience::Address;
+use crate::domain::language::Language;
+use crate::domain::post::Showable;
+use crate::plan::preview::{Issue, Preview, Reader};
+use crate::render::pieces::Personal;
+use crate::render::words::words;
+use crate::store::occurrences;
+use anyhow::Context as _;
+use std::path::PathBuf;
+
+/// What is done with digests.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Shows what a digest would bring somebody if it fired now. Changes nothing and sends nothing.
+    #[command(group(clap::ArgGroup::new("reader").required(true)), group(clap::ArgGroup::new("form")))]
+    Preview {
+        /// The digest's name.
+        name: String,
+        /// For this subscriber.
+        #[arg(long = "for", value_name = "ADDRESS", group = "reader")]
+        address: Option<String>,
+        /// For somebody who reads this language, takes every topic and had the last issue.
+        #[arg(long, group = "reader", value_parser = language)]
+        language: Option<Language>,
+        /// Writes the HTML part into this file.
+        #[arg(long, group = "form")]
+        html: Option<PathBuf>,
+        /// Prints the text part only.
+        #[arg(long, group = "form")]
+        text: bool,
+    },
+    /// Fires a digest now, whatever its schedule; who is owed nothing gets nothing.
+    Now {
+        /// The digest's name.
+        name: String,
+    },
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    Language::parse(text).map_err(|error| error.to_string())
+}
+
+/// In which form a preview is wanted.
+enum Form {
+    Whole,
+    Text,
+    Html(PathBuf),
+}
+
+pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()> {
+    let json = context.json;
+    let app = app::build(context.config, World::system(), Purpose::Command).await?;
+    match command {
+        Command::Preview { name, address, language, html, text } => {
+            known(&app, &name)?;
+            let reader = reader(&app, address.as_deref(), language)?;
+            let form = match (html, text) {
+                (Some(file), _) => Form::Html(file),
+                (None, true) => Form::Text,
+                (None, false) => Form::Whole,
+            };
+            preview(&app, &name, reader, form, json).await
+        }
+        Command::Now { name } => {
+            known(&app, &name)?;
+            now(&app, &name, json).await
+        }
+    }
+}
+
+fn known(app: &App, name: &str) -> anyhow::Result<()> {
+    let names: Vec<&str> = app.config.digests.keys().map(String::as_str).collect();
+    anyhow::ensure!(names.contains(&name), "no [[digest]] has the name `{name}`; there are: {}", names.join(", "));
+    Ok(())
+}
+
+fn reader(app: &App, address: Option<&str>, language: Option<Language>) -> anyhow::Result<Reader> {
+    if let Some(address) = address {
+        return Ok(Reader::Known(Address::parse(address)?));
+    }
+    let language = language.context("name a reader with --for or --language")?;
+    let served = language.best_of(&app.config.release.languages).cloned();
+    let served = served.with_context(|| format!("`{language}` is none of languages.readers"))?;
+    Ok(Reader::Anybody(served, app.config.file.topic.iter().map(|topic| topic.name.clone()).collect()))
+}
+
+async fn preview(app: &App, name: &str, reader: Reader, form: Form, json: bool) -> anyhow::Result<()> {
+    let issue = match app.planner.preview(name, reader).await? {
+        Preview::Issue(issue) => *issue,
+        Preview::NobodyThere => anyhow::bail!("nobody has this address"),
+        Preview::Left(at) => anyhow::bail!("they unsubscribed at {}", print::at(at, &app.config.zone)),
+        Preview::NotSubscribed => anyhow::bail!("they take no topic with the digest `{name}`"),
+        Preview::NothingOwed if json => return print::json(&serde_json::json!({ "posts": [] })),
+        Preview::NothingOwed => {
+            print::line("no mail: nothing is owed");
+            return Ok(());
+        }
+    };
+    let Issue { reader, edition, posts } = issue;
+    let titles: Vec<_> = posts
+        .iter()
+        .map(|(standing, post)| serde_json::json!({ "id": standing.post_id, "language": post.language, "title": post.title }))
+        .collect();
+    let showables = posts.into_iter().map(|(standing, post)| Showable::pinned_by_edition(standing, post)).collect();
+    let pieces = app.stationery.render(&edition, showables)?;
+    let greeting = reader.name.as_ref().map(|name| words(&reader.language).greeting(name.as_str()));
+    let personal = Personal { greeting: greeting.as_deref(), unsubscribe_url: None };
+    let (text, html) = (pieces.text_for(personal), pieces.html_for(personal));
+    match form {
+        Form::Html(file) => {
+            std::fs::write(&file, html).with_context(|| file.display().to_string())?;
+            eprintln!("written to {}", file.display());
+        }
+        _ if json => {
+            return print::json(&serde_json::json!({ "subject": pieces.subject, "language": edition.content.language,
+                "sender": edition.content.sender, "posts": titles, "text": text, "html": html }));
+        }
+        Form::Text => print::line(print::visible(&text)),
+        Form::Whole => {
+            print::fields(&[
+                ("sender", edition.content.sender.clone()),
+                ("language", edition.content.language.to_string()),
+                ("subject", pieces.subject.clone()),
+            ]);
+            print::line(format!("\n{}", print::visible(&text)));
+        }
+    }
+    Ok(())
+}
+
+async fn now(app: &App, name: &str, json: bool) -> anyhow::Result<()> {
+    let slots = app.store.read(occurrences::slots).await?;
+    let fired = slots.iter().filter(|state| state.slot.schedule() == name).count();
+    anyhow::ensure!(fired > 0, "nobody has ever subscribed to the digest `{name}`");
+    app.planner.fire_now(name).await?;
+    if json {
+        return print::json(&serde_json::json!({ "digest": name, "fired": fired }));
+    }
+    print::line(format!(
+        "`{name}` fired for {fired} hour(s) that readers chose; a running allim plans it within a second"
+    ));
+    Ok(())
+}

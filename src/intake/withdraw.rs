@@ -1,0 +1,58 @@
+//! An operator takes a post back by hand: an event like any other, which needs no message.
+
+use super::Intake;
+use super::accept::{self, Backfill, Receipt, Republish, Source};
+use super::wire::{Change, Event, Incoming, Rejection, SourcePolicy};
+use crate::domain::clock::UnixMillis;
+use crate::domain::ids;
+use crate::store::{StoreError, changes};
+use std::sync::Arc;
+
+/// The CloudEvents `source` of what an operator does by hand.
+const OPERATOR: &str = "allim:operator";
+
+impl Intake {
+    /// Takes a post back at an operator's word, whatever its source may do. The same word twice is a duplicate.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub async fn withdraw(&self, source: &str, source_id: &str) -> Result<Receipt, StoreError> {
+        let now = self.store.now().await?;
+        let event: Arc<Result<Event, Box<Rejection>>> = Arc::new(Ok(withdrawal(source, source_id, now)));
+        let source = self.sources.get(source).cloned().unwrap_or_else(|| unconfigured(source));
+        // Would be kept in the quarantine if the post weren't known, which whoever asks has made sure of.
+        let bytes = format!("withdrawn:{source_id}").into_bytes();
+        let incoming = Incoming { source: source.policy.name.clone(), content_type: None, headers: Vec::new(), bytes };
+        let written = self.store.write(move |tx| {
+            let mut noticed = Vec::new();
+            let receipt = accept::store(tx, &source, &incoming, &event, Backfill::Everything, now, &mut noticed)?;
+            changes::number(tx, &noticed)?;
+            Ok(receipt)
+        });
+        let receipt = written.await?;
+        self.wake.notify_one();
+        Ok(receipt)
+    }
+}
+
+/// The event. Its id follows from the post, so that the same word twice is one event.
+fn withdrawal(source: &str, source_id: &str, now: UnixMillis) -> Event {
+    let event_id = format!("withdrawn:{}", ids::post_id(source, source_id));
+    Event {
+        source: source.to_owned(),
+        event_source: OPERATOR.to_owned(),
+        content_hash: ids::content_hash(event_id.as_bytes()),
+        event_id,
+        source_id: source_id.to_owned(),
+        revision: None,
+        received_at: now,
+        change: Change::Withdrawn { reason: None },
+        repairs: Vec::new(),
+    }
+}
+
+/// What is left of a source that the configuration has no more: its posts can still be taken back.
+fn unconfigured(name: &str) -> Source {
+    let policy = SourcePolicy { name: name.to_owned(), ..SourcePolicy::default() };
+    Source { policy, republish: Republish::default() }
+}
