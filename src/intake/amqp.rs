@@ -71,9 +71,9 @@ pub enum Topology {
 #[cfg(feature = "amqp")]
 pub async fn probe(settings: &Settings) -> anyhow::Result<()> {
     let link = link::Link::open(settings).await?;
-    let channel = link.channel().await?;
-    link.close(&channel).await;
-    Ok(())
+    let channel = link.channel().await;
+    link.close(channel.as_ref().ok()).await;
+    channel.map(drop)
 }
 
 impl Settings {
