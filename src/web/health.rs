@@ -14,7 +14,7 @@ pub(super) async fn alive() -> &'static str {
 
 /// Ready: the store answers.
 pub(super) async fn ready(State(front): State<Arc<Front>>) -> Response {
-    match front.store.read(|tx| crate::store::changes::head(tx)).await {
+    match front.store.read(crate::store::changes::head).await {
         Ok(_) => "ready\n".into_response(),
         Err(error) => {
             tracing::warn!(%error, "not ready");
@@ -25,7 +25,7 @@ pub(super) async fn ready(State(front): State<Arc<Front>>) -> Response {
 
 /// Prometheus text format; deliveries by state are counted when asked.
 pub(super) async fn metrics(State(front): State<Arc<Front>>) -> Response {
-    match front.store.read(|tx| deliveries::count(tx)).await {
+    match front.store.read(deliveries::count).await {
         Ok(states) => {
             for (state, count) in states {
                 #[allow(clippy::cast_precision_loss, reason = "a gauge is a double")]
