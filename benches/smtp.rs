@@ -19,6 +19,7 @@ use allim::send::carriers::smtp::{Settings, Smtp, Tls};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,35 +35,36 @@ enum Client {
 
 #[tokio::main]
 async fn main() {
-    println!("{:<44}{:>14}{:>12}{:>14}", "letter, connections, client", "letters/s", "ms each", "CPU ms/1,000");
+    println!("{:<52}{:>10}{:>10}{:>14}", "letter, connections, client", "letters/s", "ms each", "CPU ms/1,000");
+    let clients = [
+        ("only written, not sent", Client::LettersOnly, &[][..]),
+        ("lettre AsyncSmtpConnection, nodelay", Client::Lettre, &[]),
+        ("own, server without PIPELINING", Client::Own, &["-p"]),
+        ("own, PIPELINING", Client::Own, &[]),
+    ];
     for (kilobytes, connections) in [(5, 1), (5, 10), (30, 1), (30, 10)] {
-        for (name, client, arguments) in [
-            ("only written, not sent", Client::LettersOnly, &[][..]),
-            ("lettre AsyncSmtpConnection, nodelay", Client::Lettre, &[]),
-            ("own, server without PIPELINING", Client::Own, &["-p"]),
-            ("own, PIPELINING", Client::Own, &[]),
-        ] {
-            let label = format!("{kilobytes:>2} kB {connections:>2} {name}");
-            // The median of three: the machine does other things meanwhile.
-            let mut runs = Vec::new();
-            for _ in 0..3 {
+        let mut best = [(0.0f64, f64::MAX); 4];
+        // Turn about, and the best of each: the machine does other things meanwhile.
+        for _ in 0..7 {
+            for ((_, client, arguments), best) in clients.iter().zip(&mut best) {
                 let sink = Sink::start(arguments);
-                runs.push(run(client, sink.port, kilobytes, connections, 4_000).await);
+                let (rate, cpu) = run(*client, sink.port, kilobytes, connections, 2_000).await;
+                *best = (best.0.max(rate), best.1.min(cpu));
             }
-            report(&label, connections, runs);
+        }
+        for ((name, ..), best) in clients.iter().zip(best) {
+            report(&format!("{kilobytes:>2} kB {connections:>2} {name}"), connections, best);
         }
     }
     for (name, client) in [("lettre AsyncSmtpConnection, nodelay", Client::Lettre), ("own, PIPELINING", Client::Own)] {
         let port = distant().await;
-        let runs = vec![run(client, port, 5, 1, 50).await];
-        report(&format!(" 5 kB  1 20 ms away: {name}"), 1, runs);
+        let measured = run(client, port, 5, 1, 50).await;
+        report(&format!(" 5 kB  1 20 ms: {name}"), 1, measured);
     }
 }
 
-fn report(label: &str, connections: usize, mut runs: Vec<(f64, f64)>) {
-    runs.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (rate, cpu) = runs[runs.len() / 2];
-    println!("{label:<44}{rate:>14.0}{:>12.2}{cpu:>14.0}", 1_000.0 * connections as f64 / rate);
+fn report(label: &str, connections: usize, (rate, cpu): (f64, f64)) {
+    println!("{label:<52}{rate:>10.0}{:>10.2}{cpu:>14.0}", 1_000.0 * connections as f64 / rate);
 }
 
 /// Letters a second, and milliseconds of CPU time for a thousand letters.
@@ -181,11 +183,19 @@ impl Sink {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(program);
+        if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+            // As root it wants to become somebody else.
+            command.args(["-u", "nobody"]);
+        }
         let child = command.args(arguments).args([&address, "128"]).stderr(Stdio::null()).spawn().unwrap();
-        while std::net::TcpStream::connect(&address).is_err() {
+        let sink = Self { child, port };
+        for _ in 0..2_000 {
+            if std::net::TcpStream::connect(&address).is_ok() {
+                return sink;
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
-        Self { child, port }
+        panic!("smtp-sink doesn't listen");
     }
 }
 
@@ -204,7 +214,8 @@ async fn distant() -> u16 {
         while let Ok((mut stream, _)) = listener.accept().await {
             stream.set_nodelay(true).unwrap();
             stream.write_all(b"220 distant\r\n").await.unwrap();
-            let (mut heard, mut is_letter) = (Vec::new(), false);
+            // Room for all that comes in one packet.
+            let (mut heard, mut is_letter) = (Vec::with_capacity(1 << 16), false);
             while stream.read_buf(&mut heard).await.is_ok_and(|count| count > 0) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 let mut answers = String::new();

@@ -162,6 +162,18 @@ impl Run {
         store.read(|tx| deliveries::count(tx)).await.expect("counted").into_iter().collect()
     }
 
+    /// Nothing waits, is claimed, is being sent or is uncertain.
+    async fn wait_until_all_is_final(&self) {
+        let is_final = |state: &str| matches!(state, "sent" | "cancelled");
+        for _ in 0..600 {
+            if self.counted().await.keys().all(|state| is_final(state)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("not final within a minute: {:?}", self.counted().await);
+    }
+
     /// Kills the daemon once in each of its lives, at a random moment after a delivery of that life.
     async fn kill_again_and_again(&mut self, gate: &AtomicUsize) {
         let chance = SeededChance::new(self.seed);
@@ -187,12 +199,7 @@ impl Run {
         assert_eq!(confirmed.len(), self.posts);
         let wanted = self.posts * SUBSCRIBERS;
         wait_until("every story at every reader", Duration::from_secs(120), || given(&self.received()).len() >= wanted);
-        wait_until("nothing left under way", Duration::from_secs(60), || {
-            let text = self.setting.run(&["delivery", "list", "--state", "sending", "--json"]);
-            let claimed = self.setting.run(&["delivery", "list", "--state", "claimed", "--json"]);
-            let uncertain = self.setting.run(&["delivery", "list", "--state", "uncertain", "--json"]);
-            [text, claimed, uncertain].iter().all(|text| text.trim() == "[]")
-        });
+        self.wait_until_all_is_final().await;
         daemon.stop();
         let received = self.received();
         let given = given(&received);
@@ -229,7 +236,11 @@ impl Run {
         }
         println!(
             "{} kills, {} of them with rows in `sending`; {} deliveries uncertain, {} repeated, {} mails",
-            self.kills, self.kills_in_sending, uncertain.len(), repeated.len(), received.len()
+            self.kills,
+            self.kills_in_sending,
+            uncertain.len(),
+            repeated.len(),
+            received.len()
         );
         assert!(uncertain.len() <= self.kills * CONNECTIONS, "seed {}", self.seed);
     }
@@ -301,7 +312,8 @@ async fn broker_and_database_restarted_in_mid_run() {
     let daemon = run.setting.start();
     let gate = Arc::new(AtomicUsize::new(0));
     let (publishing, confirmed) = publisher(way, run.posts, gate.clone());
-    let restarts = ["ALLIM_TEST_POSTGRES_RESTART", "ALLIM_TEST_AMQP_RESTART"].map(|name| support::server(name).expect(name));
+    let restarts =
+        ["ALLIM_TEST_POSTGRES_RESTART", "ALLIM_TEST_AMQP_RESTART"].map(|name| support::server(name).expect(name));
     for (step, (script, how)) in
         [(&restarts[0], ""), (&restarts[1], ""), (&restarts[0], "kill"), (&restarts[1], "kill")].into_iter().enumerate()
     {
@@ -332,9 +344,7 @@ async fn silence_after_the_dot_is_uncertain_and_repeated_once() {
     let daemon = run.setting.start();
     publish(&reqwest::Client::new(), &url, &post("quiet", "조용한 중계", "ko", &["events"])).await;
     wait_until("three repeats", Duration::from_secs(60), || run.sink.count() == SUBSCRIBERS + 3);
-    wait_until("all sent", Duration::from_secs(30), || {
-        run.setting.run(&["delivery", "list", "--state", "uncertain", "--json"]).trim() == "[]"
-    });
+    run.wait_until_all_is_final().await;
     daemon.stop();
     let received = run.received();
     assert_eq!(given(&received).len(), SUBSCRIBERS);

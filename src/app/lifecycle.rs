@@ -2,7 +2,7 @@
 
 use super::{App, destinations, queue};
 use crate::domain::backoff;
-use crate::intake::spool::Spool;
+use crate::render::site::LocalText;
 use crate::send::decide::Patience;
 use crate::send::lease::{Lease, RENEWAL};
 use crate::send::recorder::Recorder;
@@ -56,16 +56,14 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     }
     // Everything but the senders ends with this set; the lease goes on until the senders are done.
     let mut others = JoinSet::new();
-    let (published, _pages) = watch::channel(0u64);
+    let (published, pages) = watch::channel(0u64);
     others.spawn(plan_loop(app.clone(), destinations.clone(), published, stop.clone()));
     others.spawn(settle_loop(app.clone(), destinations, stop.clone()));
-    if let Some(table) = &app.config.file.intake.spool {
-        let spool = Spool::create(app.intake.clone(), app.config.in_state(&table.folder), table.source.clone());
-        others.spawn(spool.context("intake.spool.folder")?.watch(world.chance.clone(), stop.clone()));
-    }
     let listener = web::listen(&app.config.file.web.listen).await?;
     let needs = start_queue(&app, &mut others, &stop);
-    let router = web::router(Arc::new(front(&app, metrics, needs)));
+    let front = Arc::new(front(&app, metrics, needs)?);
+    others.spawn(web::watch_changes(front.clone(), pages, stop.clone()));
+    let router = web::router(front);
     others.spawn(async move {
         if let Err(error) = web::serve(listener, router, stop).await {
             tracing::error!(%error, "the web server ended");
@@ -99,19 +97,39 @@ fn start_queue(_: &App, _: &mut JoinSet<()>, _: &watch::Receiver<bool>) -> Vec<w
     Vec::new()
 }
 
-fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> web::Front {
+fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> anyhow::Result<web::Front> {
+    let (config, file) = (&app.config, &app.config.file);
     let token = |token: &crate::config::file::Token| web::Token {
         name: token.name.clone(),
         sha256: token.sha256.clone(),
         source: token.source.clone(),
     };
-    web::Front {
+    let titles = file.digest.iter().map(|table| (&table.name, &table.title));
+    let digest = |(name, title): (&String, &LocalText)| {
+        let digest = config.digests.get(name)?;
+        Some((name.clone(), (title.clone(), digest.schedule.clone())))
+    };
+    // Mail that went to a relay lies in no folder of ours.
+    let is_shown = file.web.show_mail_folder && file.relay.is_empty();
+    let front = web::Front::new(web::Parts {
         store: app.store.clone(),
         intake: app.intake.clone(),
-        tokens: app.config.file.intake.token.iter().map(token).collect(),
+        tokens: file.intake.token.iter().map(token).collect(),
         metrics,
         needs,
-    }
+        clock: app.world.clock.clone(),
+        site: config.site.clone(),
+        tag_authority: file.site.tag_authority.clone(),
+        zone: config.zone.clone(),
+        languages: config.release.languages.clone(),
+        topics: file.topic.iter().map(|topic| (topic.name.clone(), topic.title.clone())).collect(),
+        digests: titles.filter_map(digest).collect(),
+        templates: app.stationery.templates.clone(),
+        listen: file.web.listen.clone(),
+        proxies: config.proxies.clone(),
+        mail_folder: is_shown.then(|| config.in_state(&file.send.folder)),
+    });
+    front.context("templates.folder: page.css")
 }
 
 async fn plan_loop(

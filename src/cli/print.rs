@@ -1,7 +1,7 @@
 //! What commands print: results on standard output, as tables for people or as JSON for scripts.
 
 use crate::domain::clock::UnixMillis;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use std::io::Write as _;
 
 /// A line of a result.
@@ -19,10 +19,13 @@ pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A rule under the header and nothing else: rows can be searched and cut by other programs.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 /// Rows for people. An empty table is said to be empty.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(RULED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.to_vec());
     for row in rows {
         table.add_row(row.into_iter().map(|cell| visible(&cell)).collect::<Vec<_>>());

@@ -53,6 +53,12 @@ fn each_mistake_names_file_line_key_and_fix() {
         ),
         ("name = \"cms\"", "nam = \"cms\"", "allim.toml:23: ", "unknown field `nam`"),
         ("state_dir = \"state\"", "state_dir = 5", "allim.toml:3: ", "expected"),
+        (
+            "[[intake.source]]",
+            "[web]\ntrusted_proxies = [\"::1\", \"10.0.0/8\"]\n[[intake.source]]",
+            "allim.toml:23: web.trusted_proxies[1]: ",
+            "10.0.0.0/8",
+        ),
     ];
     for (from, to, place, fix) in cases {
         assert!(LEAST.contains(from), "{from}");

@@ -12,6 +12,7 @@ use crate::plan::release;
 use crate::render::letter::Sender;
 use crate::render::site::{LocalText, Site};
 use crate::store::Location;
+use crate::web::TrustedProxies;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct Config {
     pub zone: jiff::tz::TimeZone,
     /// Senders by name.
     pub senders: BTreeMap<String, Arc<Sender>>,
+    /// Reverse proxies that are believed.
+    pub proxies: TrustedProxies,
     /// Sender and destination by schedule and language.
     pub routes: BTreeMap<(String, Option<Language>), (String, String)>,
 }
@@ -61,6 +64,8 @@ impl Config {
             postal_address: file.site.postal_address.clone(),
         };
         tag_authority(&file.site.tag_authority)?;
+        let proxies = TrustedProxies::parse(&file.web.trusted_proxies)
+            .map_err(|(index, error)| Mistake::new(format!("web.trusted_proxies[{index}]"), error))?;
         let release = languages(&file)?;
         let senders = senders(&file)?;
         let sources = sources(&file)?;
@@ -73,6 +78,7 @@ impl Config {
             base: base.to_owned(),
             sources,
             release,
+            proxies,
             site,
             zone,
             senders,

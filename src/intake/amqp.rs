@@ -8,6 +8,8 @@ mod consume;
 #[cfg(feature = "amqp")]
 mod link;
 #[cfg(feature = "amqp")]
+mod message;
+#[cfg(feature = "amqp")]
 mod publish;
 #[cfg(feature = "amqp")]
 mod topology;
@@ -71,9 +73,9 @@ pub enum Topology {
 #[cfg(feature = "amqp")]
 pub async fn probe(settings: &Settings) -> anyhow::Result<()> {
     let link = link::Link::open(settings).await?;
-    let channel = link.channel().await?;
-    link.close(&channel).await;
-    Ok(())
+    let channel = link.channel().await;
+    link.close(channel.as_ref().ok()).await;
+    channel.map(drop)
 }
 
 impl Settings {

@@ -53,7 +53,8 @@ pub fn waits_until(story: &Story, rules: &Rules, language: &Language, now: UnixM
 /// Brings one variant up to `now`: public when its time has come, expired when it is over.
 fn advance(story: &Story, variant: &mut Variant, now: UnixMillis, looked: &mut Looked) {
     let over = variant.expires_at.is_some_and(|at| at <= now);
-    if variant.withdrawn_at.is_some() {
+    // What has expired stays so, whatever a later revision says: it doesn't become public for the first time.
+    if variant.withdrawn_at.is_some() || variant.expired_at.is_some() {
         return;
     }
     if variant.public_at.is_none() && variant.public_due_at <= now && !over {
@@ -61,7 +62,7 @@ fn advance(story: &Story, variant: &mut Variant, now: UnixMillis, looked: &mut L
         looked.public.push(variant.post_id.clone());
         looked.changes.push(change(ChangeKind::Public, story, variant, &variant.language, now));
     }
-    if variant.expired_at.is_none() && over {
+    if over {
         variant.expired_at = Some(now);
         looked.expired.push(variant.post_id.clone());
         if variant.public_at.is_some() {

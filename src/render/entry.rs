@@ -78,12 +78,22 @@ struct ContactView {
 }
 
 impl EntryView {
+    /// For a mail: the body has its layout with it.
     pub(super) fn new(showable: &Showable, reader: Reader<'_>) -> Self {
+        Self::with_body(showable, reader, body::html_for_mail)
+    }
+
+    /// For pages and feeds, which bring or want no styles of ours.
+    pub(super) fn for_page(showable: &Showable, reader: Reader<'_>) -> Self {
+        Self::with_body(showable, reader, body::html)
+    }
+
+    fn with_body(showable: &Showable, reader: Reader<'_>, html: fn(&Post) -> String) -> Self {
         let post = showable.post();
         let original = post.url.as_deref().and_then(web_url);
         let url = reader.site.post_url(&showable.standing().post_id).or_else(|| original.clone());
         let excerpt = excerpt(post, reader.whole, url.is_some());
-        let body_html = excerpt.is_none().then(|| body::html_for_mail(post));
+        let body_html = excerpt.is_none().then(|| html(post));
         let is_other = post.language.base() != reader.language.base();
         Self {
             language: post.language.to_string(),
@@ -108,6 +118,14 @@ impl EntryView {
     pub(super) fn title(&self) -> &str {
         &self.title
     }
+
+    pub(super) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    pub(super) fn original_url(&self) -> Option<&str> {
+        self.original_url.as_deref()
+    }
 }
 
 /// Only where a link leads to the rest may a body be cut.
@@ -123,7 +141,10 @@ fn excerpt(post: &Post, whole: bool, has_link: bool) -> Option<String> {
 }
 
 /// The first [`EXCERPT_LEN`] characters, back to the last space if one is near.
-fn cut(words: &str) -> String {
+pub(super) fn cut(words: &str) -> String {
+    if words.chars().nth(EXCERPT_LEN).is_none() {
+        return words.to_owned();
+    }
     let head: String = words.chars().take(EXCERPT_LEN).collect();
     let end = head.rfind(' ').filter(|end| *end * 4 >= head.len() * 3).unwrap_or(head.len());
     format!("{}…", &head[..end])

@@ -3,9 +3,11 @@
 
 pub mod body;
 mod entry;
+pub mod feed;
 mod header;
 pub mod letter;
 pub mod mail;
+pub mod page;
 pub mod pieces;
 mod plain_text;
 mod pseudo_tags;

@@ -16,13 +16,23 @@ const FORMAT: u32 = 1;
 pub const TEMPLATE_LEN_MAX: u64 = 256 * 1024;
 
 /// Endings of files that are templates; editors' back-ups and notes beside them are not.
-const ENDINGS: &[&str] = &[".html", ".txt", ".xml"];
+const ENDINGS: &[&str] = &[".html", ".txt", ".xml", ".css"];
 
 const COMPILED_IN: &[(&str, &str)] = &[
     ("mail.html", include_str!("templates/mail.html")),
     ("mail_entry.html", include_str!("templates/mail_entry.html")),
     ("mail.txt", include_str!("templates/mail.txt")),
     ("mail_entry.txt", include_str!("templates/mail_entry.txt")),
+    ("post_content.html", include_str!("templates/post_content.html")),
+    ("page.css", include_str!("templates/page.css")),
+    ("page_frame.html", include_str!("templates/page_frame.html")),
+    ("page_home.html", include_str!("templates/page_home.html")),
+    ("page_mail.html", include_str!("templates/page_mail.html")),
+    ("page_notice.html", include_str!("templates/page_notice.html")),
+    ("page_post.html", include_str!("templates/page_post.html")),
+    ("page_posts.html", include_str!("templates/page_posts.html")),
+    ("page_topic.html", include_str!("templates/page_topic.html")),
+    ("page_unsubscribe.html", include_str!("templates/page_unsubscribe.html")),
 ];
 
 /// All templates, parsed.
@@ -34,7 +44,8 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Takes the compiled-in templates and, from `folder`, every file whose name ends in `.html`, `.txt` or `.xml`:
+    /// Takes the compiled-in templates and, from `folder`, every file whose name ends in `.html`, `.txt`, `.xml` or
+    /// `.css`:
     /// one of the same name replaces ours, others may be included by those. This is the only time the disk is read.
     ///
     /// # Errors
@@ -120,7 +131,10 @@ fn syntax() -> Result<SyntaxConfig, RenderError> {
 }
 
 fn version(sources: &BTreeMap<String, String>) -> String {
-    let json = serde_json::to_vec(sources).unwrap_or_default();
+    // What only pages and feeds are made of makes no mail another.
+    let of_mail: BTreeMap<_, _> =
+        sources.iter().filter(|(name, _)| !name.starts_with("page") && !name.starts_with("post_")).collect();
+    let json = serde_json::to_vec(&of_mail).unwrap_or_default();
     let hash = ids::content_hash(&json);
     format!("{FORMAT}-{}", &hash[..12])
 }

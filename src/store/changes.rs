@@ -47,6 +47,14 @@ pub fn head(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
     row.ok_or_else(|| StoreError::Shape("the change counter is missing".to_owned()))?.int(0)
 }
 
+/// When the newest change was made.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn newest_at(tx: &mut Tx<'_>) -> Result<Option<UnixMillis>, StoreError> {
+    tx.query_opt("SELECT at FROM changes ORDER BY seq DESC LIMIT 1", &[])?.map(|row| row.at(0)).transpose()
+}
+
 /// Draws `count` consecutive numbers of a counter and returns the first. The counter's row stays locked until the
 /// commit, so whoever draws later commits later: call it last.
 pub(super) fn draw(tx: &mut Tx<'_>, counter: &'static str, count: usize) -> Result<i64, StoreError> {

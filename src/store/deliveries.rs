@@ -199,6 +199,14 @@ pub fn record(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64, 
                 OR (deliveries.state = 'due' AND b.state IN ('sent', 'refused')))";
     let rows = json(ended)?;
     let changed = tx.execute(SQL, &[rows.clone()])?;
+    // What may have arrived and holds a withdrawn post isn't sent again: it would be claimed and refused for ever.
+    const KEEP: &str = "UPDATE deliveries SET state = 'uncertain', due_at = 9223372036854775807, finished_at = $2
+         FROM {rows $1: p int, r int, c text} b
+         WHERE plan_id = b.p AND recipient_id = b.r AND carrier = b.c AND state = 'due' AND uncertain_at IS NOT NULL
+           AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.withdrawn_at IS NOT NULL)";
+    if ended.iter().any(|ended| ended.state == State::Due.word()) {
+        tx.execute(KEEP, &[rows.clone(), now.into()])?;
+    }
     const ATTEMPTS: &str =
         "INSERT INTO attempts (plan_id, recipient_id, carrier, number, term, edition_id, ended_at, outcome,
              reason, reply)
@@ -411,7 +419,8 @@ pub fn attempts(tx: &mut Tx<'_>, key: &DeliveryKey) -> Result<Vec<Attempt>, Stor
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn retry(tx: &mut Tx<'_>, key: &DeliveryKey, now: UnixMillis) -> Result<bool, StoreError> {
-    const SQL: &str = "UPDATE deliveries SET state = 'due', reason = 'operator', due_at = $4, failures = 0, finished_at = NULL
+    const SQL: &str =
+        "UPDATE deliveries SET state = 'due', reason = 'operator', due_at = $4, failures = 0, finished_at = NULL
          WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3
            AND (state IN ('due', 'refused', 'abandoned') OR (state = 'uncertain' AND NOT EXISTS
                 (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.withdrawn_at IS NOT NULL)))

@@ -174,7 +174,15 @@ pub fn settle_replaced(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis, l
          WHERE (plan_id, recipient_id, carrier) IN (SELECT plan_id, recipient_id, carrier FROM deliveries
              WHERE edition_id = $1 AND state = 'due' AND uncertain_at IS NULL LIMIT $3 {skip locked})";
     match fate {
-        Fate::Move(to) => tx.execute(MOVE, params![id, *to, limit, now]),
+        Fate::Move(to) => {
+            let moved = tx.execute(MOVE, params![id, *to, limit, now])?;
+            if moved > 0 {
+                // A successor whose deliveries come late may have been closed as finished: those who leave the schedule
+                // must find it.
+                tx.execute("UPDATE editions SET closed_at = NULL WHERE id = $1", params![*to])?;
+            }
+            Ok(moved)
+        }
         Fate::Cancel(reason) => tx.execute(CANCEL, params![id, reason.word(), limit, now]),
     }
 }

@@ -107,9 +107,11 @@ pub fn at_revisions(tx: &mut Tx<'_>, wanted: &[(String, i64)]) -> Result<Vec<(St
 /// Which posts a page or feed wants.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
+    /// Only posts of this source.
+    pub source: Option<String>,
     /// Only this topic.
     pub topic: Option<String>,
-    /// Only this language.
+    /// Only this language and its regional forms: `zh` stands for `zh-Hans` too.
     pub language: Option<String>,
     /// Only posts that may be shown.
     pub public_only: bool,
@@ -125,7 +127,8 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter, limit: i64) -> Result<Vec<(Standin
     const SQL: &str = standing_sql!(
         ", r.content FROM posts p JOIN revisions r ON r.post_id = p.id AND r.revision = p.revision
          WHERE (CAST($1 AS TEXT) IS NULL OR p.id IN (SELECT post_id FROM post_topics WHERE topic = $1))
-           AND (CAST($2 AS TEXT) IS NULL OR p.language = $2)
+           AND (CAST($2 AS TEXT) IS NULL OR p.language = $2 OR p.language LIKE $2 || '-%')
+           AND (CAST($7 AS TEXT) IS NULL OR p.source = $7)
            AND ($3 = 0 OR (p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL))
            AND (p.published_at < $4 OR (p.published_at = $4 AND p.id < $5))
          ORDER BY p.published_at DESC, p.id DESC LIMIT $6"
@@ -135,19 +138,29 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter, limit: i64) -> Result<Vec<(Standin
         None => (i64::MAX, ""),
     };
     let public_only = i64::from(filter.public_only);
-    let params = params![filter.topic.as_deref(), filter.language.as_deref(), public_only, before_at, before_id, limit];
+    let (topic, language, source) = (filter.topic.as_deref(), filter.language.as_deref(), filter.source.as_deref());
+    let params = params![topic, language, public_only, before_at, before_id, limit, source];
     tx.query(SQL, params)?.iter().map(with_content).collect()
 }
 
-/// The tombstones of a topic's feed: posts that were public and were withdrawn since `since`, with that instant.
+/// The tombstones of a feed: posts of its topic and language that were public and were withdrawn since `since`, with
+/// that instant, the last one first.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn withdrawn_since(tx: &mut Tx<'_>, since: UnixMillis, limit: i64) -> Result<Vec<Standing>, StoreError> {
-    const SQL: &str = standing_sql!(
-        " FROM posts p WHERE p.withdrawn_at >= $1 AND p.public_at IS NOT NULL ORDER BY p.withdrawn_at DESC LIMIT $2"
-    );
-    tx.query(SQL, params![since, limit])?.iter().map(standing).collect()
+pub fn withdrawn_since(
+    tx: &mut Tx<'_>,
+    filter: &Filter,
+    since: UnixMillis,
+    limit: i64,
+) -> Result<Vec<(String, UnixMillis)>, StoreError> {
+    const SQL: &str = "SELECT p.id, p.withdrawn_at FROM posts p
+         WHERE p.withdrawn_at >= $1 AND p.public_at IS NOT NULL
+           AND (CAST($3 AS TEXT) IS NULL OR p.id IN (SELECT post_id FROM post_topics WHERE topic = $3))
+           AND (CAST($4 AS TEXT) IS NULL OR p.language = $4 OR p.language LIKE $4 || '-%')
+         ORDER BY p.withdrawn_at DESC, p.id LIMIT $2";
+    let params = params![since, limit, filter.topic.as_deref(), filter.language.as_deref()];
+    tx.query(SQL, params)?.iter().map(|row| Ok((row.text(0)?, row.at(1)?))).collect()
 }
 
 /// The variants of a story that may be shown: language and post id.

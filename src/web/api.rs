@@ -1,15 +1,15 @@
-//! The posts interface: `POST /api/v1/posts`.
+//! The interface for content systems: `/api/v1/…` with bearer tokens, described by `/api/openapi.json`.
+
+pub(super) mod openapi;
+pub(super) mod posts;
+mod shapes;
 
 use super::Front;
 use crate::domain::ids;
-use crate::intake::accept::{Receipt, Verdict};
-use crate::intake::wire::Incoming;
-use axum::body::Bytes;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
-use std::sync::Arc;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Who may publish: the hash of a token and the source it speaks for.
 pub struct Token {
@@ -21,63 +21,81 @@ pub struct Token {
     pub source: String,
 }
 
-/// Takes one event or bare post in. 2xx is said only once it is durable.
-pub(super) async fn publish(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(token) = authorized(&front, &headers) else {
-        let hint = "send `Authorization: Bearer …` with a token that [[intake.token]] knows";
-        let body = problem(StatusCode::UNAUTHORIZED, "not_authorized", hint);
-        return ([(header::WWW_AUTHENTICATE, "Bearer")], body).into_response();
-    };
-    let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let incoming = Incoming {
-        source: token.source.clone(),
-        content_type: headers.get(header::CONTENT_TYPE).map(text),
-        headers: headers
-            .iter()
-            .filter(|(name, _)| *name != header::AUTHORIZATION)
-            .map(|(name, value)| (name.as_str().to_owned(), text(value)))
-            .collect(),
-        bytes: body.to_vec(),
-    };
-    match front.intake.accept(vec![incoming]).await.map(|mut receipts| receipts.pop()) {
-        Ok(Some(receipt)) => answer(&receipt),
-        Ok(None) => problem(StatusCode::INTERNAL_SERVER_ERROR, "no_receipt", "the log says more"),
-        Err(error) => {
-            tracing::warn!(%error, token = token.name, "a post could not be stored");
-            let body =
-                problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "nothing was stored; send it again");
-            ([(header::RETRY_AFTER, "5")], body).into_response()
+/// What went wrong, boxed, since most answers are none.
+#[derive(Clone, Debug)]
+pub(super) struct Problem(Box<Details>);
+
+/// What went wrong (RFC 9457).
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[schema(as = Problem)]
+struct Details {
+    /// The status of the answer.
+    status: u16,
+    /// The status in words.
+    title: String,
+    /// Why, as a word of a closed list.
+    #[schema(example = "missing_field")]
+    reason: String,
+    /// A sentence that says what would be right.
+    detail: String,
+    /// The field that is meant, such as `data.images[2].url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// `quarantined`, when the message was set aside and can be replayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    /// The quarantine row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// The post, as far as it could be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    post_id: Option<String>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, reason: &str, detail: &str) -> Self {
+        let (title, status) = (status.canonical_reason().unwrap_or_default().to_owned(), status.as_u16());
+        let (reason, detail) = (reason.to_owned(), detail.to_owned());
+        Self(Box::new(Details { status, title, reason, detail, ..Details::default() }))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let more = match status {
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, "5")),
+            _ => None,
+        };
+        if let Some((name, value)) = more {
+            response.headers_mut().insert(name, axum::http::HeaderValue::from_static(value));
         }
+        response
     }
 }
 
 /// The token of a request, compared in constant time.
-pub(super) fn authorized<'a>(front: &'a Front, headers: &HeaderMap) -> Option<&'a Token> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, given) = value.split_once(' ')?;
-    let hash = ids::content_hash(given.trim().as_bytes());
+///
+/// # Errors
+/// The answer for those who have none.
+fn authorized<'a>(front: &'a Front, headers: &HeaderMap) -> Result<&'a Token, Problem> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+    let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let hash = given.map(|(_, token)| ids::content_hash(token.trim().as_bytes()));
     let same = |token: &&Token| {
+        let hash = hash.as_deref().unwrap_or_default();
         bool::from(subtle::ConstantTimeEq::ct_eq(token.sha256.to_lowercase().as_bytes(), hash.as_bytes()))
     };
-    front.tokens.iter().filter(|_| scheme.eq_ignore_ascii_case("bearer")).find(same)
+    front.tokens.iter().find(same).ok_or_else(|| {
+        let hint = "send `Authorization: Bearer …` with a token that [[intake.token]] knows";
+        Problem::new(StatusCode::UNAUTHORIZED, "not_authorized", hint)
+    })
 }
 
-fn answer(receipt: &Receipt) -> Response {
-    let status = match &receipt.verdict {
-        Verdict::Stored => StatusCode::CREATED,
-        Verdict::Revised | Verdict::Withdrawn | Verdict::Duplicate | Verdict::Stale => StatusCode::OK,
-        Verdict::Quarantined { reason, .. } if reason == "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
-        Verdict::Quarantined { reason, .. } if reason.ends_with("_reused") || reason == "republished" => {
-            StatusCode::CONFLICT
-        }
-        Verdict::Quarantined { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-    };
-    (status, axum::Json(receipt)).into_response()
-}
-
-/// A problem after RFC 9457.
-pub(super) fn problem(status: StatusCode, reason: &str, detail: &str) -> Response {
-    let body =
-        json!({ "status": status.as_u16(), "title": status.canonical_reason(), "reason": reason, "detail": detail });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+/// Whatever stands below `/api/` and isn't there.
+pub(super) async fn fallback() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such route; /api/openapi.json lists them")
 }

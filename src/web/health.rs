@@ -18,7 +18,7 @@ pub(super) async fn ready(State(front): State<Arc<Front>>) -> Response {
     if let Some(need) = front.needs.iter().find(|need| !need.met.load(Ordering::SeqCst)) {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{} is missing\n", need.what)).into_response();
     }
-    match front.store.read(|tx| crate::store::changes::head(tx)).await {
+    match front.store.read(crate::store::changes::head).await {
         Ok(_) => "ready\n".into_response(),
         Err(error) => {
             tracing::warn!(%error, "not ready");
@@ -29,7 +29,7 @@ pub(super) async fn ready(State(front): State<Arc<Front>>) -> Response {
 
 /// Prometheus text format; deliveries by state are counted when asked.
 pub(super) async fn metrics(State(front): State<Arc<Front>>) -> Response {
-    match front.store.read(|tx| deliveries::count(tx)).await {
+    match front.store.read(deliveries::count).await {
         Ok(states) => {
             for (state, count) in states {
                 #[allow(clippy::cast_precision_loss, reason = "a gauge is a double")]

@@ -1,18 +1,40 @@
-//! Side room: HTTP.
+//! Side room: HTTP. Feeds and pages for readers, the interface for content systems, and how the daemon does.
 
 mod api;
+mod client;
+mod feeds;
 mod health;
+mod mails;
+mod pages;
 mod server;
+mod ui;
+mod unsubscribe;
+mod validators;
 
 pub use api::Token;
+pub use client::{BadRange, TrustedProxies};
+pub use feeds::{Feeds, watch_changes};
 pub use server::{listen, serve};
 
+use crate::domain::clock::Clock;
+use crate::domain::ids;
+use crate::domain::language::Language;
+use crate::domain::post::TAG_PREFIX;
+use crate::domain::schedule::Schedule;
 use crate::intake::Intake;
 use crate::intake::wire::MESSAGE_BYTES_MAX;
+use crate::render::RenderError;
+use crate::render::site::{LocalText, Site};
+use crate::render::templates::Templates;
+use crate::render::words::page::TAGS;
 use crate::store::Store;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::middleware;
+use axum::routing::{any, get, post};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -27,8 +49,8 @@ pub struct Need {
     pub met: Arc<AtomicBool>,
 }
 
-/// What the handlers share.
-pub struct Front {
+/// What the front is made from.
+pub struct Parts {
     /// The ledger.
     pub store: Store,
     /// The door.
@@ -39,16 +61,133 @@ pub struct Front {
     pub metrics: Metrics,
     /// What readiness waits for.
     pub needs: Vec<Need>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The institution.
+    pub site: Site,
+    /// Domain and year of feed entry ids.
+    pub tag_authority: String,
+    /// The zone in which dates are written.
+    pub zone: jiff::tz::TimeZone,
+    /// Reader languages.
+    pub languages: Vec<Language>,
+    /// Topics with their titles, in the order of the configuration.
+    pub topics: Vec<(String, LocalText)>,
+    /// Digests by name: title and schedule.
+    pub digests: BTreeMap<String, (LocalText, Schedule)>,
+    /// Templates.
+    pub templates: Arc<Templates>,
+    /// Where the server listens: the beginning of links as long as no public address is configured.
+    pub listen: String,
+    /// Proxies whose word counts.
+    pub proxies: TrustedProxies,
+    /// The Maildir whose mails may be looked at while allim is tried out.
+    pub mail_folder: Option<PathBuf>,
+}
+
+/// What the handlers share.
+pub struct Front {
+    store: Store,
+    intake: Intake,
+    tokens: Vec<Token>,
+    metrics: Metrics,
+    needs: Vec<Need>,
+    clock: Arc<dyn Clock>,
+    site: Site,
+    tag_authority: String,
+    zone: jiff::tz::TimeZone,
+    languages: Vec<Language>,
+    /// The languages that pages have words in.
+    page_languages: Vec<Language>,
+    /// The language of pages for those who ask for none of ours.
+    language_default: Language,
+    topics: Vec<(String, LocalText)>,
+    digests: BTreeMap<String, (LocalText, Schedule)>,
+    templates: Arc<Templates>,
+    /// What absolute links begin with, without a slash at the end.
+    origin: String,
+    /// The path within `origin`: empty unless our pages lie below a folder.
+    base: String,
+    proxies: TrustedProxies,
+    mail_folder: Option<PathBuf>,
+    style: Bytes,
+    style_path: String,
+    feeds: Feeds,
+}
+
+impl Front {
+    /// Builds what the handlers share.
+    ///
+    /// # Errors
+    /// [`RenderError`] when the operator's style sheet can't be rendered.
+    pub fn new(parts: Parts) -> Result<Self, RenderError> {
+        let style = parts.templates.render("page.css", ())?;
+        let style_path = format!("/style-{}.css", &ids::content_hash(style.as_bytes())[..12]);
+        let page_languages: Vec<Language> = TAGS.iter().filter_map(|tag| Language::parse(tag).ok()).collect();
+        let spoken = |language: &&Language| page_languages.iter().find(|page| page.base() == language.base());
+        let language_default = parts.languages.iter().find_map(|language| spoken(&language)).cloned();
+        let english = || page_languages.iter().find(|language| language.base() == "en").cloned();
+        let origin = parts.site.public_url.clone().unwrap_or_else(|| format!("http://{}", parts.listen));
+        let origin = origin.trim_end_matches('/').to_owned();
+        let path = url::Url::parse(&origin).map(|url| url.path().trim_end_matches('/').to_owned());
+        Ok(Self {
+            language_default: language_default.or_else(english).unwrap_or_else(|| parts.languages[0].clone()),
+            page_languages,
+            base: path.unwrap_or_default(),
+            origin,
+            style: style.into(),
+            style_path,
+            feeds: Feeds::new(parts.topics.len(), parts.languages.len()),
+            store: parts.store,
+            intake: parts.intake,
+            tokens: parts.tokens,
+            metrics: parts.metrics,
+            needs: parts.needs,
+            clock: parts.clock,
+            site: parts.site,
+            tag_authority: parts.tag_authority,
+            zone: parts.zone,
+            languages: parts.languages,
+            topics: parts.topics,
+            digests: parts.digests,
+            templates: parts.templates,
+            proxies: parts.proxies,
+            mail_folder: parts.mail_folder,
+        })
+    }
+
+    /// A topic's title in a language; a tag is its own.
+    fn topic_title(&self, topic: &str, language: &Language) -> String {
+        let title = self.topics.iter().find(|(name, _)| name == topic).map(|(_, title)| title.get(language).to_owned());
+        title.unwrap_or_else(|| topic.strip_prefix(TAG_PREFIX).unwrap_or(topic).to_owned())
+    }
 }
 
 /// Every route.
 pub fn router(front: Arc<Front>) -> Router {
+    let log = middleware::from_fn_with_state(front.clone(), client::log);
     Router::new()
-        .route("/api/v1/posts", post(api::publish))
+        .route("/", get(pages::home))
+        .route("/posts/{id}", get(pages::post))
+        .route("/topics/{topic}", get(pages::topic))
+        .route("/feeds/{file}", get(feeds::serve))
+        .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::leave))
+        .route("/mails/{name}", get(mails::show))
+        .route("/mails/{name}/html", get(mails::html))
+        .route("/mails/{name}/source", get(mails::source))
+        .route("/robots.txt", get(ui::robots))
+        .route(&front.style_path, get(ui::style))
+        .route("/api/v1/posts", post(api::posts::publish).get(api::posts::list))
+        .route("/api/v1/posts/{id}", get(api::posts::show))
+        .route("/api/v1/posts/{id}/withdraw", post(api::posts::withdraw))
+        .route("/api/openapi.json", get(api::openapi::serve))
+        .route("/api/{*rest}", any(api::fallback))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .fallback(ui::fallback)
         // A little more than the limit of the wire format, so that a message beyond it is quarantined with its reason.
         .layer(DefaultBodyLimit::max(MESSAGE_BYTES_MAX * 2))
+        .layer(log)
         .with_state(front)
 }

@@ -2,9 +2,10 @@
 
 use super::Settings;
 use anyhow::Context as _;
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::tcp::{AMQPUriTcpExt as _, AsyncTcpStream, TLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd as _;
@@ -80,7 +81,7 @@ impl Link {
             properties,
         );
         let connection = match timeout(OPEN_MAX, opening).await {
-            Ok(opened) => opened.with_context(|| format!("connecting to {place}"))?,
+            Ok(opened) => opened.map_err(Fault::from).with_context(|| format!("connecting to {place}"))?,
             Err(_) => anyhow::bail!("{place} takes connections but doesn't speak AMQP within {OPEN_MAX:?}"),
         };
         Ok(Self { connection, _wire: wire })
@@ -95,9 +96,9 @@ impl Link {
     }
 
     /// Closes politely: what was sent before, such as acknowledgements, is read by the broker first.
-    pub(super) async fn close(self, channel: &Channel) {
+    pub(super) async fn close(self, channel: Option<&Channel>) {
         let goodbye = async {
-            if channel.status().connected() {
+            if let Some(channel) = channel.filter(|channel| channel.status().connected()) {
                 channel.close(REPLY_SUCCESS, "done".into()).await?;
             }
             self.connection.close(REPLY_SUCCESS, "done".into()).await
@@ -116,8 +117,30 @@ impl Link {
 /// The broker's refusal, or its silence.
 pub(super) async fn asked<T>(what: &str, request: impl Future<Output = lapin::Result<T>>) -> anyhow::Result<T> {
     match timeout(REQUEST_MAX, request).await {
-        Ok(answer) => answer.with_context(|| what.to_owned()),
+        Ok(answer) => answer.map_err(Fault::from).with_context(|| what.to_owned()),
         Err(_) => anyhow::bail!("{what}: the broker didn't answer within {REQUEST_MAX:?}"),
+    }
+}
+
+/// An error of lapin's in the broker's own words, said once: lapin's repeats its source.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub(super) struct Fault {
+    words: String,
+    /// Set when the broker refused one request and closed only the channel.
+    pub(super) refusal: Option<AMQPSoftError>,
+}
+
+impl From<lapin::Error> for Fault {
+    fn from(error: lapin::Error) -> Self {
+        let ErrorKind::ProtocolError(refused) = error.kind() else {
+            return Self { words: error.to_string(), refusal: None };
+        };
+        let refusal = match refused.kind() {
+            AMQPErrorKind::Soft(refusal) => Some(refusal.clone()),
+            AMQPErrorKind::Hard(_) => None,
+        };
+        Self { words: refused.get_message().to_string(), refusal }
     }
 }
 

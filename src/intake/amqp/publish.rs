@@ -3,7 +3,7 @@
 use super::Settings;
 use super::link::{Link, asked};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Confirmation};
+use lapin::{BasicProperties, Confirmation};
 
 /// `delivery_mode` of a message that survives a restart of the broker.
 const PERSISTENT: u8 = 2;
@@ -15,13 +15,13 @@ const PERSISTENT: u8 = 2;
 /// the queue all the same; publishing it again is safe, the second one is a duplicate.
 pub async fn publish(settings: &Settings, bytes: &[u8], content_type: &str) -> anyhow::Result<()> {
     let link = Link::open(settings).await?;
-    let channel = link.channel().await?;
-    let outcome = confirmed(&channel, &settings.queue, bytes, content_type).await;
-    link.close(&channel).await;
+    let outcome = confirmed(&link, &settings.queue, bytes, content_type).await;
+    link.close(None).await;
     outcome
 }
 
-async fn confirmed(channel: &Channel, queue: &str, bytes: &[u8], content_type: &str) -> anyhow::Result<()> {
+async fn confirmed(link: &Link, queue: &str, bytes: &[u8], content_type: &str) -> anyhow::Result<()> {
+    let channel = link.channel().await?;
     asked("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
     let properties = BasicProperties::default().with_content_type(content_type.into()).with_delivery_mode(PERSISTENT);
     // Without `mandatory` the broker would confirm a message that it has no queue for.

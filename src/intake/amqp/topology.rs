@@ -1,12 +1,12 @@
 //! Queue, dead-letter exchange and dead-letter queue: made, or looked for.
 
-use super::link::{Link, asked};
+use super::link::{Fault, Link, asked};
 use super::{Settings, Topology};
 use anyhow::Context as _;
+use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::protocol::AMQPSoftError;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{ErrorKind, ExchangeKind};
 
 /// Sees to it that the queue is there. Takes channels of its own, since the broker closes one with each refusal.
 ///
@@ -54,7 +54,7 @@ fn text(value: &str) -> AMQPValue {
 fn explained(error: anyhow::Error, settings: &Settings) -> anyhow::Error {
     let Settings { queue, delivery_limit, .. } = settings;
     let dead = settings.dead();
-    match soft(&error) {
+    match refusal(&error) {
         Some(AMQPSoftError::PRECONDITIONFAILED) => error.context(format!(
             "the broker has a queue or exchange of this name that was made otherwise. allim makes the durable queue \
              `{queue}` with x-queue-type=quorum, x-delivery-limit={delivery_limit}, x-dead-letter-exchange={dead}, and \
@@ -88,7 +88,7 @@ async fn look(link: &Link, settings: &Settings) -> anyhow::Result<()> {
     let looking = channel.exchange_declare(dead.as_str().into(), ExchangeKind::Fanout, passive, FieldTable::default());
     // A queue that somebody else made may have a dead-letter exchange of another name.
     if let Err(error) = asked(&format!("exchange `{dead}`"), looking).await {
-        if soft(&error).is_none() {
+        if refusal(&error).is_none() {
             return Err(error);
         }
         tracing::warn!(
@@ -101,12 +101,6 @@ async fn look(link: &Link, settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// The broker's refusal of a single request, if the error is one.
-fn soft(error: &anyhow::Error) -> Option<&AMQPSoftError> {
-    match error.downcast_ref::<lapin::Error>()?.kind() {
-        ErrorKind::ProtocolError(refusal) => match refusal.kind() {
-            AMQPErrorKind::Soft(soft) => Some(soft),
-            AMQPErrorKind::Hard(_) => None,
-        },
-        _ => None,
-    }
+fn refusal(error: &anyhow::Error) -> Option<&AMQPSoftError> {
+    error.downcast_ref::<Fault>()?.refusal.as_ref()
 }

@@ -1,0 +1,263 @@
+//! Feeds: RSS 2.0, Atom (RFC 4287) and JSON Feed 1.1 from the same entries. Every feed is read again before it is
+//! handed out, and an entry that would spoil it is left out alone (design rule 18).
+
+mod atom;
+mod json;
+mod rss;
+
+use super::entry::{EntryView, Reader};
+use super::site::Site;
+use super::templates::Templates;
+use super::words::words;
+use super::{RenderError, body};
+use crate::domain::clock::UnixMillis;
+use crate::domain::language::Language;
+use crate::domain::post::{Post, Showable, TAG_PREFIX};
+use crate::domain::text::CleanText;
+use serde::Serialize;
+
+/// How a feed is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// RSS 2.0.
+    Rss,
+    /// Atom.
+    Atom,
+    /// JSON Feed.
+    Json,
+}
+
+impl Format {
+    /// All of them, in the order in which pages offer them.
+    pub const ALL: [Self; 3] = [Self::Rss, Self::Atom, Self::Json];
+
+    /// The ending of its URL.
+    #[must_use]
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Rss => "rss",
+            Self::Atom => "atom",
+            Self::Json => "json",
+        }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rss => "RSS",
+            Self::Atom => "Atom",
+            Self::Json => "JSON Feed",
+        }
+    }
+
+    /// Its media type, as links name it.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Rss => "application/rss+xml",
+            Self::Atom => "application/atom+xml",
+            Self::Json => "application/feed+json",
+        }
+    }
+}
+
+/// What a feed says of itself.
+pub struct Meta<'a> {
+    /// Its title.
+    pub title: &'a str,
+    /// Its last part of identity, such as `events` or `events/ko`.
+    pub name: &'a str,
+    /// The language of title and description; entries may be in others.
+    pub language: &'a Language,
+    /// Where it is.
+    pub self_url: &'a str,
+    /// The page that shows the same.
+    pub page_url: &'a str,
+    /// The institution.
+    pub site: &'a Site,
+    /// The zone in which events and dates are written.
+    pub zone: &'a jiff::tz::TimeZone,
+    /// Domain and year of `tag:` URIs (RFC 4151), such as `example.org,2026`.
+    pub tag_authority: &'a str,
+    /// The title of a topic in a language.
+    pub topic_title: &'a dyn Fn(&str, &Language) -> String,
+}
+
+/// A post that was public and was withdrawn (RFC 6721).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Its id.
+    pub post_id: String,
+    /// When.
+    pub withdrawn_at: UnixMillis,
+}
+
+/// A feed, ready to be served.
+pub struct Feed {
+    /// The document.
+    pub bytes: Vec<u8>,
+    /// Posts that would have spoiled it, and why.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// The `tag:` URI that identifies a post in feeds, for good (RFC 4151).
+#[must_use]
+pub fn entry_id(tag_authority: &str, post_id: &str) -> String {
+    format!("tag:{tag_authority}:post/{post_id}")
+}
+
+/// Writes a feed.
+///
+/// # Errors
+/// [`RenderError::Field`] when it can't be read again even without the entries that spoil it.
+pub fn feed(
+    format: Format,
+    meta: &Meta<'_>,
+    posts: &[Showable],
+    gone: &[Tombstone],
+    templates: &Templates,
+) -> Result<Feed, RenderError> {
+    let (mut entries, mut left_out) = (Vec::with_capacity(posts.len()), Vec::new());
+    for showable in posts {
+        match Entry::new(showable, meta, templates) {
+            Ok(entry) => entries.push(entry),
+            Err(error) => left_out.push((showable.standing().post_id.clone(), error.to_string())),
+        }
+    }
+    let mut written = write(format, meta, &entries, gone);
+    if written.is_err() {
+        entries.retain(|entry| match write(format, meta, std::slice::from_ref(entry), &[]) {
+            Ok(_) => true,
+            Err(reason) => {
+                left_out.push((entry.post_id.clone(), reason.to_owned()));
+                false
+            }
+        });
+        written = write(format, meta, &entries, gone);
+    }
+    let bytes = written.map_err(|reason| RenderError::Field { field: "feed", reason })?;
+    Ok(Feed { bytes, left_out })
+}
+
+/// Writes it and reads it again: what comes back must be the same entries in the same order.
+fn write(format: Format, meta: &Meta<'_>, entries: &[Entry], gone: &[Tombstone]) -> Result<Vec<u8>, &'static str> {
+    let bytes = match format {
+        Format::Rss => rss::write(meta, entries, updated(entries, gone)),
+        Format::Atom => atom::write(meta, entries, gone, updated(entries, gone)),
+        Format::Json => json::write(meta, entries),
+    };
+    let bytes = bytes.ok_or("it can't be written")?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| "it isn't UTF-8")?;
+    if CleanText::counting(text).1 > 0 {
+        return Err("it holds a character that XML forbids");
+    }
+    let ids = match format {
+        Format::Rss => rss::ids(&bytes),
+        Format::Atom => atom::ids(&bytes),
+        Format::Json => json::ids(&bytes),
+    };
+    let ids = ids.ok_or("it can't be read again")?;
+    if ids.iter().eq(entries.iter().map(|entry| &entry.id)) { Ok(bytes) } else { Err("it reads as other entries") }
+}
+
+/// When the feed last changed; the epoch for a feed in which nothing ever stood.
+fn updated(entries: &[Entry], gone: &[Tombstone]) -> UnixMillis {
+    let entries = entries.iter().map(|entry| entry.updated_at);
+    entries.chain(gone.iter().map(|tombstone| tombstone.withdrawn_at)).max().unwrap_or_default()
+}
+
+/// One post, spelled out for every format.
+struct Entry {
+    post_id: String,
+    id: String,
+    url: Option<String>,
+    /// The page on the source's own site, where `url` is another.
+    original_url: Option<String>,
+    title: String,
+    /// Plain text in one line.
+    summary: Option<String>,
+    html: String,
+    author: Option<String>,
+    published_at: UnixMillis,
+    updated_at: UnixMillis,
+    language: Language,
+    /// Topics and tags: name and title.
+    categories: Vec<(String, String)>,
+    image: Option<String>,
+    enclosures: Vec<Enclosure>,
+    license: Option<String>,
+}
+
+struct Enclosure {
+    url: String,
+    name: String,
+    media_type: String,
+    bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ContentView<'a> {
+    language: &'a str,
+    entry: &'a EntryView,
+    words: &'static super::words::Words,
+}
+
+impl Entry {
+    /// The words of the content are in the entry's own language: nobody knows who reads a feed.
+    fn new(showable: &Showable, meta: &Meta<'_>, templates: &Templates) -> Result<Self, RenderError> {
+        let (post, standing) = (showable.post(), showable.standing());
+        let language = &post.language;
+        let reader = Reader { language, words: words(language), zone: meta.zone, site: meta.site, whole: true };
+        let view = EntryView::for_page(showable, reader);
+        let content = ContentView { language: language.as_str(), entry: &view, words: reader.words };
+        let line = |text: &Option<CleanText>| text.as_ref().map(|text| String::from(text.line()));
+        let title_of = |topic: &String| (meta.topic_title)(topic, language);
+        let topics = post.topics.iter().map(|topic| (topic.clone(), title_of(topic)));
+        let tags = post.tags.iter().map(|tag| (format!("{TAG_PREFIX}{tag}"), tag.clone()));
+        Ok(Self {
+            post_id: standing.post_id.clone(),
+            id: entry_id(meta.tag_authority, &standing.post_id),
+            url: view.url().map(str::to_owned),
+            original_url: view.original_url().map(str::to_owned),
+            title: view.title().to_owned(),
+            summary: line(&post.summary).or_else(|| excerpt(post)).filter(|text| !text.is_empty()),
+            html: CleanText::new(templates.render("post_content.html", content)?.trim()).into(),
+            author: line(&post.author).filter(|author| !author.is_empty()),
+            published_at: post.published_at,
+            updated_at: [post.updated_at, standing.revised_at, Some(post.published_at)]
+                .into_iter()
+                .flatten()
+                .max()
+                .unwrap_or(post.published_at),
+            language: language.clone(),
+            categories: topics.chain(tags).collect(),
+            image: post.images.first().map(|image| image.url.clone()),
+            enclosures: post.attachments.iter().map(enclosure).collect(),
+            license: line(&post.license).filter(|license| !license.is_empty()),
+        })
+    }
+}
+
+fn excerpt(post: &Post) -> Option<String> {
+    let words = body::words_in_line(post);
+    (!words.is_empty()).then(|| super::entry::cut(&words))
+}
+
+fn enclosure(file: &crate::domain::post::Attachment) -> Enclosure {
+    Enclosure {
+        url: file.url.clone(),
+        name: file.name.line().into(),
+        // What a browser assumes of a file of unknown kind.
+        media_type: file.media_type.clone().unwrap_or_else(|| "application/octet-stream".to_owned()),
+        bytes: file.bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+    }
+}
+
+fn rfc3339(at: UnixMillis) -> String {
+    at.timestamp().to_string()
+}
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

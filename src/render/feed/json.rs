@@ -1,0 +1,97 @@
+//! JSON Feed 1.1 (<https://www.jsonfeed.org/version/1.1/>).
+
+use super::{Enclosure, Entry, Meta, rfc3339};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct JsonFeed {
+    version: String,
+    title: String,
+    home_page_url: String,
+    feed_url: String,
+    language: String,
+    authors: Vec<Author>,
+    items: Vec<Item>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Author {
+    name: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Item {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// The same post elsewhere: on the source's own site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_url: Option<String>,
+    title: String,
+    content_html: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    date_published: String,
+    date_modified: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    authors: Vec<Author>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+    language: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<Attachment>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Attachment {
+    url: String,
+    mime_type: String,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_in_bytes: Option<u64>,
+}
+
+pub(super) fn write(meta: &Meta<'_>, entries: &[Entry]) -> Option<Vec<u8>> {
+    let feed = JsonFeed {
+        version: "https://jsonfeed.org/version/1.1".to_owned(),
+        title: meta.title.to_owned(),
+        home_page_url: meta.page_url.to_owned(),
+        feed_url: meta.self_url.to_owned(),
+        language: meta.language.to_string(),
+        authors: vec![Author { name: meta.site.name.get(meta.language).to_owned() }],
+        items: entries.iter().map(item).collect(),
+    };
+    serde_json::to_vec_pretty(&feed).ok()
+}
+
+/// The ids of a written feed's entries, if it can be read.
+pub(super) fn ids(bytes: &[u8]) -> Option<Vec<String>> {
+    let feed: JsonFeed = serde_json::from_slice(bytes).ok()?;
+    Some(feed.items.into_iter().map(|item| item.id).collect())
+}
+
+fn item(entry: &Entry) -> Item {
+    let attachment = |file: &Enclosure| Attachment {
+        url: file.url.clone(),
+        mime_type: file.media_type.clone(),
+        title: file.name.clone(),
+        size_in_bytes: file.bytes,
+    };
+    Item {
+        id: entry.id.clone(),
+        url: entry.url.clone(),
+        external_url: entry.original_url.clone(),
+        title: entry.title.clone(),
+        content_html: entry.html.clone(),
+        summary: entry.summary.clone(),
+        image: entry.image.clone(),
+        date_published: rfc3339(entry.published_at),
+        date_modified: rfc3339(entry.updated_at),
+        authors: entry.author.iter().map(|name| Author { name: name.clone() }).collect(),
+        tags: entry.categories.iter().map(|(_, title)| title.clone()).collect(),
+        language: entry.language.to_string(),
+        attachments: entry.enclosures.iter().map(attachment).collect(),
+    }
+}

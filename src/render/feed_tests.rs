@@ -1,0 +1,142 @@
+use super::*;
+use crate::render::entry::tests::{post, showable};
+use crate::render::mail::tests::{language, site};
+use feed_rs::model::Feed as Read;
+
+fn templates() -> Templates {
+    Templates::load(None).unwrap()
+}
+
+fn made(format: Format, posts: &[Showable], gone: &[Tombstone], templates: &Templates) -> Feed {
+    let meta = Meta {
+        title: "행사 · 하늘정책연구원",
+        name: "events/ko",
+        language: &language("ko"),
+        self_url: "https://allim.example.org/feeds/events.rss?lang=ko",
+        page_url: "https://allim.example.org/topics/events?lang=ko",
+        site: &site(),
+        zone: &jiff::tz::TimeZone::get("Asia/Seoul").unwrap(),
+        tag_authority: "example.org,2026",
+        topic_title: &|topic, _| format!("주제 {topic}"),
+    };
+    feed(format, &meta, posts, gone, templates).unwrap()
+}
+
+fn read(format: Format, posts: &[Showable]) -> (String, Read) {
+    let feed = made(format, posts, &[], &templates());
+    assert_eq!(feed.left_out, []);
+    let read = feed_rs::parser::parse(feed.bytes.as_slice()).unwrap();
+    (String::from_utf8(feed.bytes).unwrap(), read)
+}
+
+/// Feed readers know entries by these: a change would show every post of every subscriber as new.
+#[test]
+fn golden() {
+    assert_eq!(entry_id("example.org,2026", "abc234"), "tag:example.org,2026:post/abc234");
+    for format in Format::ALL {
+        let (text, read) = read(format, &[showable(post("1", "제목", "<p>글</p>"))]);
+        assert_eq!(read.entries[0].id, "tag:example.org,2026:post/id1");
+        if format == Format::Atom {
+            assert!(text.contains("<id>tag:example.org,2026:feed/events/ko</id>"), "{text}");
+        }
+        if format == Format::Rss {
+            assert!(text.contains("<guid isPermaLink=\"false\">tag:example.org,2026:post/id1</guid>"), "{text}");
+        }
+    }
+}
+
+/// What announcements are full of, and what breaks feeds.
+const HARD: &str = "‧ · □ ○ ＊ <상세문의> ]]> &amp; & \u{1F393} 끝";
+
+#[test]
+fn hard_text_comes_through_whole_in_every_format() {
+    let mut hard = post("1", HARD, &format!("<p>가 {HARD} 나]]></p><script>alert(1)</script><p>다\u{8}&#8;</p>"));
+    hard.summary = Some(CleanText::new(HARD));
+    hard.tags = vec!["R&D <1>".to_owned()];
+    let mut spoken = Vec::new();
+    for format in Format::ALL {
+        let (text, read) = read(format, &[showable(hard.clone())]);
+        let entry = &read.entries[0];
+        assert_eq!(entry.title.as_ref().unwrap().content, HARD, "{format:?}");
+        let body = entry.content.as_ref().unwrap().body.as_deref().unwrap();
+        assert!(
+            body.contains("‧ · □ ○ ＊ &lt;상세문의&gt; ]]&gt; &amp; &amp; \u{1F393} 끝 나]]&gt;"),
+            "{format:?} {body}"
+        );
+        assert!(!body.contains("alert") && !text.contains('\u{8}'), "{format:?} {body}");
+        for part in ["일시", "상하이 국제회의장", "모집 요강.pdf", "국제협력실", "강당 전경 &lt;사진 1&gt;"]
+        {
+            assert!(body.contains(part), "{format:?}: {part} in {body}");
+        }
+        assert!(entry.categories.iter().any(|tag| tag.term == "R&D <1>" || tag.label.as_deref() == Some("R&D <1>")));
+        spoken.push(body.trim().to_owned());
+    }
+    spoken.dedup();
+    assert_eq!(spoken.len(), 1, "the same content in every format");
+}
+
+#[test]
+fn everything_that_a_format_has_room_for_is_told() {
+    let mut full = post("1", "제목", "<p>글</p>");
+    full.updated_at = Some(UnixMillis(full.published_at.0 + 60_000));
+    let posts = [showable(full)];
+    let (rss, _) = read(Format::Rss, &posts);
+    for part in [
+        "<link>https://allim.example.org/posts/id1</link>",
+        "<dc:creator>기획홍보팀</dc:creator>",
+        "<dc:language>ko</dc:language>",
+        "<category>주제 events</category>",
+        "<enclosure url=\"https://board.example.org/down.do?f=1&amp;n=2\" length=\"1234567\" type=\"application/pdf\"/>",
+        "<pubDate>Tue, 21 Apr 2026 05:40:00 +0000</pubDate>",
+        "<atom:link href=\"https://allim.example.org/feeds/events.rss?lang=ko\" rel=\"self\" type=\"application/rss+xml\"/>",
+        "<language>ko</language>",
+    ] {
+        assert!(rss.contains(part), "{part} in {rss}");
+    }
+    let (atom, _) = read(Format::Atom, &posts);
+    for part in [
+        "<published>2026-04-21T05:40:00+00:00</published>",
+        "<updated>2026-04-21T05:41:00+00:00</updated>",
+        "<category term=\"events\" label=\"주제 events\"/>",
+        "rel=\"enclosure\"",
+        "rel=\"self\"",
+        "rel=\"via\"",
+        "xml:lang=\"ko\"",
+    ] {
+        assert!(atom.contains(part), "{part} in {atom}");
+    }
+    let (json, _) = read(Format::Json, &posts);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["version"], "https://jsonfeed.org/version/1.1");
+    let item = &json["items"][0];
+    assert_eq!(item["attachments"][0]["size_in_bytes"], 1_234_567);
+    assert_eq!(item["external_url"], "https://board.example.org/view?id=1&p=1");
+    assert_eq!((&item["language"], &item["tags"][0]), (&"ko".into(), &"주제 events".into()));
+}
+
+#[test]
+fn a_withdrawn_post_leaves_a_tombstone() {
+    let gone = [Tombstone { post_id: "id9".to_owned(), withdrawn_at: UnixMillis(1_776_750_000_123) }];
+    let atom = String::from_utf8(made(Format::Atom, &[], &gone, &templates()).bytes).unwrap();
+    let element = "<at:deleted-entry ref=\"tag:example.org,2026:post/id9\" when=\"2026-04-21T05:40:00.123Z\">";
+    assert!(atom.contains(element) && atom.contains("xmlns:at=\"http://purl.org/atompub/tombstones/1.0\""), "{atom}");
+    assert!(atom.contains("<updated>2026-04-21T05:40:00.123+00:00</updated>"), "{atom}");
+}
+
+#[test]
+fn a_post_that_would_spoil_the_feed_is_left_out_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = "{% if entry.title == 'bad' %}{{ entry.nowhere }}{% endif %}{{ entry.body_html|safe }}";
+    std::fs::write(folder.path().join("post_content.html"), own).unwrap();
+    let templates = Templates::load(Some(folder.path())).unwrap();
+    let posts = ["good", "bad", "fine"].map(|title| showable(post(title, title, "<p>글</p>")));
+    for format in Format::ALL {
+        let feed = made(format, &posts, &[], &templates);
+        assert_eq!(feed.left_out.len(), 1);
+        assert_eq!(feed.left_out[0].0, "idbad");
+        let titles = feed_rs::parser::parse(feed.bytes.as_slice()).unwrap().entries;
+        let titles: Vec<String> =
+            titles.into_iter().filter_map(|entry| entry.title.map(|title| title.content)).collect();
+        assert_eq!(titles, ["good", "fine"]);
+    }
+}

@@ -1,0 +1,337 @@
+//! The pages that readers see in a browser: what their templates are given, spelled for the reader.
+
+mod views;
+
+use super::RenderError;
+use super::entry::{EntryView, Reader, cut};
+use super::feed::Format;
+use super::site::Site;
+use super::templates::Templates;
+use super::words::page::{PageWords, own_name, page_words};
+use super::words::{Words, words};
+use crate::domain::clock::UnixMillis;
+use crate::domain::language::Language;
+use crate::domain::post::Showable;
+use crate::domain::text::CleanText;
+use serde::Serialize;
+
+pub use views::{FeedLink, Mail, MailLine, NextIssue, Now, PostLine, TopicView};
+
+/// Who looks at a page, and at which.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    /// The language of the page.
+    pub language: &'a Language,
+    /// Whether it was asked for in the address, so that links keep it.
+    pub is_chosen: bool,
+    /// The languages that the page can be had in.
+    pub offered: &'a [Language],
+    /// The page's own path, with which a change of language leads to it again.
+    pub path: &'a str,
+    /// What stands before every path: empty unless allim's pages lie below a folder of the site.
+    pub base: &'a str,
+    /// The path of the style sheet.
+    pub style: &'a str,
+    /// The institution.
+    pub site: &'a Site,
+    /// The zone in which dates are written.
+    pub zone: &'a jiff::tz::TimeZone,
+}
+
+/// What a page says that has nothing else to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// There is no such page.
+    NotFound,
+    /// A post that was taken back.
+    Withdrawn,
+    /// A post whose time is over.
+    Expired,
+    /// The store doesn't answer.
+    Unavailable,
+    /// An unsubscribe link that isn't one of ours.
+    BadLink,
+}
+
+/// How far somebody's wish to leave has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// They are asked.
+    Asked,
+    /// They have left.
+    Done,
+    /// They had left before.
+    Before,
+}
+
+#[derive(Serialize)]
+struct Frame<'a, T: Serialize> {
+    language: &'a str,
+    /// What links end with to keep a chosen language.
+    query: String,
+    base: &'a str,
+    style: &'a str,
+    site_name: &'a str,
+    contact: Option<&'a str>,
+    postal_address: Option<&'a str>,
+    languages: Vec<Choice>,
+    /// Feeds for programs that look for them.
+    discover: &'a [FeedLink],
+    words: &'static Words,
+    page: &'static PageWords,
+    #[serde(flatten)]
+    content: T,
+}
+
+#[derive(Serialize)]
+struct Choice {
+    tag: String,
+    name: String,
+    href: String,
+    is_current: bool,
+}
+
+impl Look<'_> {
+    /// The words of the page.
+    #[must_use]
+    pub fn words(&self) -> &'static PageWords {
+        page_words(self.language)
+    }
+
+    /// A path of ours as a link that keeps a chosen language.
+    #[must_use]
+    pub fn link(&self, path: &str) -> String {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        if self.is_chosen {
+            format!("{}{path}{mark}lang={}", self.base, self.language)
+        } else {
+            format!("{}{path}", self.base)
+        }
+    }
+
+    /// An instant in words.
+    #[must_use]
+    pub fn instant(&self, at: UnixMillis) -> String {
+        words(self.language).instant(at, self.zone)
+    }
+
+    /// A post as a line of a list.
+    #[must_use]
+    pub fn line(&self, showable: &Showable, topic_title: impl Fn(&str) -> String) -> PostLine {
+        let (post, words) = (showable.post(), words(self.language));
+        let is_other = post.language.base() != self.language.base();
+        let summary = post.summary.as_ref().map(|text| cut(text.line().as_str()));
+        PostLine {
+            href: self.link(&format!("/posts/{}", showable.standing().post_id)),
+            title: post.title.line().into(),
+            language: post.language.to_string(),
+            other_language: is_other.then(|| words.language_name(&post.language).to_owned()),
+            date: words.date(self.zone.to_datetime(post.published_at.timestamp()).date()),
+            topics: post.topics.iter().map(|topic| topic_title(topic)).collect::<Vec<_>>().join(" · "),
+            summary: summary.filter(|text| !text.is_empty()),
+            when: post.event.as_ref().map(|event| words.event_when(event)),
+        }
+    }
+
+    fn page(
+        &self,
+        template: &str,
+        templates: &Templates,
+        discover: &[FeedLink],
+        content: impl Serialize,
+    ) -> Result<String, RenderError> {
+        let choice = |language: &Language| Choice {
+            tag: language.to_string(),
+            name: own_name(language).to_owned(),
+            href: format!("{}{}?lang={language}", self.base, self.path),
+            is_current: language == self.language,
+        };
+        let frame = Frame {
+            language: self.language.as_str(),
+            query: if self.is_chosen { format!("?lang={}", self.language) } else { String::new() },
+            base: self.base,
+            style: self.style,
+            site_name: self.site.name.get(self.language),
+            contact: self.site.contact.as_deref(),
+            postal_address: self.site.postal_address.as_deref(),
+            languages: self.offered.iter().map(choice).collect(),
+            discover,
+            words: words(self.language),
+            page: self.words(),
+            content,
+        };
+        templates.render(template, &frame).map(|html| CleanText::new(&html).into())
+    }
+}
+
+/// The feeds of a topic in one language, or in all.
+#[must_use]
+pub fn feed_links(look: &Look<'_>, topic: &str, title: &str, language: Option<&Language>) -> Vec<FeedLink> {
+    let link = |format: Format| FeedLink {
+        href: match language {
+            Some(language) => format!("{}/feeds/{topic}.{}?lang={language}", look.base, format.ending()),
+            None => format!("{}/feeds/{topic}.{}", look.base, format.ending()),
+        },
+        name: format.name(),
+        media_type: format.media_type(),
+        title: match language {
+            Some(language) => format!("{title} ({}, {})", own_name(language), format.name()),
+            None => format!("{title} ({})", format.name()),
+        },
+        language: language.map(ToString::to_string),
+    };
+    Format::ALL.map(link).to_vec()
+}
+
+/// The first page.
+///
+/// # Errors
+/// [`RenderError`] when an operator's template asks for something that isn't there. So with all below.
+pub fn home(
+    look: &Look<'_>,
+    templates: &Templates,
+    topics: &[TopicView],
+    posts: &[PostLine],
+    now: Option<&Now>,
+) -> Result<String, RenderError> {
+    #[derive(Serialize)]
+    struct Home<'a> {
+        topics: &'a [TopicView],
+        posts: &'a [PostLine],
+        now: Option<&'a Now>,
+    }
+    let discover: Vec<FeedLink> =
+        topics.iter().take(1).flat_map(|topic| topic.feeds.iter().flat_map(|(_, links)| links.clone())).collect();
+    look.page("page_home.html", templates, &discover, Home { topics, posts, now })
+}
+
+/// The posts of a topic.
+///
+/// # Errors
+/// As [`home`].
+pub fn topic(
+    look: &Look<'_>,
+    templates: &Templates,
+    topic: &TopicView,
+    posts: &[PostLine],
+    older: Option<&str>,
+) -> Result<String, RenderError> {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        topic: &'a TopicView,
+        posts: &'a [PostLine],
+        older: Option<&'a str>,
+    }
+    let discover: Vec<FeedLink> = topic.feeds.iter().flat_map(|(_, links)| links.clone()).collect();
+    look.page("page_topic.html", templates, &discover, Page { topic, posts, older })
+}
+
+/// One post. `variants` are the languages of its story with the paths of their pages, itself included; `topics` the
+/// titles and names of its topics.
+///
+/// # Errors
+/// As [`home`].
+pub fn post(
+    look: &Look<'_>,
+    templates: &Templates,
+    showable: &Showable,
+    variants: &[(Language, String)],
+    topics: &[(String, String)],
+    discover: &[FeedLink],
+) -> Result<String, RenderError> {
+    #[derive(Serialize)]
+    struct Variant {
+        tag: String,
+        name: String,
+        path: String,
+        is_current: bool,
+    }
+    #[derive(Serialize)]
+    struct Page<'a> {
+        entry: EntryView,
+        updated: Option<String>,
+        variants: Vec<Variant>,
+        topics: &'a [(String, String)],
+        summary: Option<String>,
+        site_url: Option<&'a str>,
+    }
+    let words = words(look.language);
+    let reader = Reader { language: look.language, words, zone: look.zone, site: look.site, whole: true };
+    let variant = |(language, path): &(Language, String)| Variant {
+        tag: language.to_string(),
+        name: own_name(language).to_owned(),
+        path: path.clone(),
+        is_current: *language == showable.post().language,
+    };
+    let changed_at = showable.post().updated_at.or(showable.standing().revised_at);
+    let page = Page {
+        entry: EntryView::for_page(showable, reader),
+        updated: changed_at.filter(|at| *at > showable.post().published_at).map(|at| look.instant(at)),
+        variants: variants.iter().map(variant).collect(),
+        topics,
+        summary: showable.post().summary.as_ref().map(|text| cut(text.line().as_str())),
+        site_url: look.site.public_url.as_deref(),
+    };
+    look.page("page_post.html", templates, discover, page)
+}
+
+/// A page that says one thing.
+///
+/// # Errors
+/// As [`home`].
+pub fn notice(look: &Look<'_>, templates: &Templates, notice: Notice) -> Result<String, RenderError> {
+    #[derive(Serialize)]
+    struct Page {
+        title: &'static str,
+        sentence: &'static str,
+    }
+    let words = look.words();
+    let (title, sentence) = match notice {
+        Notice::NotFound => (words.not_found, words.not_found_why),
+        Notice::Withdrawn => (words.withdrawn, words.withdrawn_why),
+        Notice::Expired => (words.expired, words.expired_why),
+        Notice::Unavailable => (words.unavailable, words.unavailable_why),
+        Notice::BadLink => (words.bad_link, words.bad_link_why),
+    };
+    look.page("page_notice.html", templates, &[], Page { title, sentence })
+}
+
+/// The page on which somebody leaves a schedule of this title.
+///
+/// # Errors
+/// As [`home`].
+pub fn unsubscribe(
+    look: &Look<'_>,
+    templates: &Templates,
+    schedule_title: &str,
+    leaving: Leaving,
+) -> Result<String, RenderError> {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        title: &'static str,
+        sentence: &'static str,
+        schedule_title: &'a str,
+        /// Where the button leads; none when there is nothing left to do.
+        action: Option<String>,
+    }
+    let words = look.words();
+    let (title, sentence) = match leaving {
+        Leaving::Asked => (words.leave, words.leave_why),
+        Leaving::Done => (words.left, words.left_why),
+        Leaving::Before => (words.left, words.left_before),
+    };
+    let action = (leaving == Leaving::Asked).then(|| look.link(look.path));
+    look.page("page_unsubscribe.html", templates, &[], Page { title, sentence, schedule_title, action })
+}
+
+/// One mail of the folder.
+///
+/// # Errors
+/// As [`home`].
+pub fn mail(look: &Look<'_>, templates: &Templates, mail: &Mail) -> Result<String, RenderError> {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        mail: &'a Mail,
+    }
+    look.page("page_mail.html", templates, &[], Page { mail })
+}
