@@ -37,6 +37,9 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     let name = app.config.file.instance.name.clone();
     let lease =
         Lease::take(store.clone(), world.clock.clone(), &name, send.uncertain_wait).await.context("the lease")?;
+    if let Some(table) = &app.config.file.quickstart {
+        super::quickstart::load(&app, table).await.context("quickstart")?;
+    }
     let (recorder, recording) = Recorder::start(store.clone(), world.chance.clone());
     let destinations = destinations(&app.config, &world)?;
     let office = Arc::new(Office {

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod lifecycle;
 pub mod lock;
+pub mod quickstart;
 pub mod roster;
 pub mod telemetry;
 

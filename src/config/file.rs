@@ -47,6 +47,9 @@ pub struct File {
     /// Own templates.
     #[serde(default)]
     pub templates: TemplatesTable,
+    /// Sample posts for trying allim out.
+    #[serde(default)]
+    pub quickstart: Option<Quickstart>,
 }
 
 /// `[instance]`
@@ -364,6 +367,18 @@ impl Default for Web {
 pub struct TemplatesTable {
     /// Files here replace the built-in templates of the same name.
     pub folder: Option<PathBuf>,
+}
+
+/// `[quickstart]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quickstart {
+    /// A list of subscribers, taken in once at the first start; beside the configuration file when relative.
+    pub subscribers: PathBuf,
+    /// A folder of sample posts, taken in after them; beside the configuration file when relative.
+    pub posts: PathBuf,
+    /// The source whose posts they are.
+    pub source: String,
 }
 
 /// Durations as `90s`, `15m`, `24h`, `7d`.

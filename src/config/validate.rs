@@ -316,6 +316,9 @@ fn ways_in(file: &File, sources: &BTreeMap<String, Source>) -> Result<(), Mistak
     if let Some(spool) = &file.intake.spool {
         known(&spool.source, "intake.spool.source".to_owned())?;
     }
+    if let Some(quickstart) = &file.quickstart {
+        known(&quickstart.source, "quickstart.source".to_owned())?;
+    }
     Ok(())
 }
 
