@@ -97,7 +97,16 @@ start_rabbitmq() {
     local home=$dir/rabbitmq
     free_port 1 >"$dir/rabbitmq.port"
     echo '[].' >"$home/enabled_plugins"
-    echo "listeners.tcp.1 = 127.0.0.1:$(<"$dir/rabbitmq.port")" >"$home/rabbitmq.conf"
+    free_port 4 >"$dir/rabbitmq-tls.port"
+    make_certificates "$home"
+    cat >"$home/rabbitmq.conf" <<-CONF
+		listeners.tcp.1 = 127.0.0.1:$(<"$dir/rabbitmq.port")
+		listeners.ssl.1 = 127.0.0.1:$(<"$dir/rabbitmq-tls.port")
+		ssl_options.cacertfile = $home/ca.pem
+		ssl_options.certfile = $home/server.pem
+		ssl_options.keyfile = $home/server.key
+		ssl_options.verify = verify_none
+	CONF
     (umask 377 && od -An -N20 -tx1 /dev/urandom | tr -d ' \n' >"$home/.erlang.cookie")
     cat >"$home/env" <<-ENV
 		export HOME='$home'
@@ -117,6 +126,15 @@ start_rabbitmq() {
     # The broker starts one that nobody would stop if it does not find ours.
     timeout 20 sh -c 'until epmd -names; do sleep 0.05; done'
     launch_rabbitmq
+}
+
+# A certificate for 127.0.0.1 under an authority that nobody else knows.
+make_certificates() {
+    local new=(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2)
+    "${new[@]}" -subj "/CN=allim test authority" -keyout "$1/ca.key" -out "$1/ca.pem"
+    "${new[@]}" -subj "/CN=allim test broker" -keyout "$1/server.key" -out "$1/server.pem" \
+        -CA "$1/ca.pem" -CAkey "$1/ca.key" \
+        -addext "subjectAltName=IP:127.0.0.1" -addext "basicConstraints=critical,CA:FALSE"
 }
 
 # Debian's commands in PATH insist on the system's own user and folders; those behind them do not.
@@ -154,6 +172,8 @@ write_env() {
 		export ALLIM_TEST_POSTGRES=postgres://postgres@127.0.0.1:$(<"$dir/postgres.port")/postgres
 		export ALLIM_TEST_POSTGRES_RESTART=$dir/bin/postgres-restart
 		export ALLIM_TEST_AMQP=amqp://guest:guest@127.0.0.1:$(<"$dir/rabbitmq.port")/%2f
+		export ALLIM_TEST_AMQPS=amqps://guest:guest@127.0.0.1:$(<"$dir/rabbitmq-tls.port")/%2f
+		export ALLIM_TEST_AMQP_CA=$dir/rabbitmq/ca.pem
 		export ALLIM_TEST_AMQP_RESTART=$dir/bin/amqp-restart
 		export ALLIM_TEST_AMQP_CTL=$dir/bin/amqp-ctl
 		export ALLIM_TEST_SMTP_SINK=/usr/sbin/smtp-sink

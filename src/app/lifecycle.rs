@@ -1,6 +1,6 @@
 //! Running: every loop of the daemon, from start to an orderly end.
 
-use super::{App, destinations};
+use super::{App, destinations, queue};
 use crate::domain::backoff;
 use crate::render::site::LocalText;
 use crate::send::decide::Patience;
@@ -10,6 +10,8 @@ use crate::send::{self, Destination, Office};
 use crate::{settle, web};
 use anyhow::Context as _;
 use std::sync::Arc;
+#[cfg(feature = "amqp")]
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,6 +28,9 @@ const SETTLE_POLL: Duration = Duration::from_secs(5);
 /// # Errors
 /// What keeps it from starting. Once it runs, faults are logged and tried again.
 pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    if let Some(queue) = queue(&app.config) {
+        queue.check()?;
+    }
     let app = Arc::new(app);
     let send = &app.config.file.send;
     let (store, world) = (app.store.clone(), app.world.clone());
@@ -33,7 +38,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     let lease =
         Lease::take(store.clone(), world.clock.clone(), &name, send.uncertain_wait).await.context("the lease")?;
     let (recorder, recording) = Recorder::start(store.clone(), world.chance.clone());
-    let destinations = destinations(&app.config)?;
+    let destinations = destinations(&app.config, &world)?;
     let office = Arc::new(Office {
         store: store.clone(),
         lease: lease.clone(),
@@ -52,7 +57,8 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     others.spawn(plan_loop(app.clone(), destinations.clone(), published, stop.clone()));
     others.spawn(settle_loop(app.clone(), destinations, stop.clone()));
     let listener = web::listen(&app.config.file.web.listen).await?;
-    let front = Arc::new(front(&app, metrics)?);
+    let needs = start_queue(&app, &mut others, &stop);
+    let front = Arc::new(front(&app, metrics, needs)?);
     others.spawn(web::watch_changes(front.clone(), pages, stop.clone()));
     let router = web::router(front);
     others.spawn(async move {
@@ -73,7 +79,22 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     lease.end().await.context("ending the lease")
 }
 
-fn front(app: &App, metrics: web::Metrics) -> anyhow::Result<web::Front> {
+/// Starts the intake from RabbitMQ, if it is configured, and tells what readiness needs of it.
+#[cfg(feature = "amqp")]
+fn start_queue(app: &App, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) -> Vec<web::Need> {
+    let Some(settings) = queue(&app.config) else { return Vec::new() };
+    let connected = Arc::new(AtomicBool::new(false));
+    let (intake, chance) = (app.intake.clone(), app.world.chance.clone());
+    tasks.spawn(crate::intake::amqp::run(settings, intake, chance, connected.clone(), stop.clone()));
+    vec![web::Need { what: "the connection to RabbitMQ", met: connected }]
+}
+
+#[cfg(not(feature = "amqp"))]
+fn start_queue(_: &App, _: &mut JoinSet<()>, _: &watch::Receiver<bool>) -> Vec<web::Need> {
+    Vec::new()
+}
+
+fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> anyhow::Result<web::Front> {
     let (config, file) = (&app.config, &app.config.file);
     let token = |token: &crate::config::file::Token| web::Token {
         name: token.name.clone(),
@@ -92,6 +113,7 @@ fn front(app: &App, metrics: web::Metrics) -> anyhow::Result<web::Front> {
         intake: app.intake.clone(),
         tokens: file.intake.token.iter().map(token).collect(),
         metrics,
+        needs,
         clock: app.world.clock.clone(),
         site: config.site.clone(),
         tag_authority: file.site.tag_authority.clone(),

@@ -12,10 +12,12 @@ use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
 use crate::intake::Intake;
 use crate::intake::accept::Backfill;
+use crate::intake::amqp;
 use crate::plan::{Planner, Rules};
 use crate::render::templates::Templates;
 use crate::send::Destination;
 use crate::send::carriers::maildir::Maildir;
+use crate::send::carriers::smtp::{self, Smtp};
 use crate::send::pace::Pace;
 use crate::send::prepare::{Preparer, Stationery};
 use crate::store::token_keys::{self, TokenKey};
@@ -149,11 +151,35 @@ pub fn new_token_key(world: &World) -> TokenKey {
     TokenKey { id, secret: ids::hex(&bytes), created_at: world.clock.now() }
 }
 
+/// The queue that posts come from, if one is configured.
+#[must_use]
+pub fn queue(config: &Config) -> Option<amqp::Settings> {
+    let table = config.file.intake.amqp.as_ref()?;
+    Some(amqp::Settings {
+        url: table.url.clone(),
+        password_file: table.password_file.as_ref().map(|file| config.in_state(file)),
+        ca_file: table.ca_file.as_ref().map(|file| config.in_state(file)),
+        queue: table.queue.clone(),
+        source: table.source.clone(),
+        prefetch: table.prefetch,
+        delivery_limit: table.delivery_limit,
+        topology: table.topology,
+        hold_max: amqp::HOLD_MAX,
+    })
+}
+
+/// Chooses the one TLS provider of the process, for the queue, the relays and the database: rustls asks for a choice
+/// as soon as a second provider is compiled in by any library. To be called once, before anything connects.
+pub fn choose_tls_provider() {
+    // An error means that one was chosen before, as in tests.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
 /// The ways out of a configuration, and a sentence about each for the log.
 ///
 /// # Errors
 /// What is missing or wrong.
-pub fn destinations(config: &Config) -> anyhow::Result<Vec<Arc<Destination>>> {
+pub fn destinations(config: &Config, world: &World) -> anyhow::Result<Vec<Arc<Destination>>> {
     if config.file.relay.is_empty() {
         let folder = config.in_state(&config.file.send.folder);
         let carrier = Maildir::create(&folder).with_context(|| format!("send.folder {}", folder.display()))?;
@@ -161,9 +187,25 @@ pub fn destinations(config: &Config) -> anyhow::Result<Vec<Arc<Destination>>> {
         let name = crate::config::FOLDER_DESTINATION.to_owned();
         return Ok(vec![Arc::new(Destination::new(name, Box::new(carrier), Pace { per_second: None }))]);
     }
-    config.file.relay.iter().map(|relay| relay_destination(config, relay)).collect()
+    config.file.relay.iter().map(|relay| relay_destination(config, relay, world)).collect()
 }
 
-fn relay_destination(_config: &Config, relay: &Relay) -> anyhow::Result<Arc<Destination>> {
-    anyhow::bail!("relay {}: not built yet", relay.name)
+fn relay_destination(config: &Config, relay: &Relay, world: &World) -> anyhow::Result<Arc<Destination>> {
+    let about = || format!("relay {}", relay.name);
+    let mut settings = smtp::Settings::new(&relay.host, relay.port, relay.tls);
+    settings.ca_file = relay.ca_file.as_deref().map(|file| config.in_state(file));
+    settings.connections = relay.connections;
+    if let Some(hello) = &relay.hello {
+        settings.hello.clone_from(hello);
+    }
+    if let (Some(user), Some(file)) = (&relay.user, &relay.password_file) {
+        let file = config.in_state(file);
+        let text = std::fs::read_to_string(&file).with_context(|| format!("{}: {}", about(), file.display()))?;
+        let password = text.lines().next().unwrap_or_default().to_owned();
+        settings.credentials = Some(smtp::Credentials { user: user.clone(), password });
+    }
+    let carrier = Smtp::new(settings, world.clock.clone()).with_context(about)?;
+    tracing::info!(relay = relay.name, host = relay.host, port = relay.port, tls = ?relay.tls, "mail goes to a relay");
+    let pace = Pace { per_second: relay.per_second };
+    Ok(Arc::new(Destination::new(format!("email:{}", relay.name), Box::new(carrier), pace)))
 }

@@ -13,8 +13,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// Libraries that write what they are given, bodies included, into their debug logs: never below a warning.
-const TALKATIVE: [&str; 3] = ["html5ever=warn", "lettre=warn", "hyper=info"];
+/// Libraries that write what they are given, bodies included, into their debug logs: never below a warning. lapin also
+/// logs as errors what it returns to us, and its frames hold the password.
+const TALKATIVE: [&str; 4] = ["html5ever=warn", "lettre=warn", "hyper=info", "lapin=off"];
 
 /// Starts logging; `RUST_LOG` overrides `level`.
 pub fn logs(format: LogFormat, level: &str) {

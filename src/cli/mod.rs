@@ -48,6 +48,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let level = if matches!(arguments.command, Command::Run) { "info" } else { "warn" };
     telemetry::logs(arguments.log_format, level);
+    crate::app::choose_tls_provider();
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

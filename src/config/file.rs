@@ -1,6 +1,7 @@
 //! The configuration file as it is written: `config/allim.toml` is its manual.
 
 use crate::intake::accept::Republish;
+use crate::intake::amqp::Topology;
 use crate::render::site::LocalText;
 use crate::send::carriers::smtp::Tls;
 use crate::settle::Uncertain;
@@ -273,6 +274,9 @@ pub struct Amqp {
     /// A file whose first line is the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// A file of certificates (PEM) to trust beside the system's, for `amqps://`.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// The quorum queue.
     #[serde(default = "defaults::queue")]
     pub queue: String,
@@ -287,17 +291,6 @@ pub struct Amqp {
     /// `declare` makes queue and dead-letter exchange when they aren't there; `check` only looks.
     #[serde(default)]
     pub topology: Topology,
-}
-
-/// What is done about queue and exchange.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Topology {
-    /// Made when they aren't there.
-    #[default]
-    Declare,
-    /// Must be there.
-    Check,
 }
 
 /// `[intake.spool]`

@@ -88,3 +88,43 @@ fn the_environment_lies_over_the_file() {
     let error = parsed(LEAST, &[("ALLIM__WEB__LISTN", "x")]).expect_err("no such key");
     assert!(error.contains("listn"), "{error}");
 }
+
+/// The manual, which is the reference configuration.
+const MANUAL: &str = include_str!("../../config/allim.toml");
+
+#[test]
+fn the_manual_holds_together_as_it_is_and_with_every_example_switched_on() {
+    parsed(MANUAL, &[]).expect("as it is");
+    // A commented line that holds a key or a table is an example.
+    let is_example = |line: &str| {
+        let rest = line.trim_start_matches(['#', ' ']);
+        let key = rest.split(['=', ' ']).next().unwrap_or_default();
+        let table = rest.starts_with('[') && rest.ends_with(']');
+        table || (rest.contains(" = ") && !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()))
+    };
+    let uncomment = |line: &str| match line.starts_with('#') && is_example(line) {
+        true => line.trim_start_matches(['#', ' ']).to_owned(),
+        false => line.to_owned(),
+    };
+    let all: Vec<String> = MANUAL.lines().map(uncomment).collect();
+    let all = all.join("\n").replace("…64 hexadecimal digits…", &"0".repeat(64));
+    let all = all.replace("own_hour = false", "own_hour = true");
+    parsed(&all, &[]).unwrap_or_else(|error| panic!("with every example: {error}\n{all}"));
+}
+
+/// The fields of `file.rs`, read from its text: each must stand in the manual.
+#[test]
+fn the_manual_names_every_key() {
+    let fields = include_str!("file.rs").lines().filter_map(|line| {
+        let name = line.strip_prefix("    pub ")?.split_once(':')?.0;
+        name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()).then_some(name)
+    });
+    let named = |field: &str| {
+        MANUAL.lines().any(|line| {
+            let line = line.trim_start_matches(['#', ' ']);
+            line.starts_with(&format!("{field} = ")) || line.contains(&format!("{field}]"))
+        })
+    };
+    let missing: Vec<&str> = fields.filter(|field| !named(field)).collect();
+    assert!(missing.is_empty(), "config/allim.toml doesn't name {missing:?}");
+}

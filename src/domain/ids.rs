@@ -95,3 +95,25 @@ pub fn hex(bytes: &[u8]) -> String {
         out
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds, mailboxes and databases hold these: a change would make every old entry new again.
+    #[test]
+    fn golden() {
+        assert_eq!(post_id("cms", "events-1507"), "ldnkvnnmpnbzat4wdbzw473gqj");
+        assert_eq!(story_id("cms", "forum-2015"), "lm65fqiggikyv64zzb3gnmmzbi");
+        assert_eq!(quarantine_id("cms", &content_hash(b"x")), "vkthyhfdldrrosr3mvd5ts35g5");
+        assert_eq!(occurrence_id("weekly", 1_795_392_000_000, ""), 6_137_782_426_506_211);
+        assert_eq!(edition_id(7, "key"), 2_891_304_143_624_973);
+        assert_eq!(delivery_text_id(7, 8, "email"), "gkotely4btjppnnactjjdvgxsk");
+    }
+
+    #[test]
+    fn parts_are_told_apart() {
+        assert_ne!(post_id("ab", "c"), post_id("a", "bc"));
+        assert_ne!(post_id("a", "b"), story_id("a", "b"));
+    }
+}

@@ -38,6 +38,21 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// As metrics name it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Revised => "revised",
+            Self::Withdrawn => "withdrawn",
+            Self::Duplicate => "duplicate",
+            Self::Stale => "stale",
+            Self::Quarantined { .. } => "quarantined",
+        }
+    }
+}
+
 /// The answer to one message.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Receipt {

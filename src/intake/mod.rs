@@ -1,6 +1,7 @@
 //! Stage 1: a post comes in. Every way in ends at [`Intake::accept`].
 
 pub mod accept;
+pub mod amqp;
 pub mod decode;
 mod fields;
 pub mod front_matter;
@@ -56,6 +57,9 @@ impl Intake {
             }
             other => other?,
         };
+        for receipt in &receipts {
+            metrics::counter!("allim_intake_messages_total", "verdict" => receipt.verdict.word()).increment(1);
+        }
         self.wake.notify_one();
         Ok(receipts)
     }
@@ -88,7 +92,8 @@ impl Intake {
         for incoming in messages {
             match self.commit(Arc::new(vec![incoming.clone()])).await {
                 Ok(mut one) => receipts.append(&mut one),
-                Err(StoreError::Unavailable(why)) => return Err(StoreError::Unavailable(why)),
+                // Neither says anything about this message.
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Again(_))) => return Err(error),
                 Err(refused) => {
                     tracing::error!(source = incoming.source, error = %refused, "the store refused a message");
                     receipts.push(self.set_aside_as_refused(incoming.clone()).await?);

@@ -6,10 +6,6 @@ use crate::domain::text::CleanText;
 use ammonia::{Builder, UrlRelative};
 use std::collections::{HashMap, HashSet};
 
-/// Columns of the plain text made from HTML, as mail has it by custom (RFC 5322 section 2.1.1); a Hangul or Han
-/// character counts two. Links are never wrapped, so that they can be clicked.
-pub const TEXT_WIDTH: usize = 76;
-
 /// What an announcement needs and no more. Nothing here can run, submit, embed or restyle.
 const TAGS: &[&str] = &[
     "a",
@@ -125,8 +121,8 @@ pub fn html_for_mail(post: &Post) -> String {
     clean(&builder, post)
 }
 
-/// The body as plain text of equal content: text as it was written, HTML and Markdown wrapped at [`TEXT_WIDTH`]
-/// with links as numbered footnotes.
+/// The body as plain text of equal content: text as it was written; HTML and Markdown a line per paragraph, with
+/// links and pictures as numbered footnotes.
 #[must_use]
 pub fn text(post: &Post) -> String {
     plain(post, true)
@@ -143,10 +139,7 @@ fn plain(post: &Post, footnotes: bool) -> String {
         return post.body.content.as_str().trim_end().to_owned();
     }
     let picture = words::words(&post.language).picture;
-    let laid_out = plain_text::lay_out(&html(post), TEXT_WIDTH, footnotes, picture);
-    let text = laid_out.unwrap_or_else(|| post.body.content.as_str().to_owned());
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    CleanText::new(lines.join("\n").trim_matches('\n')).into()
+    plain_text::lay_out(&html(post), footnotes, picture)
 }
 
 fn clean(builder: &Builder<'_>, post: &Post) -> String {
@@ -179,8 +172,24 @@ fn allow_list(post: &Post) -> Builder<'static> {
         .generic_attributes(HashSet::from(["lang", "dir", "title"]))
         .url_schemes(HashSet::from(["http", "https", "mailto", "tel"]))
         .link_rel(Some("noopener"))
+        .attribute_filter(|_, name, value| is_sensible(name, value).then(|| value.into()))
         .url_relative(base.map_or(UrlRelative::Deny, UrlRelative::RewriteWithBase));
     builder
+}
+
+/// Most rows or columns that a cell may span: programs that lay out tables take time for each.
+const SPAN_MAX: u32 = 50;
+
+/// Largest number of a list's first item: `start` may be any year, but not so large that counting overflows.
+const START_MAX: u32 = 9_999;
+
+fn is_sensible(attribute: &str, value: &str) -> bool {
+    let number = value.trim().parse::<u32>();
+    match attribute {
+        "colspan" | "rowspan" => number.is_ok_and(|span| (1..=SPAN_MAX).contains(&span)),
+        "start" => number.is_ok_and(|start| start <= START_MAX),
+        _ => true,
+    }
 }
 
 /// Strikethrough stays off: Korean and Chinese write ranges as `10:00~12:00`, and two of them in a paragraph would

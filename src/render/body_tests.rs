@@ -119,12 +119,12 @@ fn text_of_html_has_every_word_and_link() {
     for part in [
         "개요",
         "관심",
-        "신청하기[1]",
+        "신청하기 [1]",
         "[1] https://board.example.org/apply",
         "4월 22일",
         "국제회의장",
         "- 하나",
-        "[약도][2]",
+        "[약도] [2]",
         "[2] https://board.example.org/m.png",
     ] {
         assert!(out.contains(part), "{part} is missing:\n{out}");
@@ -141,7 +141,7 @@ fn characters_that_xml_forbids_are_gone() {
 fn a_poster_without_words_is_a_link_in_the_text() {
     let out =
         text(&post(BodyFormat::Html, "<p><img alt='a \" > <b>' src='/poster.jpg?a=1&b=2'><img src='/2.jpg'></p>"));
-    assert!(out.contains("[a \" > <b>][1]") && out.contains("[사진][2]"), "{out}");
+    assert!(out.contains("[a \" > <b>] [1]") && out.contains("[사진] [2]"), "{out}");
     assert!(
         out.contains("[1] https://board.example.org/poster.jpg?a=1&b=2\n[2] https://board.example.org/2.jpg"),
         "{out}"
@@ -157,4 +157,20 @@ fn deep_and_hostile_nesting_ends() {
         let deepest = ["<div", "<blockquote", "<ul"].map(|tag| html.matches(tag).count()).into_iter().max();
         assert!(deepest <= Some(302) && text.len() < 400_000, "{unit}: {deepest:?}, {} octets", text.len());
     }
+}
+
+/// Found by throwing random tags at html2text 0.17.4, which looped, panicked, overflowed or took its time over these.
+#[test]
+fn odd_tables_are_laid_out() {
+    for odd in [
+        "<table><td>가</td><td><pre>\t</pre></td>",
+        "<ol><table><td colspan=3>가<td rowspan=2>",
+        "<ul>가<p>나</p></ul><dl>다</dl>",
+        "<table><td rowspan=90000>가<td colspan=5000>나",
+        "<ol start=99999999999><li>가</ol><ol start=-5><li>나</ol>",
+    ] {
+        assert!(text(&post(BodyFormat::Html, odd)).contains('가'), "{odd}");
+    }
+    let table = "<table><tr><td rowspan='2' colspan='3' style='x'>가</td></tr></table>";
+    assert!(from_html(table).contains(r#"<td rowspan="2" colspan="3">"#));
 }

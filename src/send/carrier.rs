@@ -63,21 +63,25 @@ pub struct Parcel {
 
 /// The ledger's word before the point of no return: `sending` is committed, the lease is trusted.
 pub struct Gate {
-    recorder: Recorder,
-    lease: Arc<Lease>,
-    attempt: AttemptRef,
+    ledger: Option<(Recorder, Arc<Lease>, AttemptRef)>,
     asked: Option<oneshot::Receiver<bool>>,
 }
 
 impl Gate {
     pub(super) fn new(recorder: Recorder, lease: Arc<Lease>, attempt: AttemptRef) -> Self {
-        Self { recorder, lease, attempt, asked: None }
+        Self { ledger: Some((recorder, lease, attempt)), asked: None }
+    }
+
+    /// A gate without a ledger, whose answer is given by hand: for tests and measurements of a carrier by itself.
+    #[must_use]
+    pub fn answered_by(answer: oneshot::Receiver<bool>) -> Self {
+        Self { ledger: None, asked: Some(answer) }
     }
 
     /// Begins to record, without waiting: call it when the dialogue starts, so that the commit overlaps it.
     pub fn ask(&mut self) {
-        if self.asked.is_none() {
-            self.asked = Some(self.recorder.begin(self.attempt.clone()));
+        if let (None, Some((recorder, _, attempt))) = (&self.asked, &self.ledger) {
+            self.asked = Some(recorder.begin(attempt.clone()));
         }
     }
 
@@ -88,6 +92,6 @@ impl Gate {
             Some(answer) => answer.await.unwrap_or(false),
             None => false,
         };
-        allowed && self.lease.is_trusted(self.attempt.t)
+        allowed && self.ledger.as_ref().is_none_or(|(_, lease, attempt)| lease.is_trusted(attempt.t))
     }
 }

@@ -5,6 +5,7 @@ use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Lane, Reason, State};
 use serde::Serialize;
+use std::collections::HashSet;
 
 /// A delivery about to be planned.
 #[derive(Clone, Debug, Serialize)]
@@ -145,15 +146,15 @@ pub fn begin_sending(
            AND EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
                 AND u.unsubscribed_at IS NULL AND u.suppressed_at IS NULL)
          RETURNING plan_id, recipient_id, carrier";
-    let rows = json(attempts)?;
-    let allowed = tx.query(SQL, &[rows.clone(), now.into()])?;
+    let allowed: HashSet<DeliveryKey> =
+        tx.query(SQL, &[json(attempts)?, now.into()])?.iter().map(key).collect::<Result<_, _>>()?;
+    let begun: Vec<&AttemptRef> = attempts.iter().filter(|attempt| allowed.contains(&attempt.key)).collect();
     const RECORD: &str = "INSERT INTO attempts (plan_id, recipient_id, carrier, number, term, edition_id, sending_at)
          SELECT d.plan_id, d.recipient_id, d.carrier, d.attempts, b.t, d.edition_id, CAST($2 AS BIGINT)
-         FROM {rows $1: p int, r int, c text, n int, t int} b
-         JOIN deliveries d ON d.plan_id = b.p AND d.recipient_id = b.r AND d.carrier = b.c
-         WHERE d.state = 'sending' AND d.attempts = b.n AND d.claimed_term = b.t";
-    tx.change("recording attempts", allowed.len(), RECORD, &[rows, now.into()])?;
-    allowed.iter().map(key).collect()
+         FROM {rows $1: p int, r int, c text, t int} b
+         JOIN deliveries d ON d.plan_id = b.p AND d.recipient_id = b.r AND d.carrier = b.c";
+    tx.change("recording attempts", begun.len(), RECORD, &[json(&begun)?, now.into()])?;
+    Ok(allowed.into_iter().collect())
 }
 
 fn key(row: &Row) -> Result<DeliveryKey, StoreError> {
@@ -403,17 +404,24 @@ pub fn attempts(tx: &mut Tx<'_>, key: &DeliveryKey) -> Result<Vec<Attempt>, Stor
     tx.query(SQL, params![key.plan_id, key.recipient_id, &key.carrier])?.iter().map(row).collect()
 }
 
-/// Makes a delivery due again at an operator's word: one that waits, was refused, was abandoned, or is uncertain.
-/// Returns whether there was such a one.
+/// Makes a delivery due again at an operator's word: one that waits, was refused, was abandoned, or is uncertain and
+/// holds nothing that was withdrawn. One whose edition was replaced moves to the successor first. Returns whether there
+/// was such a one.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn retry(tx: &mut Tx<'_>, key: &DeliveryKey, now: UnixMillis) -> Result<bool, StoreError> {
-    const SQL: &str =
-        "UPDATE deliveries SET state = 'due', reason = 'operator', due_at = $4, failures = 0, finished_at = NULL
+    const SQL: &str = "UPDATE deliveries SET state = 'due', reason = 'operator', due_at = $4, failures = 0, finished_at = NULL
          WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3
-           AND state IN ('due', 'refused', 'abandoned', 'uncertain')";
-    Ok(tx.execute(SQL, params![key.plan_id, key.recipient_id, &key.carrier, now])? == 1)
+           AND (state IN ('due', 'refused', 'abandoned') OR (state = 'uncertain' AND NOT EXISTS
+                (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.withdrawn_at IS NOT NULL)))
+         RETURNING edition_id";
+    let Some(row) = tx.query_opt(SQL, params![key.plan_id, key.recipient_id, &key.carrier, now])? else {
+        return Ok(false);
+    };
+    const REOPEN: &str = "UPDATE editions SET closed_at = NULL, moved_at = NULL WHERE id = $1";
+    tx.change("reopening an edition", 1, REOPEN, params![row.int(0)?])?;
+    Ok(true)
 }
 
 /// Deliveries by state.

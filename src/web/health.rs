@@ -6,14 +6,18 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Alive: answers as long as the process does, whatever else is broken.
 pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Ready: the store answers.
+/// Ready: the store answers, and so does what else is needed.
 pub(super) async fn ready(State(front): State<Arc<Front>>) -> Response {
+    if let Some(need) = front.needs.iter().find(|need| !need.met.load(Ordering::SeqCst)) {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{} is missing\n", need.what)).into_response();
+    }
     match front.store.read(crate::store::changes::head).await {
         Ok(_) => "ready\n".into_response(),
         Err(error) => {

@@ -36,9 +36,18 @@ use axum::routing::{any, get, post};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Renders the metrics.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Something that must hold before this process is ready, beside the store.
+pub struct Need {
+    /// What is missing while it doesn't hold, such as `the connection to RabbitMQ`.
+    pub what: &'static str,
+    /// Whether it holds.
+    pub met: Arc<AtomicBool>,
+}
 
 /// What the front is made from.
 pub struct Parts {
@@ -50,6 +59,8 @@ pub struct Parts {
     pub tokens: Vec<Token>,
     /// Renders the metrics.
     pub metrics: Metrics,
+    /// What readiness waits for.
+    pub needs: Vec<Need>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The institution.
@@ -80,6 +91,7 @@ pub struct Front {
     intake: Intake,
     tokens: Vec<Token>,
     metrics: Metrics,
+    needs: Vec<Need>,
     clock: Arc<dyn Clock>,
     site: Site,
     tag_authority: String,
@@ -130,6 +142,7 @@ impl Front {
             intake: parts.intake,
             tokens: parts.tokens,
             metrics: parts.metrics,
+            needs: parts.needs,
             clock: parts.clock,
             site: parts.site,
             tag_authority: parts.tag_authority,

@@ -1,7 +1,10 @@
 //! What the tests share: a daemon as a child process, its configuration, and the servers that `tests/run.sh` starts.
 #![allow(dead_code, missing_docs, reason = "each test binary uses a part of this")]
 
+pub mod broker;
+pub mod letters;
 pub mod sink;
+pub mod tls;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -46,6 +49,8 @@ pub struct Setting {
     pub relay: Option<Relay>,
     pub amqp: Option<String>,
     pub queue: String,
+    /// More lines of `[intake.amqp]`.
+    pub amqp_extra: String,
     pub spool: bool,
     pub extra: String,
 }
@@ -64,6 +69,7 @@ impl Setting {
             relay: None,
             amqp: None,
             queue: "allim.posts".to_owned(),
+            amqp_extra: String::new(),
             spool: false,
             extra: String::new(),
         }
@@ -91,7 +97,10 @@ impl Setting {
             )
         });
         let amqp = self.amqp.as_ref().map_or(String::new(), |url| {
-            format!("[intake.amqp]\nurl = \"{url}\"\nqueue = \"{}\"\nsource = \"cms\"\n", self.queue)
+            format!(
+                "[intake.amqp]\nurl = \"{url}\"\nqueue = \"{}\"\nsource = \"cms\"\n{}\n",
+                self.queue, self.amqp_extra
+            )
         });
         let spool = if self.spool { "[intake.spool]\nfolder = \"spool\"\nsource = \"cms\"\n" } else { "" };
         let text = format!(
@@ -170,11 +179,7 @@ public_url = "http://127.0.0.1:{port}"
     }
 
     pub fn start(&self) -> Daemon {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.path().join("log"))
-            .expect("a log");
+        let log = std::fs::File::options().create(true).append(true).open(self.path().join("log")).expect("a log");
         let mut command = self.command(&["run"]);
         command.stdout(Stdio::null()).stderr(log);
         let child = command.spawn().expect("the daemon starts");
@@ -254,4 +259,35 @@ pub async fn publish(client: &reqwest::Client, url: &str, body: &serde_json::Val
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Makes a database on the test server and returns its URL.
+pub async fn create_database(server: &str, name: &str) -> String {
+    let (server, name) = (server.to_owned(), name.to_owned());
+    let make = move || {
+        let mut client = postgres::Client::connect(&server, postgres::NoTls).expect("the server answers");
+        client.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database");
+        let (base, _) = server.rsplit_once('/').expect("a URL");
+        format!("{base}/{name}?sslmode=disable")
+    };
+    tokio::task::spawn_blocking(make).await.expect("a thread")
+}
+
+/// Publishes one message and waits for the broker's confirmation. False: not known to be taken; publish it again.
+pub async fn publish_amqp(url: &str, queue: &str, body: &serde_json::Value) -> bool {
+    let sent = async {
+        let connection = lapin::Connection::connect(url, lapin::ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await?;
+        let options = lapin::options::BasicPublishOptions { mandatory: true, ..Default::default() };
+        let properties = lapin::BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_content_type("application/json".into());
+        let bytes = body.to_string();
+        let confirm = channel.basic_publish("".into(), queue.into(), options, bytes.as_bytes(), properties).await?.await?;
+        let taken = matches!(confirm, lapin::Confirmation::Ack(None));
+        connection.close(200, "done".into()).await?;
+        Ok::<bool, lapin::Error>(taken)
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(10), sent).await, Ok(Ok(true)))
 }

@@ -1,0 +1,59 @@
+//! The road in figures: each row is the product's rate as a ratio to a baseline that is measured in the same run, with
+//! the rounds of both interleaved. Median of [`ROUNDS`]. `just bench` starts the servers that some rows need; a row
+//! whose server is missing says so. Arguments choose rows by name.
+#![allow(missing_docs, reason = "a benchmark")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+mod fan_out;
+mod feeds;
+#[cfg(feature = "amqp")]
+mod intake;
+mod sending;
+mod setting;
+
+use std::time::Duration;
+
+/// Rounds of product and baseline each.
+const ROUNDS: usize = 5;
+
+/// What one round did: how many, in how long.
+pub struct Round {
+    pub count: usize,
+    pub took: Duration,
+}
+
+impl Round {
+    fn rate(&self) -> f64 {
+        self.count as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// Prints a row of the table: medians, and their ratio.
+pub fn row(name: &str, unit: &str, mut product: Vec<f64>, mut baseline: Vec<f64>, against: &str) {
+    let median = |rates: &mut Vec<f64>| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    };
+    let (ours, theirs) = (median(&mut product), median(&mut baseline));
+    println!("| {name} | {ours:.0} {unit} | {theirs:.0} {unit} | {:.2} | {against} |", ours / theirs);
+}
+
+fn main() {
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|choice| name.contains(choice.as_str()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    println!("| work | allim | baseline | ratio | baseline is |\n|---|---|---|---|---|");
+    if wanted("fan-out") {
+        runtime.block_on(fan_out::run(ROUNDS));
+    }
+    if wanted("sending") {
+        runtime.block_on(sending::run(ROUNDS));
+    }
+    if wanted("feeds") {
+        runtime.block_on(feeds::run(ROUNDS));
+    }
+    #[cfg(feature = "amqp")]
+    if wanted("intake") {
+        runtime.block_on(intake::run(ROUNDS));
+    }
+}

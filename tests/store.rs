@@ -1,0 +1,708 @@
+//! The conformance suite of the store: every test runs on SQLite and on PostgreSQL.
+#![allow(missing_docs, reason = "a test")]
+
+mod support;
+
+use allim::domain::audience::{Address, Slot, Subscriber};
+use allim::domain::clock::{Chance as _, Clock as _, ManualClock, SeededChance, UnixMillis};
+use allim::domain::delivery::{DeliveryKey, Lane, Reason, State};
+use allim::domain::language::Language;
+use allim::domain::post::{Body, BodyFormat, Post};
+use allim::domain::schedule::Schedule;
+use allim::domain::text::CleanText;
+use allim::intake::Intake;
+use allim::intake::accept::{Backfill, Republish, Source, Verdict};
+use allim::intake::wire::{Incoming, SourcePolicy};
+use allim::plan::digest::Digest;
+use allim::plan::{Planner, Rules, Ticked, release};
+use allim::store::deliveries::{self, AttemptRef, Claimed, Ended};
+use allim::store::token_keys::{self, TokenKey};
+use allim::store::{
+    Location, Store, StoreError, changes, destinations, occurrences, owed, posts, processes, quarantine, subscribers,
+};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+const LEASE: Duration = Duration::from_secs(20);
+const MINUTE: i64 = 60_000;
+/// 2026-11-23T00:00:00Z, a full minute.
+const START: i64 = 1_795_392_000_000;
+
+/// A store with what is needed to bring posts in and plan them, on a clock that the test moves.
+struct World {
+    store: Store,
+    clock: Arc<ManualClock>,
+    intake: Intake,
+    planner: Planner,
+    chance: SeededChance,
+}
+
+impl World {
+    async fn new(location: Location) -> Self {
+        let clock = Arc::new(ManualClock::at(UnixMillis(START)));
+        let opened = clock.clone();
+        let store = tokio::task::spawn_blocking(move || Store::open(&location, opened)).await.expect("a thread");
+        let store = store.expect("a store");
+        // On PostgreSQL the database's clock rules: begin where it stands.
+        clock.set(store.now().await.expect("a time"));
+        let policy = SourcePolicy {
+            name: "cms".to_owned(),
+            topics_known: vec!["events".to_owned(), "notices".to_owned()],
+            urgent_allowed: true,
+            ..SourcePolicy::default()
+        };
+        let sources = BTreeMap::from([("cms".to_owned(), Source { policy, republish: Republish::Revise })]);
+        let backfill = Backfill::OlderThan(Duration::from_secs(7 * 86_400));
+        let intake = Intake::new(store.clone(), sources, backfill, Arc::new(Notify::new()));
+        let planner = Planner::new(store.clone(), rules());
+        Self { store, clock, intake, planner, chance: SeededChance::new(1) }
+    }
+
+    async fn now(&self) -> UnixMillis {
+        self.store.now().await.expect("a time")
+    }
+
+    async fn accept(&self, message: &Value) -> Verdict {
+        self.accept_all(std::slice::from_ref(message)).await.remove(0)
+    }
+
+    async fn accept_all(&self, messages: &[Value]) -> Vec<Verdict> {
+        let incoming = |message: &Value| Incoming {
+            source: "cms".to_owned(),
+            content_type: Some("application/json".to_owned()),
+            headers: Vec::new(),
+            bytes: message.to_string().into_bytes(),
+        };
+        let receipts = self.intake.accept(messages.iter().map(incoming).collect()).await.expect("accepted");
+        receipts.into_iter().map(|receipt| receipt.verdict).collect()
+    }
+
+    async fn post(&self, id: &str, topics: &[&str]) -> Value {
+        let now = self.now().await;
+        json!({ "id": id, "title": format!("{id}의 제목"), "language": "ko", "topics": topics,
+            "published_at": now.minus(Duration::from_secs(60)).to_string(), "body": { "format": "text", "content": "본문" } })
+    }
+
+    async fn publish(&self, id: &str, topics: &[&str]) {
+        let message = self.post(id, topics).await;
+        assert_eq!(self.accept(&message).await, Verdict::Stored);
+    }
+
+    async fn subscriber(&self, name: &str, subscriptions: &[(&str, &str)]) -> i64 {
+        let subscriber = Subscriber {
+            id: self.chance.draw_id(),
+            address: Address::parse(&format!("{name}@example.net")).expect("an address"),
+            name: None,
+            language: Language::parse("ko").expect("a tag"),
+            unsubscribed_at: None,
+        };
+        let (id, now) = (subscriber.id, self.now().await);
+        let wanted: Vec<(String, Slot)> =
+            subscriptions.iter().map(|(topic, slot)| ((*topic).to_owned(), Slot::from((*slot).to_owned()))).collect();
+        let add = move |tx: &mut allim::store::Tx<'_>| {
+            subscribers::insert(tx, &subscriber, now)?;
+            for (topic, slot) in &wanted {
+                subscribers::subscribe(tx, id, topic, slot, now)?;
+            }
+            Ok(())
+        };
+        self.store.write(add).await.expect("subscribed");
+        id
+    }
+
+    async fn tick(&self) -> Ticked {
+        self.planner.tick().await.expect("a tick")
+    }
+
+    async fn register(&self) -> i64 {
+        let now = self.now().await;
+        self.store.write(move |tx| processes::register(tx, "test", now, LEASE)).await.expect("a term")
+    }
+
+    async fn claim(&self, term: i64, limit: i64) -> Vec<Claimed> {
+        let now = self.now().await;
+        let claim = move |tx: &mut allim::store::Tx<'_>| {
+            let mut all = Vec::new();
+            for lane in Lane::ALL {
+                all.append(&mut deliveries::claim(tx, term, "email:folder", *lane, now, limit)?);
+            }
+            Ok(all)
+        };
+        self.store.write(claim).await.expect("claimed")
+    }
+
+    async fn begin(&self, claimed: &Claimed) -> bool {
+        let (attempt, now) = (attempt(claimed), self.now().await);
+        let begun = self.store.write(move |tx| deliveries::begin_sending(tx, std::slice::from_ref(&attempt), now));
+        !begun.await.expect("asked").is_empty()
+    }
+
+    async fn record(&self, claimed: &Claimed, state: State, due: Option<UnixMillis>) -> u64 {
+        let now = self.now().await;
+        let ended = Ended {
+            attempt: attempt(claimed),
+            e: claimed.edition_id,
+            state: state.word(),
+            reason: Reason::Accepted,
+            reply: "250 ok".to_owned(),
+            due,
+            failed: 0,
+            fin: state.is_final().then_some(now),
+            unc: (state == State::Uncertain).then_some(now),
+        };
+        self.store.write(move |tx| deliveries::record(tx, std::slice::from_ref(&ended), now)).await.expect("recorded")
+    }
+
+    async fn states(&self) -> BTreeMap<String, i64> {
+        self.store.read(|tx| deliveries::count(tx)).await.expect("counted").into_iter().collect()
+    }
+
+    async fn state(&self, key: &DeliveryKey) -> (String, Option<String>) {
+        let key = key.clone();
+        let found = self.store.read(move |tx| deliveries::find(tx, &key)).await.expect("read").expect("a delivery");
+        (found.state, found.reason)
+    }
+
+    async fn put_hold(&self, scope: &'static str) {
+        let now = self.now().await;
+        self.store.write(move |tx| destinations::hold(tx, scope, "a test", now)).await.expect("held");
+    }
+}
+
+fn attempt(claimed: &Claimed) -> AttemptRef {
+    AttemptRef { key: claimed.key.clone(), n: claimed.attempt, t: claimed.term }
+}
+
+fn rules() -> Rules {
+    let schedule = Schedule::parse("* * * * *", "Asia/Seoul").expect("a schedule");
+    let daily = Schedule::parse("0 9 * * *", "Asia/Seoul").expect("a schedule");
+    let digest = |name: &str, schedule: Schedule| Digest {
+        name: name.to_owned(),
+        schedule,
+        max_late: Duration::from_secs(3_600),
+        own_hour: true,
+    };
+    let digests = [digest("often", schedule), digest("daily", daily)];
+    Rules {
+        release: release::Rules {
+            languages: ["ko", "en"].map(|tag| Language::parse(tag).expect("a tag")).to_vec(),
+            translation_wait: Duration::from_secs(3_600),
+        },
+        digests: digests.into_iter().map(|digest| (digest.name.clone(), digest)).collect(),
+        template: "t1".to_owned(),
+        chunk_recipients: 3,
+        routes: BTreeMap::new(),
+        route_default: ("news".to_owned(), "email:folder".to_owned()),
+    }
+}
+
+/// A fresh PostgreSQL database.
+async fn postgres() -> Option<Location> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let url = support::server("ALLIM_TEST_POSTGRES")?;
+    let name = format!("suite_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+    let made = support::create_database(&url, &name).await;
+    Some(Location::Postgres { url: made, connections: 4 })
+}
+
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() {
+                let folder = tempfile::tempdir().expect("a folder");
+                super::$name(super::World::new(super::Location::Sqlite(folder.path().join("s.sqlite"))).await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $name() {
+                if let Some(location) = super::postgres().await {
+                    super::$name(super::World::new(location).await).await;
+                }
+            })+
+        }
+    };
+}
+
+on_both!(
+    a_failed_job_leaves_nothing_and_spoils_no_other,
+    numbers_come_in_commit_order,
+    every_verdict,
+    what_overtook_its_post_is_taken_once_it_comes,
+    bad_text_and_nulls_are_stored_clean,
+    planning_gives_each_story_once,
+    claims_are_exclusive,
+    nothing_is_claimed_or_sent_under_a_hold,
+    sending_is_refused_after_withdrawal_unsubscription_and_lost_lease,
+    a_definite_answer_settles_an_uncertain_delivery,
+    a_dead_process_is_rescued,
+    an_unsent_issue_is_superseded,
+    a_revision_moves_what_waits_and_a_withdrawal_cancels_it,
+    the_small_nouns_keep_what_they_are_given,
+    lists_and_looks,
+);
+
+async fn a_failed_job_leaves_nothing_and_spoils_no_other(world: World) {
+    let now = world.now().await;
+    let key = |id: &str| TokenKey { id: id.to_owned(), secret: "s".to_owned(), created_at: now };
+    let (good, bad) = (key("good"), key("bad"));
+    let fails = world.store.write(move |tx| {
+        token_keys::insert(tx, &bad)?;
+        Err::<(), _>(StoreError::Shape("on purpose".to_owned()))
+    });
+    let works = world.store.write(move |tx| token_keys::insert(tx, &good));
+    let (failed, worked) = tokio::join!(fails, works);
+    assert!(matches!(failed, Err(StoreError::Shape(_))));
+    worked.expect("the other one is kept");
+    let panics = world.store.write(|_| -> Result<(), StoreError> { panic!("on purpose") }).await;
+    assert!(panics.is_err());
+    let kept = world.store.read(|tx| token_keys::all(tx)).await.expect("read");
+    assert_eq!(kept.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["good"]);
+    let twice = key("good");
+    let refused = world.store.write(move |tx| token_keys::insert(tx, &twice)).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+}
+
+async fn numbers_come_in_commit_order(world: World) {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let mut releasing = tokio::task::JoinSet::new();
+    for releaser in 0..8 {
+        let (store, seen) = (world.store.clone(), seen.clone());
+        releasing.spawn(async move {
+            for number in 0..20 {
+                let change = changes::Change {
+                    kind: changes::ChangeKind::Public,
+                    post_id: format!("{releaser}-{number}"),
+                    story_id: "s".to_owned(),
+                    language: "ko".to_owned(),
+                    at: UnixMillis(number),
+                };
+                let changes = vec![change.clone(), change];
+                store.write(move |tx| changes::number(tx, &changes)).await.expect("numbered");
+                seen.fetch_add(2, Ordering::SeqCst);
+            }
+        });
+    }
+    // Whoever reads the head has seen every number below it.
+    while seen.load(Ordering::SeqCst) < 320 {
+        let read = world.store.read(|tx| {
+            let head = changes::head(tx)?;
+            let row = tx.query_opt(
+                "SELECT COUNT(*) FROM changes WHERE seq <= (SELECT value FROM counters WHERE name = 'change')",
+                &[],
+            )?;
+            Ok((head, row.expect("a count").int(0)?))
+        });
+        let (head, count) = read.await.expect("read");
+        assert!(count >= head, "head {head} but {count} changes");
+    }
+    while let Some(done) = releasing.join_next().await {
+        done.expect("a releaser");
+    }
+    assert_eq!(world.store.read(|tx| changes::head(tx)).await.expect("a head"), 320);
+}
+
+fn reason(verdict: &Verdict) -> &str {
+    match verdict {
+        Verdict::Quarantined { reason, .. } => reason,
+        _ => "",
+    }
+}
+
+fn event(kind: &str, id: &str, data: &Value) -> Value {
+    json!({ "specversion": "1.0", "type": format!("org.allim.post.{kind}.v1"), "source": "urn:cms", "id": id, "data": data })
+}
+
+async fn every_verdict(world: World) {
+    let mut post = world.post("a", &["events"]).await;
+    assert_eq!(world.accept(&post).await, Verdict::Stored);
+    assert_eq!(world.accept(&post).await, Verdict::Duplicate);
+    post["title"] = json!("새 제목");
+    assert_eq!(world.accept(&post).await, Verdict::Revised);
+    post["revision"] = json!(5);
+    post["title"] = json!("다섯째");
+    assert_eq!(world.accept(&event("revised", "e5", &post)).await, Verdict::Revised);
+    post["revision"] = json!(4);
+    post["title"] = json!("넷째, 늦게");
+    assert_eq!(world.accept(&event("revised", "e4", &post)).await, Verdict::Stale);
+    post["title"] = json!("넷째, anders");
+    assert_eq!(reason(&world.accept(&event("revised", "e4b", &post)).await), "revision_reused");
+    assert_eq!(reason(&world.accept(&event("revised", "e5", &post)).await), "event_id_reused");
+    assert_eq!(
+        reason(&world.accept(&event("revised", "x", &world.post("nobody", &["events"]).await)).await),
+        "unknown_post"
+    );
+    assert_eq!(world.accept(&event("withdrawn", "w", &json!({ "id": "a" }))).await, Verdict::Withdrawn);
+    assert_eq!(world.accept(&event("withdrawn", "w2", &json!({ "id": "a" }))).await, Verdict::Duplicate);
+    post["revision"] = json!(6);
+    assert_eq!(reason(&world.accept(&event("revised", "e6", &post)).await), "withdrawn_post");
+    let bad = world.accept(&json!({ "id": "b", "title": "t", "language": "??" })).await;
+    assert_eq!(reason(&bad), "bad_field");
+    let kept = world.store.read(|tx| quarantine::list(tx, 100)).await.expect("a list");
+    assert_eq!(kept.len(), 5);
+    let (standing, content) = found(&world, "a").await;
+    assert_eq!((standing.revision, content.title.as_str()), (5, "다섯째"));
+    assert_eq!(standing.state(), "withdrawn");
+}
+
+async fn found(world: &World, source_id: &str) -> (allim::domain::post::Standing, Post) {
+    let id = allim::domain::ids::post_id("cms", source_id);
+    world.store.read(move |tx| posts::find(tx, &id)).await.expect("read").expect("a post")
+}
+
+async fn what_overtook_its_post_is_taken_once_it_comes(world: World) {
+    let withdrawn = event("withdrawn", "w", &json!({ "id": "late" }));
+    assert_eq!(reason(&world.accept(&withdrawn).await), "unknown_post");
+    world.publish("late", &["events"]).await;
+    assert_eq!(found(&world, "late").await.0.state(), "withdrawn");
+    assert_eq!(world.store.read(|tx| quarantine::count(tx)).await.expect("counted"), 0);
+    world.tick().await;
+    assert_eq!(found(&world, "late").await.0.public_at, None);
+}
+
+async fn bad_text_and_nulls_are_stored_clean(world: World) {
+    let mut post = world.post("n", &["events"]).await;
+    post["title"] = json!("제\u{0}목 ]]> \u{8}");
+    post["body"]["content"] = json!("본문\u{0}");
+    let verdicts = world.accept_all(&[post, json!({ "id": "\u{0}", "title": "" }), json!("한 줄")]).await;
+    assert_eq!(verdicts[0], Verdict::Stored);
+    assert!(verdicts[1..].iter().all(|verdict| matches!(verdict, Verdict::Quarantined { .. })), "{verdicts:?}");
+    let (standing, content) = found(&world, "n").await;
+    assert_eq!(content.title.as_str(), "제목 ]]>");
+    assert_eq!(content.body, Body { format: BodyFormat::Text, content: CleanText::new("본문") });
+    let history = world.store.read(move |tx| posts::history(tx, &standing.post_id)).await.expect("a history");
+    assert_eq!(history[0].2.len(), 2, "{history:?}");
+}
+
+async fn planning_gives_each_story_once(world: World) {
+    let mut ids = BTreeSet::new();
+    for number in 0..7 {
+        ids.insert(world.subscriber(&format!("r{number}"), &[("events", "immediate"), ("notices", "immediate")]).await);
+    }
+    world.publish("both", &["events", "notices"]).await;
+    world.publish("one", &["notices"]).await;
+    let ticked = world.tick().await;
+    assert_eq!((ticked.fired, ticked.planned), (1, 7));
+    assert_eq!(world.tick().await.planned, 0);
+    let term = world.register().await;
+    let claimed = world.claim(term, 100).await;
+    assert_eq!(claimed.iter().map(|c| c.key.recipient_id).collect::<BTreeSet<_>>(), ids);
+    assert_eq!(claimed.iter().map(|c| c.edition_id).collect::<BTreeSet<_>>().len(), 1, "one edition is shared");
+    let edition = claimed[0].edition_id;
+    let edition =
+        world.store.read(move |tx| allim::store::editions::find(tx, edition)).await.expect("read").expect("one");
+    assert_eq!(edition.content.items.len(), 2);
+}
+
+async fn claims_are_exclusive(world: World) {
+    for number in 0..40 {
+        world.subscriber(&format!("r{number}"), &[("events", "immediate")]).await;
+    }
+    world.publish("a", &["events"]).await;
+    assert_eq!(world.tick().await.planned, 40);
+    let terms = [world.register().await, world.register().await, world.register().await];
+    let mut seen = BTreeSet::new();
+    loop {
+        let (a, b, c) = tokio::join!(world.claim(terms[0], 4), world.claim(terms[1], 4), world.claim(terms[2], 4));
+        let claimed: Vec<Claimed> = a.into_iter().chain(b).chain(c).collect();
+        if claimed.is_empty() {
+            break;
+        }
+        for claim in claimed {
+            assert_eq!(claim.attempt, 1);
+            assert!(seen.insert(claim.key), "claimed twice");
+        }
+    }
+    assert_eq!(seen.len(), 40);
+}
+
+async fn one_claimed(world: &World) -> (i64, Claimed) {
+    world.subscriber("r", &[("events", "immediate")]).await;
+    world.publish("a", &["events"]).await;
+    world.tick().await;
+    let term = world.register().await;
+    (term, world.claim(term, 1).await.remove(0))
+}
+
+async fn nothing_is_claimed_or_sent_under_a_hold(world: World) {
+    let (term, claimed) = one_claimed(&world).await;
+    world.put_hold("all").await;
+    assert!(!world.begin(&claimed).await);
+    assert_eq!(world.record(&claimed, State::Due, Some(UnixMillis(0))).await, 1);
+    assert!(world.claim(term, 1).await.is_empty());
+    world.store.write(|tx| destinations::release_hold(tx, "all")).await.expect("released");
+    world.put_hold("destination:email:folder").await;
+    assert!(world.claim(term, 1).await.is_empty());
+    world.store.write(|tx| destinations::release_hold(tx, "destination:email:folder")).await.expect("released");
+    let again = world.claim(term, 1).await.remove(0);
+    assert_eq!(again.attempt, 2);
+    assert!(world.begin(&again).await);
+}
+
+async fn sending_is_refused_after_withdrawal_unsubscription_and_lost_lease(world: World) {
+    let (term, claimed) = one_claimed(&world).await;
+    world.accept(&event("withdrawn", "w", &json!({ "id": "a" }))).await;
+    assert!(!world.begin(&claimed).await);
+    world.record(&claimed, State::Due, Some(UnixMillis(0))).await;
+    world.tick().await;
+    assert_eq!(world.state(&claimed.key).await, ("cancelled".to_owned(), Some("withdrawn".to_owned())));
+
+    world.publish("b", &["events"]).await;
+    world.tick().await;
+    let second = world.claim(term, 1).await.remove(0);
+    let (id, now) = (second.key.recipient_id, world.now().await);
+    let leave = world.store.write(move |tx| {
+        subscribers::lock(tx, id)?;
+        subscribers::unsubscribe_schedule(tx, id, "immediate", now)
+    });
+    assert_eq!(leave.await.expect("left"), 1);
+    assert!(!world.begin(&second).await);
+    assert_eq!(world.state(&second.key).await, ("cancelled".to_owned(), Some("unsubscribed".to_owned())));
+
+    world.subscriber("other", &[("events", "immediate")]).await;
+    world.publish("c", &["events"]).await;
+    world.tick().await;
+    let third = world.claim(term, 1).await.remove(0);
+    let now = world.now().await;
+    world.store.write(move |tx| processes::end(tx, term, now, now)).await.expect("ended");
+    assert!(!world.begin(&third).await);
+    assert!(world.claim(term, 1).await.is_empty(), "a process without a lease claims nothing");
+}
+
+async fn a_definite_answer_settles_an_uncertain_delivery(world: World) {
+    let (term, claimed) = one_claimed(&world).await;
+    assert!(world.begin(&claimed).await);
+    assert!(!world.begin(&claimed).await, "an attempt begins once");
+    let now = world.now().await;
+    assert_eq!(world.record(&claimed, State::Uncertain, Some(now)).await, 1);
+    assert_eq!(world.store.write(move |tx| deliveries::settle_uncertain(tx, now)).await.expect("settled"), 1);
+    // The answer to the first attempt comes after all, before another began.
+    assert_eq!(world.record(&claimed, State::Sent, None).await, 1);
+    assert_eq!(world.state(&claimed.key).await.0, "sent");
+
+    world.publish("b", &["events"]).await;
+    world.tick().await;
+    let first = world.claim(term, 1).await.remove(0);
+    assert!(world.begin(&first).await);
+    world.record(&first, State::Uncertain, Some(now)).await;
+    world.store.write(move |tx| deliveries::settle_uncertain(tx, now)).await.expect("settled");
+    let second = world.claim(term, 1).await.remove(0);
+    assert_eq!((second.key.clone(), second.attempt), (first.key.clone(), 2));
+    assert!(second.uncertain_at.is_some());
+    assert_eq!(world.record(&first, State::Sent, None).await, 0, "a newer attempt began");
+    assert!(world.begin(&second).await);
+    assert_eq!(world.record(&second, State::Sent, None).await, 1);
+    let key = second.key.clone();
+    let attempts = world.store.read(move |tx| deliveries::attempts(tx, &key)).await.expect("attempts");
+    assert_eq!(attempts.len(), 2);
+    assert!(attempts.iter().all(|attempt| attempt.sending_at.is_some()));
+}
+
+async fn a_dead_process_is_rescued(world: World) {
+    world.subscriber("a", &[("events", "immediate")]).await;
+    world.subscriber("b", &[("events", "immediate")]).await;
+    world.publish("a", &["events"]).await;
+    world.tick().await;
+    let (dead, alive) = (world.register().await, world.register().await);
+    let claimed = world.claim(dead, 2).await;
+    assert!(world.begin(&claimed[0]).await);
+    let now = world.now().await;
+    let later = now.plus(LEASE + LEASE);
+    assert_eq!(world.store.write(move |tx| processes::dead(tx, now, None)).await.expect("asked"), Vec::<i64>::new());
+    assert!(world.store.write(move |tx| processes::renew(tx, alive, later, LEASE)).await.expect("renewed"));
+    let gone = world.store.write(move |tx| processes::dead(tx, later, None)).await.expect("asked");
+    assert_eq!(gone, vec![dead]);
+    assert_eq!(world.store.write(move |tx| processes::dead(tx, now, Some(alive))).await.expect("asked"), vec![dead]);
+    let rescued = world.store.write(move |tx| processes::end(tx, dead, later, later)).await.expect("ended");
+    assert_eq!(rescued, (1, 1));
+    let states = BTreeMap::from([("due".to_owned(), 1), ("uncertain".to_owned(), 1)]);
+    assert_eq!(world.states().await, states);
+    assert!(!world.store.write(move |tx| processes::renew(tx, dead, later, LEASE)).await.expect("asked"));
+    assert_eq!(world.record(&claimed[0], State::Sent, None).await, 1, "its answer still counts");
+}
+
+async fn an_unsent_issue_is_superseded(world: World) {
+    let id = world.subscriber("r", &[("events", "often")]).await;
+    world.publish("a", &["events"]).await;
+    world.tick().await;
+    assert_eq!(fire(&world).await.planned, 1);
+    world.publish("b", &["events"]).await;
+    assert_eq!(fire(&world).await.planned, 1);
+    assert_eq!(world.states().await, BTreeMap::from([("cancelled".to_owned(), 1), ("due".to_owned(), 1)]));
+    let term = world.register().await;
+    let claimed = world.claim(term, 10).await;
+    let edition = claimed[0].edition_id;
+    let edition =
+        world.store.read(move |tx| allim::store::editions::find(tx, edition)).await.expect("read").expect("one");
+    assert_eq!(edition.content.items.len(), 2);
+    assert!(world.begin(&claimed[0]).await);
+    world.publish("c", &["events"]).await;
+    assert_eq!(fire(&world).await.planned, 1, "what is on its way isn't superseded");
+    let story = allim::domain::ids::post_id("cms", "a");
+    let holding = world.store.read(move |tx| deliveries::holding(tx, &story, id)).await.expect("read");
+    assert_eq!(holding.len(), 2);
+}
+
+/// Fires the digest at an operator's word and plans it: the database's clock can't be moved.
+async fn fire(world: &World) -> Ticked {
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    world.clock.set(world.clock.now().plus(Duration::from_millis(5)));
+    world.planner.fire_now("often").await.expect("fired");
+    world.tick().await
+}
+
+async fn a_revision_moves_what_waits_and_a_withdrawal_cancels_it(world: World) {
+    for number in 0..5 {
+        world.subscriber(&format!("r{number}"), &[("events", "immediate")]).await;
+    }
+    world.publish("a", &["events"]).await;
+    world.tick().await;
+    let term = world.register().await;
+    let before = world.claim(term, 1).await.remove(0);
+    let mut post = world.post("a", &["events"]).await;
+    post["title"] = json!("고친 제목");
+    assert_eq!(world.accept(&post).await, Verdict::Revised);
+    assert_eq!(world.tick().await.moved, 4);
+    assert!(!world.begin(&before).await, "the old content isn't sent any more");
+    world.record(&before, State::Due, Some(UnixMillis(0))).await;
+    assert_eq!(world.tick().await.moved, 1);
+    let after = world.claim(term, 10).await;
+    assert_eq!(after.len(), 5);
+    assert!(after.iter().all(|claim| claim.edition_id != before.edition_id));
+    let edition = after[0].edition_id;
+    let edition =
+        world.store.read(move |tx| allim::store::editions::find(tx, edition)).await.expect("read").expect("one");
+    assert_eq!(edition.content.items[0].revision, 2);
+    world.store.write(move |tx| deliveries::hand_back_claims(tx, term)).await.expect("handed back");
+    world.accept(&event("withdrawn", "w", &json!({ "id": "a" }))).await;
+    world.tick().await;
+    assert_eq!(world.states().await, BTreeMap::from([("cancelled".to_owned(), 5)]));
+    assert_eq!(world.tick().await, Ticked::default(), "nothing is left to move");
+}
+
+async fn the_small_nouns_keep_what_they_are_given(world: World) {
+    let now = world.now().await;
+    let standing = world.store.write(|tx| destinations::lock(tx, "email:main")).await.expect("made");
+    let breaker = standing.breaker.failed(now, Some(now.plus(LEASE)), 0);
+    let changed = destinations::Standing { breaker, allowance_at: now };
+    world.store.write(move |tx| destinations::save(tx, "email:main", &changed)).await.expect("saved");
+    let read = world.store.write(|tx| destinations::lock(tx, "email:main")).await.expect("read");
+    assert_eq!(read, changed);
+    world.put_hold("all").await;
+    assert_eq!(world.store.read(|tx| destinations::holds(tx)).await.expect("read").len(), 1);
+    let id = world.subscriber("r", &[("events", "daily 07:30 Asia/Kathmandu")]).await;
+    let language = Language::parse("en").expect("a tag");
+    world.store.write(move |tx| subscribers::set_language(tx, id, &language)).await.expect("set");
+    let reader = world.store.read(move |tx| subscribers::active(tx, &[id])).await.expect("read").remove(0);
+    assert_eq!(reader.language.as_str(), "en");
+    let subscriptions = world.store.read(move |tx| subscribers::subscriptions(tx, id)).await.expect("read");
+    assert_eq!(subscriptions[0].slot.own_time(), Some((7, 30, "Asia/Kathmandu")));
+    let slots = world.store.read(|tx| occurrences::slots(tx)).await.expect("read");
+    assert_eq!(slots.len(), 1);
+    assert!(world.store.write(move |tx| subscribers::unsubscribe_topic(tx, id, "events")).await.expect("ended"));
+    assert_eq!(world.store.read(|tx| subscribers::count(tx)).await.expect("counted"), 1);
+}
+
+async fn lists_and_looks(world: World) {
+    for number in 0..5 {
+        world.publish(&format!("p{number}"), if number % 2 == 0 { &["events"] } else { &["notices"] }).await;
+    }
+    let mut later = world.post("later", &["events"]).await;
+    later["embargo_until"] = json!(world.now().await.plus(Duration::from_secs(3_600)).to_string());
+    assert_eq!(world.accept(&later).await, Verdict::Stored);
+    world.tick().await;
+    let filter = posts::Filter { topic: Some("events".to_owned()), public_only: true, ..posts::Filter::default() };
+    let by_topic = filter.clone();
+    let page = world.store.read(move |tx| posts::list(tx, &by_topic, 2)).await.expect("a list");
+    assert_eq!(page.len(), 2);
+    let last = page[1].1.published_at;
+    let before = posts::Filter { before: Some((last, page[1].0.post_id.clone())), ..filter };
+    assert_eq!(world.store.read(move |tx| posts::list(tx, &before, 10)).await.expect("a list").len(), 1);
+    assert_eq!(world.store.read(|tx| posts::count(tx)).await.expect("counted"), (6, 5));
+    let next = world.planner.next_due().await.expect("asked").expect("the embargo");
+    assert!(next > world.now().await);
+    let story = allim::domain::ids::post_id("cms", "p0");
+    let release = world.store.read(move |tx| owed::release_of(tx, &story, "en")).await.expect("asked");
+    assert!(release.is_some(), "a language nobody announced falls back at once");
+    world.accept(&event("withdrawn", "w", &json!({ "id": "p0" }))).await;
+    let gone =
+        world.store.read(move |tx| posts::withdrawn_since(tx, UnixMillis(START - MINUTE), 10)).await.expect("a list");
+    assert_eq!(gone.len(), 1);
+}
+
+/// A releasing transaction stays open while digests fire beside it: its numbers lie behind every bound that was frozen
+/// before its commit, so nothing is lost. Eight releasers at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_releasing_transaction_held_open_across_a_firing_loses_nothing() {
+    let Some(Location::Postgres { url, .. }) = postgres().await else { return };
+    let world = Arc::new(World::new(Location::Postgres { url, connections: 16 }).await);
+    for number in 0..10 {
+        world.subscriber(&format!("r{number}"), &[("events", "often"), ("notices", "immediate")]).await;
+    }
+    let posts = 8 * 6;
+    let mut releasing = tokio::task::JoinSet::new();
+    for releaser in 0..8u64 {
+        let world = world.clone();
+        releasing.spawn(async move {
+            for number in 0..6u64 {
+                world.publish(&format!("p{releaser}-{number}"), &["events", "notices"]).await;
+                let now = world.now().await;
+                let rules = rules().release;
+                let hold = Duration::from_millis((releaser * 7 + number * 13) % 40);
+                let release = move |tx: &mut allim::store::Tx<'_>| {
+                    let stories = allim::store::releases::lock_due(tx, now, 3)?;
+                    let mut looked = allim::store::releases::Looked::default();
+                    for story in &stories {
+                        release::look(story, &rules, now, &mut looked);
+                    }
+                    allim::store::releases::apply(tx, &looked, now)?;
+                    // The numbers are drawn and not committed: others fire and plan meanwhile.
+                    std::thread::sleep(hold);
+                    Ok(())
+                };
+                world.store.write(release).await.expect("released");
+            }
+        });
+    }
+    let firing = world.clone();
+    let fired = tokio::spawn(async move {
+        for _ in 0..60 {
+            fire(&firing).await;
+        }
+    });
+    while let Some(done) = releasing.join_next().await {
+        done.expect("a releaser");
+    }
+    fired.await.expect("fired");
+    fire(&world).await;
+    let sql = "SELECT d.recipient_id, i.story_id, COUNT(*) FROM deliveries d JOIN edition_items i ON i.edition_id = d.edition_id
+         WHERE NOT (d.state = 'cancelled') GROUP BY d.recipient_id, i.story_id";
+    let given = world.store.read(move |tx| tx.query(sql, &[])).await.expect("read");
+    assert_eq!(given.len(), posts * 10, "every story reached everybody");
+    assert!(given.iter().all(|row| row.int(2).expect("a count") == 1), "and once");
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused_and_the_log_is_synced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let location = Location::Sqlite(folder.path().join("s.sqlite"));
+    let world = World::new(location.clone()).await;
+    let mode = world.store.read(|tx| tx.query("PRAGMA synchronous", &[])).await.expect("read");
+    assert_eq!(mode[0].int(0).expect("a mode"), 2, "FULL");
+    let version = world.store.read(|tx| tx.query("SELECT sqlite_version()", &[])).await.expect("read");
+    let version = version[0].text(0).expect("a version");
+    assert!(
+        version.split('.').map(|n| n.parse::<u32>().expect("a number")).collect::<Vec<_>>() >= vec![3, 51, 3],
+        "{version}"
+    );
+    let ahead = "INSERT INTO migrations (version, name) VALUES (999, 'future')";
+    world.store.write(move |tx| tx.execute(ahead, &[])).await.expect("written");
+    drop(world);
+    let clock = Arc::new(ManualClock::default());
+    let refused = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await.expect("a thread");
+    let error = refused.err().expect("refused").to_string();
+    assert!(error.contains("999"), "{error}");
+}
