@@ -265,6 +265,10 @@ fn sources(file: &File) -> Result<BTreeMap<String, Source>, Mistake> {
     let (mut sources, mut seen, mut topics) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
     for (index, topic) in file.topic.iter().enumerate() {
         name(&topic.name, &format!("topic[{index}].name"), &mut topics)?;
+        if topic.name == "all" {
+            let reason = "`all` names the feed of all topics; choose another name";
+            return Err(Mistake::new(format!("topic[{index}].name"), reason));
+        }
     }
     if topics.is_empty() {
         return Err(Mistake::new("topic", "at least one [[topic]] is needed: people subscribe to topics"));
