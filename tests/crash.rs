@@ -236,7 +236,11 @@ impl Run {
         }
         println!(
             "{} kills, {} of them with rows in `sending`; {} deliveries uncertain, {} repeated, {} mails",
-            self.kills, self.kills_in_sending, uncertain.len(), repeated.len(), received.len()
+            self.kills,
+            self.kills_in_sending,
+            uncertain.len(),
+            repeated.len(),
+            received.len()
         );
         assert!(uncertain.len() <= self.kills * CONNECTIONS, "seed {}", self.seed);
     }
@@ -308,7 +312,8 @@ async fn broker_and_database_restarted_in_mid_run() {
     let daemon = run.setting.start();
     let gate = Arc::new(AtomicUsize::new(0));
     let (publishing, confirmed) = publisher(way, run.posts, gate.clone());
-    let restarts = ["ALLIM_TEST_POSTGRES_RESTART", "ALLIM_TEST_AMQP_RESTART"].map(|name| support::server(name).expect(name));
+    let restarts =
+        ["ALLIM_TEST_POSTGRES_RESTART", "ALLIM_TEST_AMQP_RESTART"].map(|name| support::server(name).expect(name));
     for (step, (script, how)) in
         [(&restarts[0], ""), (&restarts[1], ""), (&restarts[0], "kill"), (&restarts[1], "kill")].into_iter().enumerate()
     {

@@ -20,7 +20,13 @@ pub async fn run(rounds: usize) {
         baseline.push(insert_select(&folder.path().join(format!("bare-{round}.sqlite"))).rate());
         finish(&app).await;
     }
-    row("fan-out: a digest to 100,000 readers, SQLite", "deliveries/s", product, baseline, "`INSERT … SELECT` of as many rows");
+    row(
+        "fan-out: a digest to 100,000 readers, SQLite",
+        "deliveries/s",
+        product,
+        baseline,
+        "`INSERT … SELECT` of as many rows",
+    );
 }
 
 /// Ends what was planned, so that the next round supersedes nothing.
@@ -47,7 +53,8 @@ fn insert_select(path: &std::path::Path) -> Round {
         )
         .expect("tables");
     let started = Instant::now();
-    let sql = "INSERT INTO deliveries SELECT 1, id, 'email', 2, 'email:folder', 'bulk', 'due', NULL, 3, 3, 0, 0 FROM readers";
+    let sql =
+        "INSERT INTO deliveries SELECT 1, id, 'email', 2, 'email:folder', 'bulk', 'due', NULL, 3, 3, 0, 0 FROM readers";
     let count = connection.execute(sql, []).expect("inserted");
     Round { count, took: started.elapsed() }
 }

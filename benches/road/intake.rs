@@ -4,7 +4,8 @@
 use crate::{Round, row, setting};
 use futures_util::StreamExt as _;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+    QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -25,7 +26,13 @@ pub async fn run(rounds: usize) {
         product.push(ours(&url, &format!("bench-ours-{}-{round}", std::process::id())).await.rate());
         baseline.push(raw(&url, &format!("bench-raw-{}-{round}", std::process::id())).await.rate());
     }
-    row("intake: 1 kB posts from a quorum queue, durable before the ack, SQLite", "messages/s", product, baseline, "a raw lapin consume-and-ack(multiple) loop");
+    row(
+        "intake: 1 kB posts from a quorum queue, durable before the ack, SQLite",
+        "messages/s",
+        product,
+        baseline,
+        "a raw lapin consume-and-ack(multiple) loop",
+    );
 }
 
 /// Opens a channel and fills a fresh queue, confirmed.
@@ -45,7 +52,9 @@ async fn filled(url: &str, queue: &str, delivery_limit: bool) -> (Connection, Ch
         let bytes = setting::message(&format!("{queue}-{number}"), 700, at).bytes;
         let properties = BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into());
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-        confirms.push(channel.basic_publish("".into(), queue.into(), options, &bytes, properties).await.expect("published"));
+        confirms.push(
+            channel.basic_publish("".into(), queue.into(), options, &bytes, properties).await.expect("published"),
+        );
     }
     for confirm in confirms {
         assert!(matches!(confirm.await.expect("an answer"), lapin::Confirmation::Ack(None)));
@@ -56,14 +65,21 @@ async fn filled(url: &str, queue: &str, delivery_limit: bool) -> (Connection, Ch
 /// The product's consumer, from its start to the last post in the store.
 async fn ours(url: &str, queue: &str) -> Round {
     let folder = tempfile::tempdir().expect("a folder");
-    let extra = format!("[intake.amqp]\nurl = \"{url}\"\nqueue = \"{queue}\"\nsource = \"cms\"\nprefetch = {PREFETCH}\n");
+    let extra =
+        format!("[intake.amqp]\nurl = \"{url}\"\nqueue = \"{queue}\"\nsource = \"cms\"\nprefetch = {PREFETCH}\n");
     let app = setting::app(folder.path(), &extra).await;
     let settings = allim::app::queue(&app.config).expect("a queue");
     // A first life of the consumer declares the queue as the product wants it.
     let (stop, stopping) = watch::channel(false);
     let connected = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let consume = |connected: Arc<std::sync::atomic::AtomicBool>, stopping| {
-        tokio::spawn(allim::intake::amqp::run(settings.clone(), app.intake.clone(), app.world.chance.clone(), connected, stopping))
+        tokio::spawn(allim::intake::amqp::run(
+            settings.clone(),
+            app.intake.clone(),
+            app.world.chance.clone(),
+            connected,
+            stopping,
+        ))
     };
     let first = consume(connected.clone(), stopping);
     while !connected.load(std::sync::atomic::Ordering::SeqCst) {

@@ -24,7 +24,11 @@ impl Sink {
         let program = std::env::var("ALLIM_TEST_SMTP_SINK").unwrap_or_else(|_| "/usr/sbin/smtp-sink".to_owned());
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
         let address = format!("127.0.0.1:{port}");
-        let user = if Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n") { vec!["-u", "nobody"] } else { vec![] };
+        let user = if Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n") {
+            vec!["-u", "nobody"]
+        } else {
+            vec![]
+        };
         let child = Command::new(program).args(user).args([&address, "1000"]).stdout(Stdio::null()).spawn().ok()?;
         let started = Instant::now();
         while TcpStream::connect(&address).is_err() {
@@ -55,7 +59,8 @@ pub async fn run(rounds: usize) {
             size = letter.len();
             baseline.push(bare(sink.port, Arc::new(letter)).await.rate());
         }
-        let what = format!("sending: one post to 10,000 readers, SQLite, {CONNECTIONS} connections, {name} ({size} octets)");
+        let what =
+            format!("sending: one post to 10,000 readers, SQLite, {CONNECTIONS} connections, {name} ({size} octets)");
         row(&what, "messages/s", product, baseline, "a bare pipelining client, the same bytes, connections and sink");
     }
 }
@@ -114,7 +119,9 @@ async fn one_letter(app: &app::App) -> Vec<u8> {
         language: &to.language,
         delivery: &delivery,
         planned_at: app.world.clock.now(),
-        unsubscribe_url: Some("http://127.0.0.1:8025/unsubscribe/k.AAAAAAAAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA"),
+        unsubscribe_url: Some(
+            "http://127.0.0.1:8025/unsubscribe/k.AAAAAAAAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA",
+        ),
     });
     bytes.expect("a letter")
 }

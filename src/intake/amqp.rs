@@ -8,6 +8,8 @@ mod consume;
 #[cfg(feature = "amqp")]
 mod link;
 #[cfg(feature = "amqp")]
+mod message;
+#[cfg(feature = "amqp")]
 mod publish;
 #[cfg(feature = "amqp")]
 mod topology;

@@ -280,11 +280,11 @@ pub async fn publish_amqp(url: &str, queue: &str, body: &serde_json::Value) -> b
         let channel = connection.create_channel().await?;
         channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await?;
         let options = lapin::options::BasicPublishOptions { mandatory: true, ..Default::default() };
-        let properties = lapin::BasicProperties::default()
-            .with_delivery_mode(2)
-            .with_content_type("application/json".into());
+        let properties =
+            lapin::BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into());
         let bytes = body.to_string();
-        let confirm = channel.basic_publish("".into(), queue.into(), options, bytes.as_bytes(), properties).await?.await?;
+        let confirm =
+            channel.basic_publish("".into(), queue.into(), options, bytes.as_bytes(), properties).await?.await?;
         let taken = matches!(confirm, lapin::Confirmation::Ack(None));
         connection.close(200, "done".into()).await?;
         Ok::<bool, lapin::Error>(taken)

@@ -7,6 +7,7 @@
 
 use super::Settings;
 use super::link::{Fault, Link, asked};
+use super::message::incoming;
 use super::topology;
 use crate::domain::backoff;
 use crate::domain::clock::Chance;
@@ -14,9 +15,8 @@ use crate::intake::Intake;
 use crate::intake::accept::{Receipt, Verdict};
 use crate::intake::wire::{Incoming, MESSAGE_BYTES_MAX};
 use futures_util::{FutureExt as _, StreamExt as _};
-use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions};
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Consumer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,9 +27,6 @@ use tokio::sync::watch;
 const BATCH_MAX: usize = 256;
 /// Bytes after which a batch takes no further message: about what one message may have.
 const BATCH_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
-/// Bytes kept of a message that is too large anyway: as many as the HTTP interface reads. The broker lets through 16 or
-/// 128 MiB, and the dead-letter queue has the whole of it.
-const KEPT_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
 /// How often a consumer that hears nothing looks whether its channel still stands.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a commit under way may take at shutdown; then its messages go back to the queue.
@@ -285,40 +282,4 @@ async fn pause(rest: Duration, stop: &mut watch::Receiver<bool>) {
         () = tokio::time::sleep(rest) => {}
         () = stopped(stop) => {}
     }
-}
-
-fn incoming(source: &str, delivery: Delivery) -> Incoming {
-    let properties = &delivery.properties;
-    let content_type = properties.content_type().as_ref().map(ToString::to_string);
-    let fields = properties.headers().iter().flatten();
-    let headers = fields.filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect();
-    let mut bytes = delivery.data;
-    if bytes.len() > KEPT_BYTES_MAX {
-        tracing::warn!(bytes = bytes.len(), "a message is far too large; the quarantine gets its beginning only");
-        bytes.truncate(KEPT_BYTES_MAX);
-    }
-    Incoming { source: source.to_owned(), content_type, headers, bytes }
-}
-
-/// A header's value as text, if it is one value; tables and lists, such as `x-death`, are the broker's own.
-fn text(value: &AMQPValue) -> Option<String> {
-    Some(match value {
-        AMQPValue::LongString(text) => text.to_string(),
-        AMQPValue::ShortString(text) => text.to_string(),
-        AMQPValue::ByteArray(bytes) => String::from_utf8(bytes.as_slice().to_vec()).ok()?,
-        AMQPValue::Boolean(value) => value.to_string(),
-        AMQPValue::ShortShortInt(value) => value.to_string(),
-        AMQPValue::ShortShortUInt(value) => value.to_string(),
-        AMQPValue::ShortInt(value) => value.to_string(),
-        AMQPValue::ShortUInt(value) => value.to_string(),
-        AMQPValue::LongInt(value) => value.to_string(),
-        AMQPValue::LongUInt(value) => value.to_string(),
-        AMQPValue::LongLongInt(value) => value.to_string(),
-        AMQPValue::Timestamp(value) => value.to_string(),
-        AMQPValue::Float(value) => value.to_string(),
-        AMQPValue::Double(value) => value.to_string(),
-        AMQPValue::DecimalValue(_) | AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) | AMQPValue::Void => {
-            return None;
-        }
-    })
 }
