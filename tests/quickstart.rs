@@ -127,6 +127,12 @@ fn everybody_gets_every_story_once_and_a_second_start_mails_nothing() {
     });
     assert_eq!(given, expected);
     let fired = trial.digests_fired();
+    let picture = format!("http://127.0.0.1:{}/quickstart/harbour.png", trial.port);
+    let answer = tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let answer = reqwest::get(&picture).await.expect("an answer");
+        (answer.status().as_u16(), answer.bytes().await.expect("a body"))
+    });
+    assert!(answer.0 == 200 && answer.1.starts_with(b"\x89PNG"), "the pictures of the samples are shown");
     drop(running);
 
     let running = trial.start();

@@ -629,7 +629,7 @@ async fn lists_and_looks(world: World) {
     assert!(release.is_some(), "a language nobody announced falls back at once");
     world.accept(&event("withdrawn", "w", &json!({ "id": "p0" }))).await;
     let gone =
-        world.store.read(move |tx| posts::withdrawn_since(tx, UnixMillis(START - MINUTE), 10)).await.expect("a list");
+        world.store.read(move |tx| posts::withdrawn_since(tx, &posts::Filter::default(), UnixMillis(START - MINUTE), 10)).await.expect("a list");
     assert_eq!(gone.len(), 1);
 }
 

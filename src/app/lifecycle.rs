@@ -127,6 +127,7 @@ fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> anyhow::Res
         templates: app.stationery.templates.clone(),
         listen: file.web.listen.clone(),
         proxies: config.proxies.clone(),
+        samples: super::quickstart::pictures(config)?,
         mail_folder: is_shown.then(|| config.in_state(&file.send.folder)),
     });
     front.context("templates.folder: page.css")

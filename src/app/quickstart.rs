@@ -7,6 +7,7 @@ use crate::config::file::Quickstart;
 use crate::domain::clock::UnixMillis;
 use crate::intake::accept::Verdict;
 use crate::intake::post_file::{self, Kind};
+use crate::web::Sample;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -125,7 +126,7 @@ fn value(mark: &str, config: &Config, now: UnixMillis) -> anyhow::Result<String>
     let (base, shift) = mark.split_at_checked(3).with_context(unknown)?;
     let at = shifted(now, shift).with_context(unknown)?.timestamp().to_zoned(config.zone.clone());
     match base {
-        "now" => Ok(at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()),
+        "now" => Ok(at.strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()),
         "day" => Ok(at.date().to_string()),
         _ => anyhow::bail!("{}", unknown()),
     }
@@ -153,20 +154,11 @@ fn shifted(now: UnixMillis, shift: &str) -> Option<UnixMillis> {
     }
 }
 
-/// A picture that the samples show.
-#[derive(Clone, Debug)]
-pub struct Picture {
-    /// Its media type.
-    pub media_type: &'static str,
-    /// The file.
-    pub bytes: Vec<u8>,
-}
-
 /// The pictures that the samples show, by file name, for `/quickstart/{name}`. Empty without a `[quickstart]`.
 ///
 /// # Errors
 /// When a picture can't be read.
-pub fn pictures(config: &Config) -> anyhow::Result<BTreeMap<String, Picture>> {
+pub fn pictures(config: &Config) -> anyhow::Result<BTreeMap<String, Sample>> {
     let mut pictures = BTreeMap::new();
     let Some(table) = &config.file.quickstart else { return Ok(pictures) };
     let folder = config.base.join(&table.posts).join(PICTURES);
@@ -178,8 +170,8 @@ pub fn pictures(config: &Config) -> anyhow::Result<BTreeMap<String, Picture>> {
             _ => continue,
         };
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
-        pictures.insert(name, Picture { media_type, bytes });
+        let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?.into();
+        pictures.insert(name, Sample { media_type, bytes });
     }
     Ok(pictures)
 }

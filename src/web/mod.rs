@@ -6,6 +6,7 @@ mod feeds;
 mod health;
 mod mails;
 mod pages;
+mod samples;
 mod server;
 mod ui;
 mod unsubscribe;
@@ -14,6 +15,7 @@ mod validators;
 pub use api::Token;
 pub use client::{BadRange, TrustedProxies};
 pub use feeds::{Feeds, watch_changes};
+pub use samples::Sample;
 pub use server::{listen, serve};
 
 use crate::domain::clock::Clock;
@@ -83,6 +85,8 @@ pub struct Parts {
     pub proxies: TrustedProxies,
     /// The Maildir whose mails may be looked at while allim is tried out.
     pub mail_folder: Option<PathBuf>,
+    /// The pictures of sample posts by file name, while allim is tried out.
+    pub samples: BTreeMap<String, Sample>,
 }
 
 /// What the handlers share.
@@ -110,6 +114,7 @@ pub struct Front {
     base: String,
     proxies: TrustedProxies,
     mail_folder: Option<PathBuf>,
+    samples: BTreeMap<String, Sample>,
     style: Bytes,
     style_path: String,
     feeds: Feeds,
@@ -153,6 +158,7 @@ impl Front {
             templates: parts.templates,
             proxies: parts.proxies,
             mail_folder: parts.mail_folder,
+            samples: parts.samples,
         })
     }
 
@@ -175,6 +181,7 @@ pub fn router(front: Arc<Front>) -> Router {
         .route("/mails/{name}", get(mails::show))
         .route("/mails/{name}/html", get(mails::html))
         .route("/mails/{name}/source", get(mails::source))
+        .route("/quickstart/{name}", get(samples::picture))
         .route("/robots.txt", get(ui::robots))
         .route(&front.style_path, get(ui::style))
         .route("/api/v1/posts", post(api::posts::publish).get(api::posts::list))
