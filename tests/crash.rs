@@ -159,7 +159,7 @@ impl Run {
         let location = self.store.clone();
         let open = move || Store::open(&location, Arc::new(ManualClock::default())).expect("the store opens");
         let store = tokio::task::spawn_blocking(open).await.expect("a thread");
-        store.read(|tx| deliveries::count(tx)).await.expect("counted").into_iter().collect()
+        store.read(deliveries::count).await.expect("counted").into_iter().collect()
     }
 
     /// Nothing waits, is claimed, is being sent or is uncertain.
