@@ -25,7 +25,7 @@ static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 fn readers() -> Vec<String> {
     let line = |number: usize| {
         let language = ["ko", "en", "zh"][number % 3];
-        let schedule = if number % 5 == 0 { "often" } else { "immediate" };
+        let schedule = if number.is_multiple_of(5) { "often" } else { "immediate" };
         format!("reader{number}@example.net,,{language},events,{schedule}")
     };
     (0..SUBSCRIBERS).map(line).collect()

@@ -608,7 +608,7 @@ async fn the_small_nouns_keep_what_they_are_given(world: World) {
 
 async fn lists_and_looks(world: World) {
     for number in 0..5 {
-        world.publish(&format!("p{number}"), if number % 2 == 0 { &["events"] } else { &["notices"] }).await;
+        world.publish(&format!("p{number}"), if number.is_multiple_of(2) { &["events"] } else { &["notices"] }).await;
     }
     let mut later = world.post("later", &["events"]).await;
     later["embargo_until"] = json!(world.now().await.plus(Duration::from_secs(3_600)).to_string());

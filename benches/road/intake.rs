@@ -111,7 +111,7 @@ async fn raw(url: &str, queue: &str) -> Round {
         .expect("a consumer");
     for number in 1..=MESSAGES {
         let delivery = consumer.next().await.expect("a delivery").expect("a delivery");
-        if number % 100 == 0 {
+        if number.is_multiple_of(100) {
             channel.basic_ack(delivery.delivery_tag, BasicAckOptions { multiple: true }).await.expect("acknowledged");
         }
     }
