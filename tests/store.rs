@@ -607,7 +607,7 @@ async fn the_small_nouns_keep_what_they_are_given(world: World) {
 }
 
 async fn lists_and_looks(world: World) {
-    for number in 0..5 {
+    for number in 0..5usize {
         world.publish(&format!("p{number}"), if number.is_multiple_of(2) { &["events"] } else { &["notices"] }).await;
     }
     let mut later = world.post("later", &["events"]).await;
