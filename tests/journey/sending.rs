@@ -36,6 +36,8 @@ pub(super) struct Sending {
     pub(super) accepted: BTreeMap<DeliveryKey, Vec<i64>>,
     /// When a person last ended a schedule.
     pub(super) ended: BTreeMap<(i64, String), UnixMillis>,
+    /// The number of each delivery's newest attempt.
+    newest: BTreeMap<DeliveryKey, i64>,
     /// Those that came to an end by an answer.
     over: BTreeSet<DeliveryKey>,
     /// On its way when its schedule was ended.
@@ -69,6 +71,7 @@ impl Walk<'_> {
         if late {
             self.counts.add("repeats after the schedule was ended");
         }
+        self.sending.newest.insert(key, claimed.attempt);
         self.held.push(Held { claimed, content, begun: false, dead: false, ended: false });
         Ok(())
     }
@@ -103,9 +106,19 @@ impl Walk<'_> {
         self.record(&held, &Outcome::NotAllowed).await
     }
 
+    /// A yes or a no is heard however late it comes, unless a newer attempt was claimed meanwhile.
     async fn record(&mut self, held: &Held, outcome: &Outcome) -> Result<(), Fault> {
-        if self.house.record(&held.claimed, outcome).await? {
-            self.sending.over.insert(held.claimed.key.clone());
+        let key = &held.claimed.key;
+        let over = self.house.record(&held.claimed, outcome).await?;
+        let definite = held.begun && matches!(outcome, Outcome::Sent { .. } | Outcome::Refused { .. });
+        let newest = self.sending.newest.get(key) == Some(&held.claimed.attempt);
+        // Who ended the schedule may have cancelled its repeat.
+        let ended = self.sending.ended.contains_key(&(key.recipient_id, held.content.schedule.clone()));
+        ensure(over == newest || !definite || ended, || {
+            format!("an answer to attempt {} of {key} was heard: {over}", held.claimed.attempt)
+        })?;
+        if over {
+            self.sending.over.insert(key.clone());
         }
         Ok(())
     }
