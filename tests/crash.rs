@@ -25,7 +25,7 @@ static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 fn readers() -> Vec<String> {
     let line = |number: usize| {
         let language = ["ko", "en", "zh"][number % 3];
-        let schedule = if number % 5 == 0 { "often" } else { "immediate" };
+        let schedule = if number.is_multiple_of(5) { "often" } else { "immediate" };
         format!("reader{number}@example.net,,{language},events,{schedule}")
     };
     (0..SUBSCRIBERS).map(line).collect()
@@ -159,7 +159,7 @@ impl Run {
         let location = self.store.clone();
         let open = move || Store::open(&location, Arc::new(ManualClock::default())).expect("the store opens");
         let store = tokio::task::spawn_blocking(open).await.expect("a thread");
-        store.read(|tx| deliveries::count(tx)).await.expect("counted").into_iter().collect()
+        store.read(deliveries::count).await.expect("counted").into_iter().collect()
     }
 
     /// Nothing waits, is claimed, is being sent or is uncertain.

@@ -158,7 +158,7 @@ impl World {
     }
 
     async fn states(&self) -> BTreeMap<String, i64> {
-        self.store.read(|tx| deliveries::count(tx)).await.expect("counted").into_iter().collect()
+        self.store.read(deliveries::count).await.expect("counted").into_iter().collect()
     }
 
     async fn state(&self, key: &DeliveryKey) -> (String, Option<String>) {
@@ -259,7 +259,7 @@ async fn a_failed_job_leaves_nothing_and_spoils_no_other(world: World) {
     worked.expect("the other one is kept");
     let panics = world.store.write(|_| -> Result<(), StoreError> { panic!("on purpose") }).await;
     assert!(panics.is_err());
-    let kept = world.store.read(|tx| token_keys::all(tx)).await.expect("read");
+    let kept = world.store.read(token_keys::all).await.expect("read");
     assert_eq!(kept.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["good"]);
     let twice = key("good");
     let refused = world.store.write(move |tx| token_keys::insert(tx, &twice)).await;
@@ -302,7 +302,7 @@ async fn numbers_come_in_commit_order(world: World) {
     while let Some(done) = releasing.join_next().await {
         done.expect("a releaser");
     }
-    assert_eq!(world.store.read(|tx| changes::head(tx)).await.expect("a head"), 320);
+    assert_eq!(world.store.read(changes::head).await.expect("a head"), 320);
 }
 
 fn reason(verdict: &Verdict) -> &str {
@@ -358,7 +358,7 @@ async fn what_overtook_its_post_is_taken_once_it_comes(world: World) {
     assert_eq!(reason(&world.accept(&withdrawn).await), "unknown_post");
     world.publish("late", &["events"]).await;
     assert_eq!(found(&world, "late").await.0.state(), "withdrawn");
-    assert_eq!(world.store.read(|tx| quarantine::count(tx)).await.expect("counted"), 0);
+    assert_eq!(world.store.read(quarantine::count).await.expect("counted"), 0);
     world.tick().await;
     assert_eq!(found(&world, "late").await.0.public_at, None);
 }
@@ -592,7 +592,7 @@ async fn the_small_nouns_keep_what_they_are_given(world: World) {
     let read = world.store.write(|tx| destinations::lock(tx, "email:main")).await.expect("read");
     assert_eq!(read, changed);
     world.put_hold("all").await;
-    assert_eq!(world.store.read(|tx| destinations::holds(tx)).await.expect("read").len(), 1);
+    assert_eq!(world.store.read(destinations::holds).await.expect("read").len(), 1);
     let id = world.subscriber("r", &[("events", "daily 07:30 Asia/Kathmandu")]).await;
     let language = Language::parse("en").expect("a tag");
     world.store.write(move |tx| subscribers::set_language(tx, id, &language)).await.expect("set");
@@ -600,15 +600,15 @@ async fn the_small_nouns_keep_what_they_are_given(world: World) {
     assert_eq!(reader.language.as_str(), "en");
     let subscriptions = world.store.read(move |tx| subscribers::subscriptions(tx, id)).await.expect("read");
     assert_eq!(subscriptions[0].slot.own_time(), Some((7, 30, "Asia/Kathmandu")));
-    let slots = world.store.read(|tx| occurrences::slots(tx)).await.expect("read");
+    let slots = world.store.read(occurrences::slots).await.expect("read");
     assert_eq!(slots.len(), 1);
     assert!(world.store.write(move |tx| subscribers::unsubscribe_topic(tx, id, "events")).await.expect("ended"));
-    assert_eq!(world.store.read(|tx| subscribers::count(tx)).await.expect("counted"), 1);
+    assert_eq!(world.store.read(subscribers::count).await.expect("counted"), 1);
 }
 
 async fn lists_and_looks(world: World) {
-    for number in 0..5 {
-        world.publish(&format!("p{number}"), if number % 2 == 0 { &["events"] } else { &["notices"] }).await;
+    for number in 0..5usize {
+        world.publish(&format!("p{number}"), if number.is_multiple_of(2) { &["events"] } else { &["notices"] }).await;
     }
     let mut later = world.post("later", &["events"]).await;
     later["embargo_until"] = json!(world.now().await.plus(Duration::from_secs(3_600)).to_string());
@@ -621,15 +621,18 @@ async fn lists_and_looks(world: World) {
     let last = page[1].1.published_at;
     let before = posts::Filter { before: Some((last, page[1].0.post_id.clone())), ..filter };
     assert_eq!(world.store.read(move |tx| posts::list(tx, &before, 10)).await.expect("a list").len(), 1);
-    assert_eq!(world.store.read(|tx| posts::count(tx)).await.expect("counted"), (6, 5));
+    assert_eq!(world.store.read(posts::count).await.expect("counted"), (6, 5));
     let next = world.planner.next_due().await.expect("asked").expect("the embargo");
     assert!(next > world.now().await);
     let story = allim::domain::ids::post_id("cms", "p0");
     let release = world.store.read(move |tx| owed::release_of(tx, &story, "en")).await.expect("asked");
     assert!(release.is_some(), "a language nobody announced falls back at once");
     world.accept(&event("withdrawn", "w", &json!({ "id": "p0" }))).await;
-    let gone =
-        world.store.read(move |tx| posts::withdrawn_since(tx, UnixMillis(START - MINUTE), 10)).await.expect("a list");
+    let gone = world
+        .store
+        .read(move |tx| posts::withdrawn_since(tx, &posts::Filter::default(), UnixMillis(START - MINUTE), 10))
+        .await
+        .expect("a list");
     assert_eq!(gone.len(), 1);
 }
 

@@ -2,7 +2,6 @@
 //! client loads both.
 
 use crate::{Round, row, setting};
-use allim::web;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
@@ -43,7 +42,6 @@ pub async fn run(rounds: usize) {
     row(&what, "requests/s", product, baseline, "a bare hyper handler with the same bytes");
     stop.send_replace(true);
     running.await.expect("a task").expect("an orderly end");
-    let _: Option<web::Metrics> = None;
 }
 
 async fn bare(bytes: Bytes) -> std::net::SocketAddr {
@@ -95,7 +93,7 @@ async fn once(address: std::net::SocketAddr, path: &str, headers: &str) -> std::
 }
 
 /// Reads one answer with a `content-length`; returns where its body begins and ends.
-async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<(usize, usize)> {
+async fn read_response(stream: &mut TcpStream, buffer: &mut [u8]) -> std::io::Result<(usize, usize)> {
     let (mut filled, mut wanted) = (0, None);
     loop {
         let read = stream.read(&mut buffer[filled..]).await?;

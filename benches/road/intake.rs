@@ -91,7 +91,7 @@ async fn ours(url: &str, queue: &str) -> Round {
     let (stop, stopping) = watch::channel(false);
     let started = Instant::now();
     let second = consume(connected, stopping);
-    while app.store.read(|tx| allim::store::posts::count(tx)).await.expect("counted").0 < MESSAGES as i64 {
+    while app.store.read(allim::store::posts::count).await.expect("counted").0 < MESSAGES as i64 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let took = started.elapsed();
@@ -111,7 +111,7 @@ async fn raw(url: &str, queue: &str) -> Round {
         .expect("a consumer");
     for number in 1..=MESSAGES {
         let delivery = consumer.next().await.expect("a delivery").expect("a delivery");
-        if number % 100 == 0 {
+        if number.is_multiple_of(100) {
             channel.basic_ack(delivery.delivery_tag, BasicAckOptions { multiple: true }).await.expect("acknowledged");
         }
     }

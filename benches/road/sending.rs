@@ -91,7 +91,7 @@ async fn whole_product(port: u16, bytes: usize) -> (Round, Vec<u8>) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let took = started.elapsed();
-    let sent = store.read(|tx| allim::store::deliveries::count(tx)).await.expect("counted");
+    let sent = store.read(allim::store::deliveries::count).await.expect("counted");
     assert_eq!(sent, vec![("sent".to_owned(), MESSAGES as i64)]);
     stop.send_replace(true);
     running.await.expect("a task").expect("an orderly end");

@@ -346,7 +346,8 @@ pub struct Web {
     pub public_url: Option<String>,
     /// Reverse proxies (addresses or CIDR ranges) whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
-    /// Shows the mails just written on the first page: for trying allim out only.
+    /// Shows the mails just written on the first page, to this machine and its private network: for trying allim out
+    /// only.
     pub show_mail_folder: bool,
 }
 

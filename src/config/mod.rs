@@ -154,6 +154,6 @@ fn span_of(table: &DeTable<'_>, key: &str) -> usize {
 }
 
 #[cfg(test)]
-mod manual_tests;
+mod example_tests;
 #[cfg(test)]
 mod tests;

@@ -53,6 +53,7 @@ fn each_mistake_names_file_line_key_and_fix() {
         ),
         ("name = \"cms\"", "nam = \"cms\"", "allim.toml:23: ", "unknown field `nam`"),
         ("state_dir = \"state\"", "state_dir = 5", "allim.toml:3: ", "expected"),
+        ("name = \"events\"", "name = \"all\"", "allim.toml:10: topic[0].name: ", "all topics"),
         (
             "[[intake.source]]",
             "[web]\ntrusted_proxies = [\"::1\", \"10.0.0/8\"]\n[[intake.source]]",

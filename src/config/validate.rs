@@ -122,10 +122,7 @@ fn public_url(file: &File) -> Result<Option<String>, Mistake> {
     if parsed.scheme() != "https" && !(local && parsed.scheme() == "http") {
         return Err(Mistake::new("web.public_url", "must be https: unsubscribe links travel in mail (RFC 8058)"));
     }
-    if !local && parsed.scheme() == "https" || file.relay.is_empty() || local {
-        return Ok(Some(url.trim_end_matches('/').to_owned()));
-    }
-    Err(Mistake::new("web.public_url", "must be https once a relay is configured"))
+    Ok(Some(url.trim_end_matches('/').to_owned()))
 }
 
 fn tag_authority(text: &str) -> Result<(), Mistake> {
@@ -265,6 +262,10 @@ fn sources(file: &File) -> Result<BTreeMap<String, Source>, Mistake> {
     let (mut sources, mut seen, mut topics) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
     for (index, topic) in file.topic.iter().enumerate() {
         name(&topic.name, &format!("topic[{index}].name"), &mut topics)?;
+        if topic.name == "all" {
+            let reason = "`all` names the feed of all topics; choose another name";
+            return Err(Mistake::new(format!("topic[{index}].name"), reason));
+        }
     }
     if topics.is_empty() {
         return Err(Mistake::new("topic", "at least one [[topic]] is needed: people subscribe to topics"));

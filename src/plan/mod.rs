@@ -120,7 +120,7 @@ impl Planner {
     }
 
     async fn fire(&self, now: UnixMillis, ticked: &mut Ticked) -> Result<(), StoreError> {
-        for state in self.store.read(|tx| occurrences::slots(tx)).await? {
+        for state in self.store.read(occurrences::slots).await? {
             let firing = if state.slot.schedule() == IMMEDIATE {
                 self.store.write(move |tx| digest::fire_immediate(tx, now)).await?
             } else {
@@ -191,7 +191,7 @@ impl Planner {
     pub async fn fire_now(&self, name: &str) -> Result<(), StoreError> {
         let now = self.store.now().await?;
         self.release(now).await?;
-        for state in self.store.read(|tx| occurrences::slots(tx)).await? {
+        for state in self.store.read(occurrences::slots).await? {
             if state.slot.schedule() != name {
                 continue;
             }

@@ -107,7 +107,7 @@ impl Preparer {
     /// # Errors
     /// [`StoreError`] from the database.
     pub async fn refresh_keys(&self) -> Result<(), StoreError> {
-        let keys = self.store.read(|tx| token_keys::all(tx)).await?;
+        let keys = self.store.read(token_keys::all).await?;
         *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(())
     }

@@ -99,7 +99,7 @@ pub fn number(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), StoreError> {
         "INSERT INTO releases (story_id, language, post_id, seq, released_at)
          SELECT story_id, language, post_id, seq, at
          FROM {rows $1: seq int, post_id text, story_id text, language text, at int} b",
-        &[releases.clone()],
+        std::slice::from_ref(&releases),
     )?;
     tx.execute(
         "INSERT INTO release_topics (topic, language, seq, story_id, post_id)

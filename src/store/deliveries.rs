@@ -198,7 +198,7 @@ pub fn record(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64, 
            AND (deliveries.state IN ('claimed', 'sending', 'uncertain')
                 OR (deliveries.state = 'due' AND b.state IN ('sent', 'refused')))";
     let rows = json(ended)?;
-    let changed = tx.execute(SQL, &[rows.clone()])?;
+    let changed = tx.execute(SQL, std::slice::from_ref(&rows))?;
     // What may have arrived and holds a withdrawn post isn't sent again: it would be claimed and refused for ever.
     const KEEP: &str = "UPDATE deliveries SET state = 'uncertain', due_at = 9223372036854775807, finished_at = $2
          FROM {rows $1: p int, r int, c text} b

@@ -170,13 +170,3 @@ pub fn advance(
          WHERE id = $1 AND planned_at IS NULL";
     tx.change("advancing an occurrence", 1, SQL, params![id, done_to, planned, finished_at])
 }
-
-/// The newest firings, for people.
-///
-/// # Errors
-/// [`StoreError`] from the database.
-pub fn newest(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(String, UnixMillis, i64, Option<String>)>, StoreError> {
-    const SQL: &str = "SELECT slot, due_at, planned, skipped FROM occurrences ORDER BY fired_at DESC LIMIT $1";
-    let row = |row: &Row| Ok((row.text(0)?, row.at(1)?, row.int(2)?, row.text_opt(3)?));
-    tx.query(SQL, params![limit])?.iter().map(row).collect()
-}

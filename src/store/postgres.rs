@@ -30,7 +30,7 @@ pub(super) fn start(url: &str, connections: usize) -> Result<Queues, StoreError>
         let work = move || {
             let mut session = Session { config, connected: None };
             if number == 0 {
-                let _ = ready.send(session.attempt(&mut |tx| migrate::run(tx)));
+                let _ = ready.send(session.attempt(&mut migrate::run));
             }
             drop(ready);
             session.serve(&queue);

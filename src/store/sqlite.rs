@@ -5,12 +5,10 @@ use super::{Dialect, Expanded, Inner, Row, StoreError, Tx, Value, migrate};
 use crossbeam_channel::{Receiver, Sender};
 use rusqlite::{Connection, ErrorCode, types::ValueRef};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Jobs in one transaction at most: enough to share one sync among all who wait, little enough to keep the log short.
 const GROUP_MAX: usize = 256;
-/// A group takes no further job after this long, so that the first one doesn't wait for ever.
-const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
 /// Reader threads.
 const READERS: usize = 2;
 /// How long another process (a command beside the daemon) may hold the file before a job fails.
@@ -89,7 +87,6 @@ fn write_loop(writer: &mut Connected, queue: &Receiver<Box<dyn Job>>) {
 
 /// Runs `first` and what else waits in one transaction, each in a savepoint of its own, and answers after the commit.
 fn commit_group(writer: &mut Connected, first: Box<dyn Job>, queue: &Receiver<Box<dyn Job>>) {
-    let started = Instant::now();
     let mut done: Vec<Box<dyn Job>> = Vec::new();
     let mut next = Some(first);
     while let Some(mut job) = next {
@@ -102,7 +99,7 @@ fn commit_group(writer: &mut Connected, first: Box<dyn Job>, queue: &Receiver<Bo
             let lost = StoreError::Unavailable("the transaction was rolled back by SQLite".to_owned());
             return done.into_iter().for_each(|job| job.answer(Err(lost.clone())));
         }
-        let room = done.len() < GROUP_MAX && started.elapsed() < GROUP_TIME_MAX;
+        let room = done.len() < GROUP_MAX;
         next = room.then(|| queue.try_recv().ok()).flatten();
     }
     let committed = writer.connection.execute_batch("COMMIT").map_err(error);

@@ -1,5 +1,6 @@
 //! What the tests share: a daemon as a child process, its configuration, and the servers that `tests/run.sh` starts.
 #![allow(dead_code, missing_docs, reason = "each test binary uses a part of this")]
+#![allow(clippy::disallowed_methods, reason = "a limit on waiting for another process reads the clock")]
 
 pub mod broker;
 pub mod letters;

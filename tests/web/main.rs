@@ -114,3 +114,13 @@ fn hostile() -> Value {
     body["attachments"] = json!([{ "url": "https://files.example.org/a.pdf?x=1&y=2", "name": "안내 & 요강.pdf", "media_type": "application/pdf", "bytes": 1234 }]);
     body
 }
+
+/// What every page says to the browser, so that nothing in it can run.
+fn check_headers(page: &Answer) {
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'") && policy.contains("base-uri 'none'"), "{policy}");
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert_eq!(page.header("referrer-policy"), "no-referrer");
+    assert!(!page.headers.contains_key("set-cookie"));
+}

@@ -76,15 +76,6 @@ async fn pages_speak_the_readers_language_and_run_nothing() {
     assert!(site.get("/robots.txt").await.text().contains("Disallow: /unsubscribe/"));
 }
 
-fn check_headers(page: &Answer) {
-    let policy = page.header("content-security-policy");
-    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
-    assert!(policy.contains("frame-ancestors 'none'") && policy.contains("base-uri 'none'"), "{policy}");
-    assert_eq!(page.header("x-content-type-options"), "nosniff");
-    assert_eq!(page.header("referrer-policy"), "no-referrer");
-    assert!(!page.headers.contains_key("set-cookie"));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_public_has_no_page_and_what_is_over_says_so() {
     let site = Site::new();

@@ -1,4 +1,4 @@
-//! The example configuration is the manual, so it must be complete and true.
+//! The example is the manual, so it must be complete and true.
 
 use super::*;
 

@@ -1,0 +1,378 @@
+//! The parts of the product that a journey passes through, on a store in memory. What a web page, a queue or a relay
+//! would do is done here by hand, through the same functions.
+
+use allim::domain::audience::{Address, IMMEDIATE, Slot, Subscriber};
+use allim::domain::clock::{Clock as _, ManualClock, UnixMillis};
+use allim::domain::delivery::{DeliveryKey, Lane, Outcome, Reason, State};
+use allim::domain::edition::Item;
+use allim::domain::language::Language;
+use allim::domain::schedule::Schedule;
+use allim::intake::Intake;
+use allim::intake::accept::{Backfill, Republish, Source, Verdict};
+use allim::intake::wire::{Incoming, SourcePolicy};
+use allim::plan::digest::Digest;
+use allim::plan::{Planner, Rules, Ticked, release};
+use allim::send::decide::{Patience, follow};
+use allim::settle::{self, Uncertain};
+use allim::store::deliveries::{self, AttemptRef, Claimed};
+use allim::store::{Location, Row, Store, StoreError, occurrences, posts, processes, subscribers};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+pub(super) const SOURCE: &str = "site";
+pub(super) const DESTINATION: &str = "email:main";
+/// Topics that posts are shown under and people subscribe to; the last one is a tag.
+pub(super) const TOPICS: [&str; 4] = ["events", "news", "jobs", "tag:ai"];
+/// Languages of readers, in the order of preference for fallback.
+pub(super) const READERS: [&str; 3] = ["ko", "en", "zh"];
+/// A digest whose firings lie close together.
+pub(super) const SEVEN: &str = "seven";
+pub(super) const EVERY_SEVEN_MINUTES: &str = "*/7 * * * *";
+pub(super) const EVERY_FIVE_MINUTES: &str = "*/5 * * * *";
+/// A digest of nine o'clock in Seoul, or of the reader's own hour.
+pub(super) const DAILY: &str = "daily";
+pub(super) const TRANSLATION_WAIT: Duration = Duration::from_secs(6 * 3_600);
+/// Posts of longer ago are held as backfill.
+pub(super) const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3_600);
+const PATIENCE: Patience =
+    Patience { give_up_after: Duration::from_secs(2 * 24 * 3_600), uncertain_wait: Duration::from_secs(15 * 60) };
+const LEASE: Duration = Duration::from_secs(20);
+/// So few that most occurrences need several chunks.
+const CHUNK_RECIPIENTS: i64 = 2;
+/// In the middle of the range: the jitter is tested elsewhere.
+const DRAW: u32 = u32::MAX / 2;
+
+/// The two digests; `line` is when the one with close firings fires.
+pub(super) fn digests(line: &str) -> BTreeMap<String, Digest> {
+    let digest = |name: &str, line: &str, minutes_late: u64, own_hour: bool| {
+        let schedule = Schedule::parse(line, "Asia/Seoul").expect("a schedule");
+        let max_late = Duration::from_secs(minutes_late * 60);
+        (name.to_owned(), Digest { name: name.to_owned(), schedule, max_late, own_hour })
+    };
+    BTreeMap::from([digest(SEVEN, line, 5, false), digest(DAILY, "0 9 * * *", 6 * 60, true)])
+}
+
+fn rules(line: &str) -> Rules {
+    let languages = READERS.map(language).to_vec();
+    Rules {
+        release: release::Rules { languages, translation_wait: TRANSLATION_WAIT },
+        digests: digests(line),
+        template: "template 1".to_owned(),
+        chunk_recipients: CHUNK_RECIPIENTS,
+        routes: BTreeMap::new(),
+        route_default: ("office".to_owned(), DESTINATION.to_owned()),
+    }
+}
+
+pub(super) fn language(tag: &str) -> Language {
+    Language::parse(tag).expect("a language tag")
+}
+
+fn intake(store: &Store) -> Intake {
+    let boards = TOPICS.iter().filter(|topic| !topic.starts_with("tag:"));
+    let policy = SourcePolicy {
+        name: SOURCE.to_owned(),
+        topics_known: boards.map(|&topic| topic.to_owned()).collect(),
+        urgent_allowed: true,
+        ..SourcePolicy::default()
+    };
+    let source = Source { policy, republish: Republish::Revise };
+    let sources = BTreeMap::from([(SOURCE.to_owned(), source)]);
+    Intake::new(store.clone(), sources, Backfill::OlderThan(MAX_AGE), Arc::new(Notify::new()))
+}
+
+/// One installation.
+pub(super) struct House {
+    clock: Arc<ManualClock>,
+    pub(super) store: Store,
+    intake: Intake,
+    planner: Planner,
+    /// Of the process that sends.
+    term: i64,
+}
+
+impl House {
+    pub(super) async fn open(start: UnixMillis) -> Result<Self, StoreError> {
+        let clock = Arc::new(ManualClock::at(start));
+        let store = Store::open(&Location::Memory, clock.clone())?;
+        let (intake, planner) = (intake(&store), Planner::new(store.clone(), rules(EVERY_SEVEN_MINUTES)));
+        let mut house = Self { clock, store, intake, planner, term: 0 };
+        house.start_sending().await?;
+        Ok(house)
+    }
+
+    /// Empties the store, which costs a tenth of opening another one: its statements stay prepared.
+    pub(super) async fn empty(&mut self, start: UnixMillis) -> Result<(), StoreError> {
+        self.clock.set(start);
+        self.configure(EVERY_SEVEN_MINUTES);
+        self.store
+            .write(|tx| {
+                for sql in EMPTYING {
+                    tx.execute(sql, &[])?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.start_sending().await
+    }
+
+    pub(super) fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    pub(super) fn set(&self, now: UnixMillis) {
+        self.clock.set(now);
+    }
+
+    pub(super) fn pass(&self, time: Duration) {
+        self.set(self.now().plus(time));
+    }
+
+    /// A restart of the planner with another line for the digest of close firings.
+    pub(super) fn configure(&mut self, line: &str) {
+        self.planner = Planner::new(self.store.clone(), rules(line));
+    }
+
+    pub(super) async fn accept(&self, message: Incoming) -> Result<Verdict, StoreError> {
+        let receipts = self.intake.accept(vec![message]).await?;
+        receipts.into_iter().next().map(|receipt| receipt.verdict).ok_or_else(|| shape("no receipt"))
+    }
+
+    pub(super) async fn lift_backfill(&self, post_id: String) -> Result<bool, StoreError> {
+        let now = self.now();
+        self.store.write(move |tx| posts::lift_backfill(tx, &post_id, now)).await
+    }
+
+    pub(super) async fn tick(&self) -> Result<Ticked, StoreError> {
+        self.planner.tick().await
+    }
+
+    pub(super) async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
+        self.planner.next_due().await
+    }
+}
+
+/// What people do.
+impl House {
+    pub(super) async fn person(&self, id: i64, tag: &str) -> Result<(), StoreError> {
+        let address = Address::parse(&format!("reader{id}@example.net")).map_err(|e| shape(&e.to_string()))?;
+        let person = Subscriber { id, address, name: None, language: language(tag), unsubscribed_at: None };
+        let now = self.now();
+        self.store.write(move |tx| subscribers::insert(tx, &person, now)).await
+    }
+
+    /// Subscribes, or changes a subscription, as the command line does it.
+    pub(super) async fn subscribe(&self, id: i64, topic: &'static str, slot: &Slot) -> Result<(), StoreError> {
+        let (now, slot) = (self.now(), slot.clone());
+        self.store
+            .write(move |tx| {
+                subscribers::lock(tx, id)?;
+                subscribers::subscribe(tx, id, topic, &slot, now)?;
+                occurrences::fire_for(tx, id, now)
+            })
+            .await
+    }
+
+    pub(super) async fn unsubscribe(&self, id: i64, topic: &'static str) -> Result<bool, StoreError> {
+        self.store.write(move |tx| subscribers::unsubscribe_topic(tx, id, topic)).await
+    }
+
+    pub(super) async fn unsubscribe_schedule(&self, id: i64, schedule: &'static str) -> Result<u64, StoreError> {
+        let now = self.now();
+        self.store
+            .write(move |tx| {
+                subscribers::lock(tx, id)?;
+                subscribers::unsubscribe_schedule(tx, id, schedule, now)
+            })
+            .await
+    }
+
+    pub(super) async fn read_in(&self, id: i64, tag: &str) -> Result<(), StoreError> {
+        let (now, language) = (self.now(), language(tag));
+        self.store
+            .write(move |tx| {
+                subscribers::lock(tx, id)?;
+                subscribers::set_language(tx, id, &language)?;
+                occurrences::fire_for(tx, id, now)
+            })
+            .await
+    }
+}
+
+/// What the sending process does.
+impl House {
+    async fn start_sending(&mut self) -> Result<(), StoreError> {
+        let now = self.now();
+        self.term = self.store.write(move |tx| processes::register(tx, "sender", now, LEASE)).await?;
+        Ok(())
+    }
+
+    /// The sending process dies and another one takes its place.
+    pub(super) async fn die(&mut self) -> Result<(), StoreError> {
+        let (now, term) = (self.now(), self.term);
+        let settle_at = now.plus(PATIENCE.uncertain_wait);
+        self.store.write(move |tx| processes::end(tx, term, now, settle_at)).await?;
+        self.start_sending().await
+    }
+
+    pub(super) async fn claim(&self, limit: i64) -> Result<Vec<Claimed>, StoreError> {
+        let (now, term) = (self.now(), self.term);
+        self.store
+            .write(move |tx| {
+                let mut claimed = Vec::new();
+                for lane in Lane::ALL {
+                    let left = limit - claimed.len() as i64;
+                    claimed.append(&mut deliveries::claim(tx, term, DESTINATION, *lane, now, left)?);
+                }
+                Ok(claimed)
+            })
+            .await
+    }
+
+    /// Asks whether the point of no return may be passed.
+    pub(super) async fn begin(&self, claimed: &Claimed) -> Result<bool, StoreError> {
+        let (now, key) = (self.now(), claimed.key.clone());
+        let attempt = AttemptRef { key: key.clone(), n: claimed.attempt, t: claimed.term };
+        let begun = self.store.write(move |tx| deliveries::begin_sending(tx, std::slice::from_ref(&attempt), now));
+        Ok(begun.await?.contains(&key))
+    }
+
+    /// Records what an attempt came to. Returns whether that is the delivery's end.
+    pub(super) async fn record(&self, claimed: &Claimed, outcome: &Outcome) -> Result<bool, StoreError> {
+        let now = self.now();
+        let ended = follow(claimed, outcome, PATIENCE, now, DRAW);
+        let is_end = ended.fin.is_some();
+        let took_hold = self.store.write(move |tx| deliveries::record(tx, std::slice::from_ref(&ended), now)).await?;
+        Ok(is_end && took_hold == 1)
+    }
+
+    /// Sends everything that is due, and has an answer to each. Returns what began to be sent.
+    pub(super) async fn send_all(&self, outcome: &Outcome) -> Result<Vec<Claimed>, StoreError> {
+        let mut begun = Vec::new();
+        for claimed in self.claim(i64::MAX).await? {
+            if self.begin(&claimed).await? {
+                self.record(&claimed, outcome).await?;
+                begun.push(claimed);
+            } else {
+                self.record(&claimed, &Outcome::NotAllowed).await?;
+            }
+        }
+        Ok(begun)
+    }
+
+    pub(super) async fn settle(&self) -> Result<u64, StoreError> {
+        Ok(settle::settle(&self.store, Uncertain::Resend).await?.0)
+    }
+
+    /// When the next delivery waits for its turn, or the next uncertain one to be settled.
+    pub(super) async fn next_delivery(&self) -> Result<Option<UnixMillis>, StoreError> {
+        let due = self.store.read(|tx| Ok([deliveries::next_due(tx, DESTINATION)?, deliveries::next_uncertain(tx)?]));
+        // What is kept as uncertain for good is due at the end of time.
+        Ok(due.await?.into_iter().flatten().filter(|at| at.0 < i64::MAX).min())
+    }
+}
+
+/// A delivery with its content, as the ledger has it.
+#[derive(Clone, Debug)]
+pub(super) struct Letter {
+    pub(super) key: DeliveryKey,
+    pub(super) state: State,
+    pub(super) reason: Option<Reason>,
+    pub(super) edition_id: i64,
+    pub(super) schedule: String,
+    pub(super) finished_at: Option<UnixMillis>,
+    pub(super) items: Vec<Item>,
+}
+
+impl Letter {
+    /// Whether the stories in it are given: not cancelled because they were gone or went into a newer issue.
+    pub(super) fn gives(&self) -> bool {
+        let void = [Reason::Withdrawn, Reason::Expired, Reason::Superseded].map(Some);
+        !(self.state == State::Cancelled && void.contains(&self.reason))
+    }
+}
+
+impl House {
+    /// Every delivery, in the order of planning.
+    pub(super) async fn letters(&self) -> Result<Vec<Letter>, StoreError> {
+        const SQL: &str = "SELECT d.plan_id, d.recipient_id, d.carrier, d.state, d.reason, d.edition_id, e.schedule,
+                 d.finished_at, i.story_id, i.post_id, i.revision, i.topic
+             FROM deliveries d JOIN editions e ON e.id = d.edition_id
+             LEFT JOIN edition_items i ON i.edition_id = d.edition_id
+             ORDER BY d.planned_at, d.plan_id, d.recipient_id, d.carrier, i.position";
+        let rows = self.store.read(|tx| tx.query(SQL, &[])).await?;
+        let mut letters: Vec<Letter> = Vec::new();
+        for row in &rows {
+            let key = DeliveryKey { plan_id: row.int(0)?, recipient_id: row.int(1)?, carrier: row.text(2)? };
+            if letters.last().is_none_or(|letter| letter.key != key) {
+                letters.push(letter(key, row)?);
+            }
+            if let (Some(letter), Some(story_id)) = (letters.last_mut(), row.text_opt(8)?) {
+                let (post_id, revision, topic) = (row.text(9)?, row.int(10)?, row.text(11)?);
+                letter.items.push(Item { story_id, post_id, revision, topic });
+            }
+        }
+        Ok(letters)
+    }
+}
+
+fn letter(key: DeliveryKey, row: &Row) -> Result<Letter, StoreError> {
+    let reason = row.text_opt(4)?;
+    Ok(Letter {
+        key,
+        state: row.parse(3, State::from_word)?,
+        reason: reason.as_deref().and_then(Reason::from_word),
+        edition_id: row.int(5)?,
+        schedule: row.text(6)?,
+        finished_at: row.at_opt(7)?,
+        items: Vec::new(),
+    })
+}
+
+pub(super) fn immediate() -> Slot {
+    Slot::of(IMMEDIATE)
+}
+
+fn shape(text: &str) -> StoreError {
+    StoreError::Shape(text.to_owned())
+}
+
+/// Every table but the one of migrations; `emptying_forgets_no_table` keeps the list whole.
+const EMPTYING: [&str; 22] = [
+    "UPDATE counters SET value = 0",
+    "DELETE FROM processes",
+    "DELETE FROM holds",
+    "DELETE FROM token_keys",
+    "DELETE FROM stories",
+    "DELETE FROM posts",
+    "DELETE FROM revisions",
+    "DELETE FROM post_topics",
+    "DELETE FROM events",
+    "DELETE FROM quarantine",
+    "DELETE FROM changes",
+    "DELETE FROM releases",
+    "DELETE FROM release_topics",
+    "DELETE FROM subscribers",
+    "DELETE FROM subscriptions",
+    "DELETE FROM slots",
+    "DELETE FROM occurrences",
+    "DELETE FROM editions",
+    "DELETE FROM edition_items",
+    "DELETE FROM deliveries",
+    "DELETE FROM attempts",
+    "DELETE FROM destinations",
+];
+
+#[tokio::test]
+async fn emptying_forgets_no_table() -> Result<(), StoreError> {
+    let house = House::open(UnixMillis(0)).await?;
+    let named = |name: &str| EMPTYING.iter().any(|sql| sql.split(' ').any(|word| word == name));
+    const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'migrations'";
+    for row in house.store.read(|tx| tx.query(TABLES, &[])).await? {
+        let name = row.text(0)?;
+        assert!(named(&name), "`House::empty` leaves the table {name} as it is");
+    }
+    Ok(())
+}

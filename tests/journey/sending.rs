@@ -1,0 +1,185 @@
+//! What the sending process does in a walk, with the far side played by the test.
+
+use super::reckoning::{Fault, ensure};
+use super::step::Answer;
+use super::walk::Walk;
+use allim::domain::clock::UnixMillis;
+use allim::domain::delivery::{DeliveryKey, Outcome, Reason};
+use allim::domain::edition::Content;
+use allim::store::deliveries::Claimed;
+use allim::store::editions;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A delivery that a sender has in hand.
+pub(super) struct Held {
+    pub(super) claimed: Claimed,
+    pub(super) content: Content,
+    pub(super) begun: bool,
+    /// Its process was declared dead, but goes on as if it didn't know.
+    pub(super) dead: bool,
+    /// The reader ended this schedule after it was claimed.
+    pub(super) ended: bool,
+}
+
+impl Held {
+    fn repeats_uncertain(&self) -> bool {
+        self.claimed.uncertain_at.is_some()
+    }
+}
+
+/// What the test knows of sending from having done it.
+#[derive(Default)]
+pub(super) struct Sending {
+    /// The edition of a delivery's first uncertain attempt, which every repeat must bear.
+    pub(super) uncertain: BTreeMap<DeliveryKey, i64>,
+    /// The editions that the far side said yes to.
+    pub(super) accepted: BTreeMap<DeliveryKey, Vec<i64>>,
+    /// When a person last ended a schedule.
+    pub(super) ended: BTreeMap<(i64, String), UnixMillis>,
+    /// The number of each delivery's newest attempt.
+    newest: BTreeMap<DeliveryKey, i64>,
+    /// Those that came to an end by an answer.
+    over: BTreeSet<DeliveryKey>,
+    /// On its way when its schedule was ended.
+    pub(super) on_its_way: BTreeSet<DeliveryKey>,
+}
+
+impl Walk<'_> {
+    pub(super) async fn claim(&mut self, count: usize) -> Result<(), Fault> {
+        let limit = i64::try_from(count).unwrap_or(i64::MAX);
+        for claimed in self.house.claim(limit).await? {
+            self.take_in_hand(claimed).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_in_hand(&mut self, claimed: Claimed) -> Result<(), Fault> {
+        let (key, edition_id) = (claimed.key.clone(), claimed.edition_id);
+        let twice = self.held.iter().any(|held| !held.dead && held.claimed.key == key);
+        ensure(!twice, || format!("{key} was claimed twice"))?;
+        ensure(!self.sending.over.contains(&key), || format!("{key} was claimed after its end"))?;
+        let first = self.sending.uncertain.get(&key);
+        ensure(first.is_none_or(|first| *first == edition_id), || {
+            format!("{key} ended uncertain with another edition than the one it is repeated with")
+        })?;
+        let edition = self.house.store.read(move |tx| editions::find(tx, edition_id)).await?;
+        let content = edition.ok_or_else(|| Fault(format!("{key} has no edition")))?.content;
+        let ended = self.sending.ended.get(&(key.recipient_id, content.schedule.clone()));
+        let late = ended.is_some_and(|ended| claimed.planned_at <= *ended);
+        let excused = claimed.uncertain_at.is_some() || self.sending.on_its_way.contains(&key);
+        ensure(!late || excused, || format!("{key} is claimed after the reader ended its schedule"))?;
+        if late {
+            self.counts.add("repeats after the schedule was ended");
+        }
+        self.sending.newest.insert(key, claimed.attempt);
+        self.held.push(Held { claimed, content, begun: false, dead: false, ended: false });
+        Ok(())
+    }
+
+    pub(super) async fn begin_one(&mut self, which: usize) -> Result<(), Fault> {
+        let waiting: Vec<usize> = (0..self.held.len()).filter(|at| !self.held[*at].begun).collect();
+        let Some(number) = which.checked_rem(waiting.len()) else { return Ok(()) };
+        self.begin_at(waiting[number]).await
+    }
+
+    /// Asks to pass the point of no return, and checks the answer; a no is recorded, as a carrier does.
+    pub(super) async fn begin_at(&mut self, at: usize) -> Result<(), Fault> {
+        let held = &self.held[at];
+        let key = held.claimed.key.clone();
+        let may = self.house.begin(&held.claimed).await?;
+        let by_rule = self.model.may_send(&held.content.items, held.repeats_uncertain()) && !held.dead;
+        // Whether the end of a schedule stops the repeat of an uncertain attempt is left open.
+        let agrees = match (held.ended, held.repeats_uncertain()) {
+            (false, _) => may == by_rule,
+            (true, false) => !may,
+            (true, true) => !may || by_rule,
+        };
+        ensure(agrees, || {
+            format!("{key} may be sent: {may}; by the rules {by_rule}, dead {}, ended {}", held.dead, held.ended)
+        })?;
+        self.counts.add(if may { "begun" } else { "not allowed to begin" });
+        if may {
+            self.held[at].begun = true;
+            return Ok(());
+        }
+        let held = self.held.remove(at);
+        self.record(&held, &Outcome::NotAllowed).await
+    }
+
+    /// A yes or a no is heard however late it comes, unless a newer attempt was claimed meanwhile.
+    async fn record(&mut self, held: &Held, outcome: &Outcome) -> Result<(), Fault> {
+        let key = &held.claimed.key;
+        let over = self.house.record(&held.claimed, outcome).await?;
+        let definite = held.begun && matches!(outcome, Outcome::Sent { .. } | Outcome::Refused { .. });
+        let newest = self.sending.newest.get(key) == Some(&held.claimed.attempt);
+        // Who ended the schedule may have cancelled its repeat.
+        let ended = self.sending.ended.contains_key(&(key.recipient_id, held.content.schedule.clone()));
+        ensure(over == newest || !definite || ended, || {
+            format!("an answer to attempt {} of {key} was heard: {over}", held.claimed.attempt)
+        })?;
+        if over {
+            self.sending.over.insert(key.clone());
+        }
+        Ok(())
+    }
+
+    pub(super) async fn answer_one(&mut self, which: usize, answer: Answer) -> Result<(), Fault> {
+        match which.checked_rem(self.held.len()) {
+            Some(at) => self.answer_at(at, answer).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Before the point of no return there is neither a yes nor an answer that is lost.
+    pub(super) async fn answer_at(&mut self, at: usize, answer: Answer) -> Result<(), Fault> {
+        let held = self.held.remove(at);
+        let reply = String::new();
+        let later = |reason| Outcome::TryLater { reason, reply: String::new(), not_before: None };
+        let key = held.claimed.key.clone();
+        let outcome = match (answer, held.begun) {
+            (Answer::Yes, true) => {
+                self.sending.accepted.entry(key).or_default().push(held.claimed.edition_id);
+                Outcome::Sent { reply }
+            }
+            (Answer::Lost, true) => {
+                self.sending.uncertain.entry(key).or_insert(held.claimed.edition_id);
+                Outcome::Uncertain { reason: Reason::AnswerLost, reply }
+            }
+            (Answer::No, _) => Outcome::Refused { reason: Reason::RecipientRefused, reply },
+            (Answer::Busy | Answer::Lost, _) => later(Reason::Busy),
+            (Answer::Later | Answer::Yes, _) => later(Reason::Deferred),
+        };
+        self.counts.add(if held.dead { "answers after death" } else { "answers" });
+        self.record(&held, &outcome).await
+    }
+
+    pub(super) async fn send(&mut self, count: usize, answer: Answer) -> Result<(), Fault> {
+        let from = self.held.len();
+        self.claim(count).await?;
+        while self.held.len() > from {
+            let left = self.held.len();
+            self.begin_at(left - 1).await?;
+            if self.held.len() == left {
+                self.answer_at(left - 1, answer).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn die(&mut self) -> Result<(), Fault> {
+        self.house.die().await?;
+        for held in self.held.iter_mut().filter(|held| !held.dead) {
+            held.dead = true;
+            if held.begun {
+                self.sending.uncertain.entry(held.claimed.key.clone()).or_insert(held.claimed.edition_id);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn settle(&mut self) -> Result<(), Fault> {
+        let again = self.house.settle().await?;
+        self.counts.add_many("uncertain ones due again", usize::try_from(again).unwrap_or(usize::MAX));
+        Ok(())
+    }
+}
