@@ -2,6 +2,7 @@
 
 use super::{App, destinations, queue};
 use crate::domain::backoff;
+use crate::intake::spool::Spool;
 use crate::render::site::LocalText;
 use crate::send::decide::Patience;
 use crate::send::lease::{Lease, RENEWAL};
@@ -59,6 +60,10 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     let (published, pages) = watch::channel(0u64);
     others.spawn(plan_loop(app.clone(), destinations.clone(), published, stop.clone()));
     others.spawn(settle_loop(app.clone(), destinations, stop.clone()));
+    if let Some(table) = &app.config.file.intake.spool {
+        let spool = Spool::create(app.intake.clone(), app.config.in_state(&table.folder), table.source.clone());
+        others.spawn(spool.context("intake.spool.folder")?.watch(world.chance.clone(), stop.clone()));
+    }
     let listener = web::listen(&app.config.file.web.listen).await?;
     let needs = start_queue(&app, &mut others, &stop);
     let front = Arc::new(front(&app, metrics, needs)?);
