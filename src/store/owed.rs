@@ -25,8 +25,6 @@ pub struct Match {
     pub story_id: String,
     /// The variant released for the reader's language.
     pub post_id: String,
-    /// The release's number.
-    pub seq: i64,
     /// The newest revision.
     pub revision: i64,
     /// When it was published, which orders an issue.
@@ -87,8 +85,7 @@ pub fn matches(
     ids: &[i64],
     now: UnixMillis,
 ) -> Result<Vec<Match>, StoreError> {
-    const SQL: &str =
-        "SELECT s.subscriber_id, s.topic, rt.story_id, rt.post_id, rt.seq, p.revision, p.published_at, p.lane,
+    const SQL: &str = "SELECT s.subscriber_id, s.topic, rt.story_id, rt.post_id, p.revision, p.published_at, p.lane,
              CASE WHEN p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
                    AND (p.expires_at IS NULL OR p.expires_at > $4) THEN 1 ELSE 0 END
          FROM {list $1: int} ids CROSS JOIN subscribers u CROSS JOIN subscriptions s CROSS JOIN release_topics rt
@@ -97,21 +94,21 @@ pub fn matches(
            AND rt.topic = s.topic AND rt.language = u.language AND rt.seq > s.mark AND rt.seq <= $3
            AND p.id = rt.post_id
          ORDER BY s.subscriber_id, rt.seq, s.topic {share p}";
-    let row = |row: &Row| {
-        Ok(Match {
-            recipient_id: row.int(0)?,
-            topic: row.text(1)?,
-            story_id: row.text(2)?,
-            post_id: row.text(3)?,
-            seq: row.int(4)?,
-            revision: row.int(5)?,
-            published_at: row.at(6)?,
-            lane: row.text(7)?,
-            showable: row.int(8)? == 1,
-        })
-    };
     let params = &[json(ids)?, occurrence.slot.as_str().into(), occurrence.bound.into(), now.into()];
-    tx.query(SQL, params)?.iter().map(row).collect()
+    tx.query(SQL, params)?.iter().map(read_match).collect()
+}
+
+fn read_match(row: &Row) -> Result<Match, StoreError> {
+    Ok(Match {
+        recipient_id: row.int(0)?,
+        topic: row.text(1)?,
+        story_id: row.text(2)?,
+        post_id: row.text(3)?,
+        revision: row.int(4)?,
+        published_at: row.at(5)?,
+        lane: row.text(6)?,
+        showable: row.int(7)? == 1,
+    })
 }
 
 /// Which of these stories each of these recipients has been given: an edition that holds the story is planned for
@@ -189,20 +186,7 @@ pub fn supersede(
          FROM {rows $1: r int, e int} b
          JOIN edition_items i ON i.edition_id = b.e
          JOIN posts p ON p.id = i.post_id ORDER BY b.r, i.position {share p}";
-    let row = |row: &Row| {
-        Ok(Match {
-            recipient_id: row.int(0)?,
-            topic: row.text(1)?,
-            story_id: row.text(2)?,
-            post_id: row.text(3)?,
-            seq: 0,
-            revision: row.int(4)?,
-            published_at: row.at(5)?,
-            lane: row.text(6)?,
-            showable: row.int(7)? == 1,
-        })
-    };
-    tx.query(ITEMS, &[json(&cancelled?)?, now.into()])?.iter().map(row).collect()
+    tx.query(ITEMS, &[json(&cancelled?)?, now.into()])?.iter().map(read_match).collect()
 }
 
 /// The release of a story for one language: its number, if there is one.
