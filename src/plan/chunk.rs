@@ -1,15 +1,19 @@
-//! One chunk of a plan: what its recipients are owed, as editions and deliveries, in one transaction (design rule 10).
+//! One chunk of a plan: what its recipients are owed, as editions and batches of deliveries, in one transaction (design
+//! rule 10). Most recipients are alike: their search follows the slot's and nothing of the window was given to them before.
+//! What those are owed depends on nothing but their language and topics, so it is worked out once for all who share
+//! these (`groups`). The others are looked at one by one (`one_by_one`).
 
 use super::Rules;
+use super::groups::{Groups, items, lane};
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Lane};
-use crate::domain::edition::{Content, EditionKind, Item};
+use crate::domain::edition::{Content, EditionKind};
 use crate::domain::language::Language;
-use crate::store::deliveries::{self, Planned};
+use crate::store::batches::{self, Planned};
 use crate::store::occurrences::{self, Occurrence};
 use crate::store::owed::{self, Match, Recipient};
-use crate::store::{StoreError, Tx, editions};
+use crate::store::{Dialect, StoreError, Tx, deliveries, editions, window};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// How far planning came.
@@ -21,15 +25,20 @@ pub enum Progress {
     Planned(usize),
 }
 
+/// The carrier that subscribers are written to by.
+pub const MAIL: &str = "email";
+
 /// Plans the next chunk of the oldest open occurrence.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn plan_next(tx: &mut Tx<'_>, rules: &Rules, now: UnixMillis) -> Result<Progress, StoreError> {
     let Some(occurrence) = occurrences::lock_open(tx)? else { return Ok(Progress::Idle) };
-    let (recipients, more_after) = owed::lock_chunk(tx, &occurrence, rules.chunk_recipients)?;
-    let planned = plan_chunk(tx, rules, &occurrence, &recipients, now)?;
-    let (done_to, finished_at) = match more_after {
+    let (planned, covered) = match occurrence.recipient_id {
+        Some(id) => (plan_alone(tx, rules, &occurrence, id, now)?, None),
+        None => plan_window(tx, rules, &occurrence, now)?,
+    };
+    let (done_to, finished_at) = match covered {
         Some(id) => (id, None),
         None => (occurrence.done_to, Some(now)),
     };
@@ -49,49 +58,88 @@ pub(super) fn plan_one(
     now: UnixMillis,
 ) -> Result<Option<i64>, StoreError> {
     occurrences::insert(tx, occurrence, None)?;
-    let (recipients, _) = owed::lock_chunk(tx, occurrence, 1)?;
-    plan_chunk(tx, rules, occurrence, &recipients, now)?;
+    plan_alone(tx, rules, occurrence, recipient_id, now)?;
     let key = DeliveryKey { plan_id: occurrence.id, recipient_id, carrier: MAIL.to_owned() };
     Ok(deliveries::find(tx, &key)?.map(|delivery| delivery.edition_id))
 }
 
-fn plan_chunk(
+/// What each recipient is owed: a list that many share, or one of their own.
+type Owing = BTreeMap<i64, std::rc::Rc<Vec<Match>>>;
+
+fn plan_alone(
     tx: &mut Tx<'_>,
     rules: &Rules,
     occurrence: &Occurrence,
-    recipients: &[Recipient],
+    recipient_id: i64,
     now: UnixMillis,
 ) -> Result<usize, StoreError> {
-    if recipients.is_empty() {
-        return Ok(0);
-    }
+    let recipients = owed::lock(tx, &[recipient_id])?;
     let ids: Vec<i64> = recipients.iter().map(|recipient| recipient.id).collect();
-    let matches = owed::matches(tx, occurrence, &ids, now)?;
-    if matches.is_empty() {
-        return Ok(0);
-    }
+    let (mut owing, matches) = one_by_one(tx, occurrence, &ids, now)?;
     let matched: BTreeSet<(i64, &str)> = matches.iter().map(|m| (m.recipient_id, m.topic.as_str())).collect();
     owed::move_marks(tx, &matched.into_iter().collect::<Vec<_>>(), occurrence.bound)?;
-    let mut owing = owing(tx, &matches)?;
-    if owing.is_empty() {
-        return Ok(0);
-    }
-    if occurrence.slot.schedule() != IMMEDIATE {
-        add_superseded(tx, occurrence, &mut owing, now)?;
-    }
-    write(tx, rules, occurrence, recipients, &owing, now)
+    add_superseded(tx, occurrence, &mut owing, now)?;
+    write(tx, rules, occurrence, &recipients, &owing, now)
 }
 
-/// What each recipient is owed: matching, showable, not given yet. A story under several topics counts once.
-fn owing(tx: &mut Tx<'_>, matches: &[Match]) -> Result<BTreeMap<i64, Vec<Match>>, StoreError> {
-    let showable: Vec<&Match> = matches.iter().filter(|m| m.showable).collect();
-    let ids: BTreeSet<i64> = showable.iter().map(|m| m.recipient_id).collect();
-    let stories: BTreeSet<&str> = showable.iter().map(|m| m.story_id.as_str()).collect();
+/// Plans a chunk of everybody in the slot. Returns how many deliveries that made, and the highest id that is covered
+/// unless this was the last chunk.
+fn plan_window(
+    tx: &mut Tx<'_>,
+    rules: &Rules,
+    occurrence: &Occurrence,
+    now: UnixMillis,
+) -> Result<(usize, Option<i64>), StoreError> {
+    let releases = window::releases(tx, occurrence, now)?;
+    let mut groups = Groups::of(&releases);
+    let mut chunk = window::chunk(tx, occurrence, groups.topics(), rules.chunk_recipients)?;
+    let mut ids: Vec<i64> = chunk.interested.iter().map(|(id, _)| *id).chain(chunk.fresh.iter().copied()).collect();
+    ids.sort_unstable();
+    ids.dedup();
     if ids.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok((0, chunk.covered));
     }
-    let ids: Vec<i64> = ids.into_iter().collect();
-    let given = owed::given(tx, &ids, &stories.into_iter().collect::<Vec<_>>())?;
+    let recipients = owed::lock(tx, &ids)?;
+    if tx.dialect() == Dialect::Postgres {
+        // What was read before the lock may have changed; what is locked now doesn't.
+        let (slot, until) = (occurrence.slot.as_str(), chunk.covered.unwrap_or(i64::MAX));
+        chunk.interested = window::interested(tx, slot, groups.topics(), occurrence.done_to, until)?;
+        chunk.fresh = window::fresh(tx, slot, occurrence.done_to, until)?;
+    }
+    ids = recipients.iter().map(|recipient| recipient.id).collect();
+    let fresh: HashSet<i64> = chunk.fresh.iter().copied().filter(|id| ids.binary_search(id).is_ok()).collect();
+    let given = owed::given(tx, occurrence.id, &ids, &groups.stories())?;
+    let special: HashSet<i64> = fresh.iter().copied().chain(given.into_iter().map(|(id, _)| id)).collect();
+
+    let mut owing = groups.assign(&recipients, &chunk.interested, &special);
+    let mut special: Vec<i64> = special.into_iter().collect();
+    special.sort_unstable();
+    owing.append(&mut one_by_one(tx, occurrence, &special, now)?.0);
+    if !fresh.is_empty() {
+        owed::follow(tx, &occurrence.slot, &fresh.into_iter().collect::<Vec<_>>(), occurrence.bound, now)?;
+    }
+    add_superseded(tx, occurrence, &mut owing, now)?;
+    Ok((write(tx, rules, occurrence, &recipients, &owing, now)?, chunk.covered))
+}
+
+/// What each of `ids` (ascending) is owed, by their own marks and the ledger; and everything that matched. A story under
+/// several topics counts once.
+fn one_by_one(
+    tx: &mut Tx<'_>,
+    occurrence: &Occurrence,
+    ids: &[i64],
+    now: UnixMillis,
+) -> Result<(Owing, Vec<Match>), StoreError> {
+    if ids.is_empty() {
+        return Ok((Owing::new(), Vec::new()));
+    }
+    let matches = owed::matches(tx, occurrence, ids, now)?;
+    let showable: Vec<&Match> = matches.iter().filter(|m| m.showable).collect();
+    let stories: BTreeSet<&str> = showable.iter().map(|m| m.story_id.as_str()).collect();
+    if stories.is_empty() {
+        return Ok((Owing::new(), matches));
+    }
+    let given = owed::given(tx, occurrence.id, ids, &stories.into_iter().collect::<Vec<_>>())?;
     let mut seen: HashSet<(i64, String)> = given.into_iter().collect();
     let mut owing: BTreeMap<i64, Vec<Match>> = BTreeMap::new();
     for m in showable {
@@ -99,24 +147,35 @@ fn owing(tx: &mut Tx<'_>, matches: &[Match]) -> Result<BTreeMap<i64, Vec<Match>>
             owing.entry(m.recipient_id).or_default().push(m.clone());
         }
     }
-    Ok(owing)
+    Ok((owing.into_iter().map(|(id, matches)| (id, matches.into())).collect(), matches))
 }
 
 /// The posts of earlier issues that nobody can have seen go into this one.
 fn add_superseded(
     tx: &mut Tx<'_>,
     occurrence: &Occurrence,
-    owing: &mut BTreeMap<i64, Vec<Match>>,
+    owing: &mut Owing,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
+    if owing.is_empty() || occurrence.slot.schedule() == IMMEDIATE {
+        return Ok(());
+    }
     let ids: Vec<i64> = owing.keys().copied().collect();
     for m in owed::supersede(tx, occurrence, &ids, now)? {
         let entry = owing.entry(m.recipient_id).or_default();
         if m.showable && !entry.iter().any(|other| other.story_id == m.story_id) {
-            entry.push(m);
+            std::rc::Rc::make_mut(entry).push(m);
         }
     }
     Ok(())
+}
+
+/// What is planned together.
+#[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Together {
+    content: usize,
+    destination: String,
+    lane: Lane,
 }
 
 fn write(
@@ -124,63 +183,46 @@ fn write(
     rules: &Rules,
     occurrence: &Occurrence,
     recipients: &[Recipient],
-    owing: &BTreeMap<i64, Vec<Match>>,
+    owing: &Owing,
     now: UnixMillis,
 ) -> Result<usize, StoreError> {
-    let languages: HashMap<i64, &str> = recipients.iter().map(|r| (r.id, r.language.as_str())).collect();
-    let mut editions_of: HashMap<Content, i64> = HashMap::new();
-    let mut rows = Vec::with_capacity(owing.len());
-    for (recipient_id, matches) in owing {
-        let language = languages.get(recipient_id).copied().unwrap_or_default();
-        let language = Language::parse(language).map_err(|e| StoreError::Shape(e.to_string()))?;
-        let schedule = occurrence.slot.schedule();
+    let mut contents: Vec<Content> = Vec::new();
+    let mut index_of: HashMap<Content, usize> = HashMap::new();
+    // Whoever shares a list and a language shares the content; so most are found without building it.
+    let mut known: HashMap<(*const Vec<Match>, &str), usize> = HashMap::new();
+    let mut together: BTreeMap<Together, Vec<i64>> = BTreeMap::new();
+    let schedule = occurrence.slot.schedule();
+    for recipient in recipients {
+        let Some(matches) = owing.get(&recipient.id).filter(|matches| !matches.is_empty()) else { continue };
+        let language = Language::parse(&recipient.language).map_err(|e| StoreError::Shape(e.to_string()))?;
         let (sender, destination) = rules.route(schedule, &language);
-        let content = Content {
-            kind: EditionKind::Issue,
-            schedule: schedule.to_owned(),
-            language,
-            sender: sender.to_owned(),
-            template: rules.template.clone(),
-            items: items(matches),
-        };
-        let lane = lane(schedule, matches);
-        let edition_id = match editions_of.get(&content) {
-            Some(id) => *id,
-            None => {
-                let id = editions::ensure(tx, occurrence.id, &content, now)?;
-                editions_of.insert(content, id);
-                id
-            }
-        };
-        rows.push(Planned { r: *recipient_id, e: edition_id, lane: lane.word(), dest: destination.to_owned() });
+        let content = *known.entry((std::rc::Rc::as_ptr(matches), &recipient.language)).or_insert_with(|| {
+            let content = Content {
+                kind: EditionKind::Issue,
+                schedule: schedule.to_owned(),
+                language: language.clone(),
+                sender: sender.to_owned(),
+                template: rules.template.clone(),
+                items: items(matches),
+            };
+            *index_of.entry(content).or_insert_with_key(|content| {
+                contents.push(content.clone());
+                contents.len() - 1
+            })
+        });
+        let one = Together { content, destination: destination.to_owned(), lane: lane(schedule, matches) };
+        together.entry(one).or_default().push(recipient.id);
     }
-    deliveries::insert(tx, occurrence.id, MAIL, &rows, now)?;
-    Ok(rows.len())
-}
-
-/// The carrier that subscribers are written to by.
-pub const MAIL: &str = "email";
-
-/// Newest first, as on a board; equal instants by id, so that equal contents are equal.
-fn items(matches: &[Match]) -> Vec<Item> {
-    let mut sorted: Vec<&Match> = matches.iter().collect();
-    sorted.sort_by(|a, b| b.published_at.cmp(&a.published_at).then_with(|| a.post_id.cmp(&b.post_id)));
-    let item = |m: &&Match| Item {
-        story_id: m.story_id.clone(),
-        post_id: m.post_id.clone(),
-        revision: m.revision,
-        topic: m.topic.clone(),
-    };
-    sorted.iter().map(item).collect()
-}
-
-/// Digests are bulk whatever is in them: urgency chooses a lane, never a schedule.
-fn lane(schedule: &str, matches: &[Match]) -> Lane {
-    if schedule != IMMEDIATE {
-        Lane::Bulk
-    } else if matches.iter().any(|m| m.lane == Lane::Urgent.word()) {
-        Lane::Urgent
-    } else {
-        Lane::Normal
-    }
+    let editions = editions::ensure_all(tx, occurrence.id, &contents, now)?;
+    let planned: Vec<Planned> = together
+        .into_iter()
+        .map(|(one, recipients)| Planned {
+            edition_id: editions[one.content],
+            destination: one.destination,
+            lane: one.lane,
+            recipients,
+        })
+        .collect();
+    batches::insert(tx, occurrence.id, occurrence.planned, MAIL, &planned, now)?;
+    Ok(planned.iter().map(|planned| planned.recipients.len()).sum())
 }

@@ -6,6 +6,7 @@ pub mod digest;
 pub mod explain;
 pub mod preview;
 pub mod release;
+mod groups;
 mod successor;
 
 use crate::domain::audience::{IMMEDIATE, Slot};

@@ -25,7 +25,7 @@ const REPLY_CHARS_MAX: usize = 300;
 /// The record of an attempt that came to `outcome` at `now`; `draw` is random, for the jitter.
 #[must_use]
 pub fn follow(claimed: &Claimed, outcome: &Outcome, patience: Patience, now: UnixMillis, draw: u32) -> Ended {
-    let attempt = AttemptRef { key: claimed.key.clone(), n: claimed.attempt, t: claimed.term };
+    let attempt = AttemptRef::of(claimed);
     let ended = |state: State, reason: Reason, reply: &str| Ended {
         attempt: attempt.clone(),
         e: claimed.edition_id,
@@ -80,7 +80,7 @@ mod tests {
 
     fn claimed(failures: i64) -> Claimed {
         let key = DeliveryKey { plan_id: 1, recipient_id: 2, carrier: "email".to_owned() };
-        Claimed { key, term: 1, edition_id: 3, attempt: 4, failures, planned_at: UnixMillis(0), uncertain_at: None }
+        Claimed { key, term: 1, edition_id: 3, attempt: 4, failures, planned_at: UnixMillis(0), uncertain_at: None, seat: None }
     }
 
     fn later(reason: Reason) -> Outcome {

@@ -207,12 +207,15 @@ fn with_recipients(
     }
     let ids: Vec<i64> = claimed.iter().map(|claim| claim.key.recipient_id).collect();
     let people: HashMap<i64, Subscriber> = subscribers::active(tx, &ids)?.into_iter().map(|s| (s.id, s)).collect();
-    let mut out = Vec::with_capacity(claimed.len());
+    let (mut out, mut departed) = (Vec::with_capacity(claimed.len()), Vec::new());
     for claim in claimed {
         match people.get(&claim.key.recipient_id) {
             Some(subscriber) => out.push((claim, subscriber.clone())),
-            None => deliveries::cancel_claimed(tx, &claim.key, Reason::Unsubscribed, now)?,
+            None => departed.push(claim),
         }
+    }
+    if !departed.is_empty() {
+        deliveries::cancel_departed(tx, &departed, now)?;
     }
     Ok(out)
 }
@@ -262,7 +265,7 @@ impl Worker {
 
     async fn carry(&mut self, claimed: &Claimed, prepared: Arc<carrier::Prepared>, to: Subscriber) -> Outcome {
         let parcel = self.office.preparer.parcel(claimed, prepared, to);
-        let attempt = AttemptRef { key: claimed.key.clone(), n: claimed.attempt, t: claimed.term };
+        let attempt = AttemptRef::of(claimed);
         let mut gate = Gate::new(self.office.recorder.clone(), self.office.lease.clone(), attempt);
         let carried = std::panic::AssertUnwindSafe(self.session.carry(&parcel, &mut gate)).catch_unwind().await;
         carried.unwrap_or_else(|_| {

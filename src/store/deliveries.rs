@@ -1,46 +1,17 @@
-//! Deliveries: planned, claimed, sent, recorded. The states and what may follow what: domain/delivery.rs.
+//! Deliveries: claimed, sent, recorded. Most are members of batches; here those are handed on, and the SQL is that of the
+//! deliveries that have a row of their own. The states and what may follow what: domain/delivery.rs.
 
+mod look;
+
+pub use look::{Attempt, Listed, attempts, count, find, holding, list};
+
+use super::batches::{self, Seat, progress};
 use super::value::{json, params};
 use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Lane, Reason, State};
 use serde::Serialize;
 use std::collections::HashSet;
-
-/// A delivery about to be planned.
-#[derive(Clone, Debug, Serialize)]
-pub struct Planned {
-    /// The subscriber.
-    pub r: i64,
-    /// The edition.
-    pub e: i64,
-    /// The lane's word.
-    pub lane: &'static str,
-    /// Where it goes.
-    pub dest: String,
-}
-
-/// Writes the deliveries of one chunk of a plan.
-///
-/// # Errors
-/// [`StoreError`] from the database, also when a recipient has a delivery by this carrier and plan already.
-pub fn insert(
-    tx: &mut Tx<'_>,
-    plan_id: i64,
-    carrier: &str,
-    rows: &[Planned],
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    tx.change(
-        "planning deliveries",
-        rows.len(),
-        "INSERT INTO deliveries (plan_id, recipient_id, carrier, edition_id, destination, lane, state, due_at, planned_at,
-             attempts, failures)
-         SELECT CAST($2 AS BIGINT), r, $3, e, dest, lane, 'due', CAST($4 AS BIGINT), CAST($4 AS BIGINT), 0, 0
-         FROM {rows $1: r int, e int, lane text, dest text} b",
-        &[json(rows)?, plan_id.into(), carrier.into(), now.into()],
-    )
-}
 
 /// A delivery that this process has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +30,8 @@ pub struct Claimed {
     pub planned_at: UnixMillis,
     /// When an attempt first ended uncertain.
     pub uncertain_at: Option<UnixMillis>,
+    /// Its place, if it came in a batch.
+    pub seat: Option<Seat>,
 }
 
 /// Takes up to `limit` waiting deliveries of one destination and lane, oldest first. Nothing while a hold is on or the
@@ -74,11 +47,37 @@ pub fn claim(
     now: UnixMillis,
     limit: i64,
 ) -> Result<Vec<Claimed>, StoreError> {
+    const OPEN: &str = "SELECT 1 FROM processes WHERE term = $1 AND ended_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM holds WHERE scope IN ('all', 'destination:' || $2))";
+    if limit < 1 || tx.query_opt(OPEN, params![term, destination])?.is_none() {
+        return Ok(Vec::new());
+    }
+    // Rows that have waited for longer than the oldest batch go first, so that neither starves the other.
+    let batch_due = batches::next_due(tx, destination, lane)?.filter(|due| *due <= now);
+    let mut claimed = claim_rows(tx, term, destination, lane, batch_due.unwrap_or(now), limit)?;
+    let mut room = limit - claimed.len() as i64;
+    if room > 0 && batch_due.is_some() {
+        let members = batches::claim(tx, term, destination, lane, now, room)?;
+        room -= members.len() as i64;
+        claimed.extend(members);
+        if room > 0 {
+            claimed.append(&mut claim_rows(tx, term, destination, lane, now, room)?);
+        }
+    }
+    Ok(claimed)
+}
+
+fn claim_rows(
+    tx: &mut Tx<'_>,
+    term: i64,
+    destination: &str,
+    lane: Lane,
+    until: UnixMillis,
+    limit: i64,
+) -> Result<Vec<Claimed>, StoreError> {
     const SQL: &str = "WITH picked AS MATERIALIZED (
              SELECT plan_id AS p, recipient_id AS r, carrier AS c FROM deliveries
              WHERE state = 'due' AND destination = $2 AND lane = $3 AND due_at <= $4
-               AND EXISTS (SELECT 1 FROM processes WHERE term = $1 AND ended_at IS NULL)
-               AND NOT EXISTS (SELECT 1 FROM holds WHERE scope IN ('all', 'destination:' || $2))
              ORDER BY due_at LIMIT $5 {skip locked})
          UPDATE deliveries SET state = 'claimed', claimed_term = $1, attempts = attempts + 1
          FROM picked WHERE plan_id = picked.p AND recipient_id = picked.r AND carrier = picked.c
@@ -92,9 +91,10 @@ pub fn claim(
             failures: row.int(5)?,
             planned_at: row.at(6)?,
             uncertain_at: row.at_opt(7)?,
+            seat: None,
         })
     };
-    tx.query(SQL, params![term, destination, lane.word(), now, limit])?.iter().map(row).collect()
+    tx.query(SQL, params![term, destination, lane.word(), until, limit])?.iter().map(row).collect()
 }
 
 /// The next instant at which a waiting delivery of a destination is due.
@@ -106,8 +106,8 @@ pub fn next_due(tx: &mut Tx<'_>, destination: &str) -> Result<Option<UnixMillis>
         "SELECT due_at FROM deliveries WHERE state = 'due' AND destination = $1 AND lane = $2 ORDER BY due_at LIMIT 1";
     let mut next = None;
     for lane in Lane::ALL {
-        let due = tx.query_opt(SQL, params![destination, lane.word()])?.map(|row| row.at(0)).transpose()?;
-        next = [next, due].into_iter().flatten().min();
+        let row = tx.query_opt(SQL, params![destination, lane.word()])?.map(|row| row.at(0)).transpose()?;
+        next = [next, row, batches::next_due(tx, destination, *lane)?].into_iter().flatten().min();
     }
     Ok(next)
 }
@@ -122,6 +122,40 @@ pub struct AttemptRef {
     pub n: i64,
     /// The term of the process that makes it.
     pub t: i64,
+    /// The delivery's place, if it came in a batch.
+    #[serde(skip)]
+    pub seat: Option<Seat>,
+}
+
+impl AttemptRef {
+    /// The attempt that a claim allows.
+    #[must_use]
+    pub fn of(claimed: &Claimed) -> Self {
+        Self { key: claimed.key.clone(), n: claimed.attempt, t: claimed.term, seat: claimed.seat }
+    }
+}
+
+/// Commits together what is about to be sent ([`begin_sending`]) and what came of attempts ([`record`]). `is_repeat` when
+/// an earlier commit of the same outcomes may have taken hold without our hearing of it. Returns those that may
+/// be sent, and how many deliveries took their new state.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn commit(
+    tx: &mut Tx<'_>,
+    begins: &[AttemptRef],
+    ends: &[Ended],
+    is_repeat: bool,
+    now: UnixMillis,
+) -> Result<(Vec<DeliveryKey>, u64), StoreError> {
+    let mut progress = progress::commit(tx, begins, ends, is_repeat, now)?;
+    if !progress.rows_to_end.is_empty() {
+        progress.changed += record_rows(tx, &progress.rows_to_end, now)?;
+    }
+    if !progress.rows_to_begin.is_empty() {
+        progress.allowed.append(&mut begin_rows(tx, &progress.rows_to_begin, now)?);
+    }
+    Ok((progress.allowed, progress.changed))
 }
 
 /// Commits that these attempts are about to pass the point of no return, and returns those that may: the claim still
@@ -135,6 +169,10 @@ pub fn begin_sending(
     attempts: &[AttemptRef],
     now: UnixMillis,
 ) -> Result<Vec<DeliveryKey>, StoreError> {
+    commit(tx, attempts, &[], false, now).map(|(allowed, _)| allowed)
+}
+
+fn begin_rows(tx: &mut Tx<'_>, attempts: &[AttemptRef], now: UnixMillis) -> Result<Vec<DeliveryKey>, StoreError> {
     const SQL: &str = "UPDATE deliveries SET state = 'sending', sending_at = $2
          FROM {rows $1: p int, r int, c text, n int, t int} b
          WHERE plan_id = b.p AND recipient_id = b.r AND carrier = b.c AND attempts = b.n
@@ -191,6 +229,10 @@ pub struct Ended {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn record(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64, StoreError> {
+    commit(tx, &[], ended, false, now).map(|(_, changed)| changed)
+}
+
+fn record_rows(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64, StoreError> {
     const SQL: &str = "UPDATE deliveries SET state = b.state, reason = b.reason, due_at = COALESCE(b.due, due_at),
              failures = failures + b.failed, finished_at = b.fin, uncertain_at = COALESCE(uncertain_at, b.unc)
          FROM {rows $1: p int, r int, c text, n int, t int, state text, reason text, due int, failed int, fin int, unc int} b
@@ -218,25 +260,29 @@ pub fn record(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64, 
     Ok(changed)
 }
 
-/// Cancels a delivery that was just claimed.
+/// Cancels deliveries that were just claimed, because their recipients have left.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn cancel_claimed(tx: &mut Tx<'_>, key: &DeliveryKey, reason: Reason, now: UnixMillis) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE deliveries SET state = 'cancelled', reason = $4, finished_at = $5
-         WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3 AND state = 'claimed'";
-    let params = params![key.plan_id, key.recipient_id, &key.carrier, reason.word(), now];
-    tx.change("cancelling a claimed delivery", 1, SQL, params)
+pub fn cancel_departed(tx: &mut Tx<'_>, claimed: &[Claimed], now: UnixMillis) -> Result<(), StoreError> {
+    batches::extract::claimed(tx, claimed, now)?;
+    let keys: Vec<&DeliveryKey> = claimed.iter().map(|claim| &claim.key).collect();
+    const SQL: &str = "UPDATE deliveries SET state = 'cancelled', reason = 'unsubscribed', finished_at = $2
+         FROM {rows $1: p int, r int, c text} b
+         WHERE plan_id = b.p AND recipient_id = b.r AND carrier = b.c AND state = 'claimed'";
+    tx.change("cancelling claimed deliveries", claimed.len(), SQL, &[json(&keys)?, now.into()])
 }
 
-/// Hands back everything that a process has taken and not begun to send, as if it had never been taken.
+/// Hands back everything that a process has taken and not begun to send, as if it had never been taken. What it had begun in
+/// a batch has a row of its own afterwards, in the state `sending`.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn hand_back_claims(tx: &mut Tx<'_>, term: i64) -> Result<u64, StoreError> {
+pub fn hand_back_claims(tx: &mut Tx<'_>, term: i64, now: UnixMillis) -> Result<u64, StoreError> {
+    let waiting = progress::release_claims(tx, term, now)?;
     const SQL: &str =
         "UPDATE deliveries SET state = 'due', reason = 'handed_back' WHERE claimed_term = $1 AND state = 'claimed'";
-    tx.execute(SQL, params![term])
+    Ok(waiting + tx.execute(SQL, params![term])?)
 }
 
 /// What a dead process had begun to send becomes uncertain; it is looked at again at `settle_at`.
@@ -281,137 +327,6 @@ pub fn next_uncertain(tx: &mut Tx<'_>) -> Result<Option<UnixMillis>, StoreError>
     tx.query_opt(SQL, &[])?.map(|row| row.at(0)).transpose()
 }
 
-/// A delivery, for people.
-#[derive(Clone, Debug, Serialize)]
-pub struct Listed {
-    /// `plan.recipient.carrier`.
-    pub id: String,
-    /// Where it stands.
-    pub state: String,
-    /// Why.
-    pub reason: Option<String>,
-    /// `immediate` or the digest.
-    pub schedule: String,
-    /// The subscriber.
-    pub recipient_id: i64,
-    /// The edition.
-    pub edition_id: i64,
-    /// Attempts so far.
-    pub attempts: i64,
-    /// When it is due, if it waits.
-    pub due_at: UnixMillis,
-    /// When it was planned.
-    pub planned_at: UnixMillis,
-    /// When it came to its end.
-    pub finished_at: Option<UnixMillis>,
-    /// When an attempt first ended uncertain.
-    pub uncertain_at: Option<UnixMillis>,
-}
-
-macro_rules! listed_sql {
-    ($rest:literal) => {
-        concat!(
-            "SELECT d.plan_id, d.recipient_id, d.carrier, d.state, d.reason, e.schedule, d.edition_id, d.attempts, d.due_at,
-                 d.planned_at, d.finished_at, d.uncertain_at
-             FROM deliveries d JOIN editions e ON e.id = d.edition_id ",
-            $rest
-        )
-    };
-}
-
-fn listed(row: &Row) -> Result<Listed, StoreError> {
-    Ok(Listed {
-        id: key(row)?.to_string(),
-        state: row.text(3)?,
-        reason: row.text_opt(4)?,
-        schedule: row.text(5)?,
-        recipient_id: row.int(1)?,
-        edition_id: row.int(6)?,
-        attempts: row.int(7)?,
-        due_at: row.at(8)?,
-        planned_at: row.at(9)?,
-        finished_at: row.at_opt(10)?,
-        uncertain_at: row.at_opt(11)?,
-    })
-}
-
-/// Deliveries in one state (or any) of one recipient (or any), newest plan first.
-///
-/// # Errors
-/// [`StoreError`] from the database.
-pub fn list(
-    tx: &mut Tx<'_>,
-    state: Option<State>,
-    recipient: Option<i64>,
-    limit: i64,
-) -> Result<Vec<Listed>, StoreError> {
-    const SQL: &str = listed_sql!(
-        "WHERE (CAST($1 AS TEXT) IS NULL OR d.state = $1) AND (CAST($2 AS BIGINT) IS NULL OR d.recipient_id = $2)
-         ORDER BY d.planned_at DESC, d.plan_id, d.recipient_id LIMIT $3"
-    );
-    tx.query(SQL, params![state.map(State::word), recipient, limit])?.iter().map(listed).collect()
-}
-
-/// One delivery.
-///
-/// # Errors
-/// [`StoreError`] from the database.
-pub fn find(tx: &mut Tx<'_>, key: &DeliveryKey) -> Result<Option<Listed>, StoreError> {
-    const SQL: &str = listed_sql!("WHERE d.plan_id = $1 AND d.recipient_id = $2 AND d.carrier = $3");
-    tx.query_opt(SQL, params![key.plan_id, key.recipient_id, &key.carrier])?.as_ref().map(listed).transpose()
-}
-
-/// What was planned for a recipient with a story in it.
-///
-/// # Errors
-/// [`StoreError`] from the database.
-pub fn holding(tx: &mut Tx<'_>, story_id: &str, recipient_id: i64) -> Result<Vec<Listed>, StoreError> {
-    const SQL: &str = listed_sql!(
-        "WHERE d.recipient_id = $2 AND d.plan_id IN (SELECT x.plan_id FROM editions x JOIN edition_items i
-             ON i.edition_id = x.id WHERE i.story_id = $1)
-         AND EXISTS (SELECT 1 FROM edition_items i WHERE i.edition_id = d.edition_id AND i.story_id = $1)
-         ORDER BY d.planned_at"
-    );
-    tx.query(SQL, params![story_id, recipient_id])?.iter().map(listed).collect()
-}
-
-/// An attempt, for people.
-#[derive(Clone, Debug, Serialize)]
-pub struct Attempt {
-    /// Its number.
-    pub number: i64,
-    /// When it passed the point of no return.
-    pub sending_at: Option<UnixMillis>,
-    /// When it ended.
-    pub ended_at: Option<UnixMillis>,
-    /// The state it led to.
-    pub outcome: Option<String>,
-    /// Why.
-    pub reason: Option<String>,
-    /// The far side's words.
-    pub reply: Option<String>,
-}
-
-/// The attempts of one delivery, oldest first.
-///
-/// # Errors
-/// [`StoreError`] from the database.
-pub fn attempts(tx: &mut Tx<'_>, key: &DeliveryKey) -> Result<Vec<Attempt>, StoreError> {
-    const SQL: &str = "SELECT number, sending_at, ended_at, outcome, reason, reply FROM attempts
-         WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3 ORDER BY number";
-    let row = |row: &Row| {
-        Ok(Attempt {
-            number: row.int(0)?,
-            sending_at: row.at_opt(1)?,
-            ended_at: row.at_opt(2)?,
-            outcome: row.text_opt(3)?,
-            reason: row.text_opt(4)?,
-            reply: row.text_opt(5)?,
-        })
-    };
-    tx.query(SQL, params![key.plan_id, key.recipient_id, &key.carrier])?.iter().map(row).collect()
-}
-
 /// Makes a delivery due again at an operator's word: one that waits, was refused, was abandoned, or is uncertain and
 /// holds nothing that was withdrawn. One whose edition was replaced moves to the successor first. Returns whether there
 /// was such a one.
@@ -419,6 +334,7 @@ pub fn attempts(tx: &mut Tx<'_>, key: &DeliveryKey) -> Result<Vec<Attempt>, Stor
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn retry(tx: &mut Tx<'_>, key: &DeliveryKey, now: UnixMillis) -> Result<bool, StoreError> {
+    batches::look::part_member(tx, key, now)?;
     const SQL: &str =
         "UPDATE deliveries SET state = 'due', reason = 'operator', due_at = $4, failures = 0, finished_at = NULL
          WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3
@@ -431,13 +347,4 @@ pub fn retry(tx: &mut Tx<'_>, key: &DeliveryKey, now: UnixMillis) -> Result<bool
     const REOPEN: &str = "UPDATE editions SET closed_at = NULL, moved_at = NULL WHERE id = $1";
     tx.change("reopening an edition", 1, REOPEN, params![row.int(0)?])?;
     Ok(true)
-}
-
-/// Deliveries by state.
-///
-/// # Errors
-/// [`StoreError`] from the database.
-pub fn count(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, StoreError> {
-    let rows = tx.query("SELECT state, COUNT(*) FROM deliveries GROUP BY state ORDER BY state", &[])?;
-    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
 }

@@ -7,6 +7,7 @@
 //! | `{for update}` | nothing: there is one writer | `FOR UPDATE` |
 //! | `{skip locked}` | nothing | `FOR UPDATE SKIP LOCKED` |
 //! | `{share p}` | nothing | `FOR SHARE OF p` |
+//! | `{lock b}` | nothing | `FOR UPDATE OF b` |
 //! | `{without rowid}` | `WITHOUT ROWID` | nothing |
 //! | `$1` | `?1` | `$1` |
 
@@ -44,6 +45,7 @@ impl Dialect {
             Some(("rows", spec)) => self.rows(spec),
             Some(("list", spec)) => self.list(spec),
             Some(("share", table)) => fixed(&format!("FOR SHARE OF {table}")),
+            Some(("lock", table)) => fixed(&format!("FOR UPDATE OF {table}")),
             _ if mark == "for update" => fixed("FOR UPDATE"),
             _ if mark == "skip locked" => fixed("FOR UPDATE SKIP LOCKED"),
             _ if mark == "without rowid" && self == Self::Sqlite => "WITHOUT ROWID".to_owned(),

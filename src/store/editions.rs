@@ -1,12 +1,13 @@
 //! Editions: written once, replaced by a successor, never edited.
 
 use super::value::{json, params};
-use super::{Row, StoreError, Tx};
+use super::{Row, StoreError, Tx, batches};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Reason;
 use crate::domain::edition::{Content, EditionKind, Item};
 use crate::domain::ids;
 use crate::domain::language::Language;
+use std::collections::HashSet;
 
 /// A stored edition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,46 +29,85 @@ pub struct Edition {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn ensure(tx: &mut Tx<'_>, plan_id: i64, content: &Content, now: UnixMillis) -> Result<i64, StoreError> {
-    let key = content.key();
-    let id = ids::edition_id(plan_id, &key);
-    const SQL: &str =
-        "INSERT INTO editions (id, plan_id, content_key, kind, schedule, language, sender, template, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (plan_id, content_key) DO NOTHING";
-    let inserted = tx.execute(
-        SQL,
-        params![
-            id,
-            plan_id,
-            key,
-            content.kind.word(),
-            &content.schedule,
-            content.language.as_str(),
-            &content.sender,
-            &content.template,
-            now,
-        ],
-    )?;
-    if inserted == 1 {
-        insert_items(tx, id, &content.items)?;
-    }
-    Ok(id)
+    let ids = ensure_all(tx, plan_id, std::slice::from_ref(content), now)?;
+    ids.first().copied().ok_or_else(|| StoreError::Shape("an edition has no id".to_owned()))
 }
 
-fn insert_items(tx: &mut Tx<'_>, edition_id: i64, items: &[Item]) -> Result<(), StoreError> {
+/// Stores those of these editions that aren't there; returns their ids in the order of `contents`.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn ensure_all(
+    tx: &mut Tx<'_>,
+    plan_id: i64,
+    contents: &[Content],
+    now: UnixMillis,
+) -> Result<Vec<i64>, StoreError> {
+    #[derive(serde::Serialize)]
+    struct New<'a> {
+        id: i64,
+        key: String,
+        kind: &'static str,
+        schedule: &'a str,
+        language: &'a str,
+        sender: &'a str,
+        template: &'a str,
+    }
+    let new = |content: &'_ Content| {
+        let key = content.key();
+        (ids::edition_id(plan_id, &key), key)
+    };
+    let keyed: Vec<(i64, String)> = contents.iter().map(new).collect();
+    let rows: Vec<New<'_>> = contents
+        .iter()
+        .zip(&keyed)
+        .map(|(content, (id, key))| New {
+            id: *id,
+            key: key.clone(),
+            kind: content.kind.word(),
+            schedule: &content.schedule,
+            language: content.language.as_str(),
+            sender: &content.sender,
+            template: &content.template,
+        })
+        .collect();
+    const SQL: &str =
+        "INSERT INTO editions (id, plan_id, content_key, kind, schedule, language, sender, template, created_at)
+         SELECT id, CAST($2 AS BIGINT), key, kind, schedule, language, sender, template, CAST($3 AS BIGINT)
+         FROM {rows $1: id int, key text, kind text, schedule text, language text, sender text, template text} b WHERE true
+         ON CONFLICT (plan_id, content_key) DO NOTHING RETURNING id";
+    let inserted = tx.query(SQL, &[json(&rows)?, plan_id.into(), now.into()])?;
+    let inserted: HashSet<i64> = inserted.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+    let ids: Vec<i64> = keyed.into_iter().map(|(id, _)| id).collect();
+    let is_new = |(id, _): &(&i64, &Content)| inserted.contains(id);
+    let with_items: Vec<(&i64, &Content)> = ids.iter().zip(contents).filter(is_new).collect();
+    insert_items(tx, &with_items)?;
+    Ok(ids)
+}
+
+fn insert_items(tx: &mut Tx<'_>, editions: &[(&i64, &Content)]) -> Result<(), StoreError> {
     #[derive(serde::Serialize)]
     struct Positioned<'a> {
+        edition: i64,
         position: usize,
         #[serde(flatten)]
         item: &'a Item,
     }
-    let rows: Vec<_> = items.iter().enumerate().map(|(position, item)| Positioned { position, item }).collect();
+    let mut rows = Vec::new();
+    for (edition, content) in editions {
+        let item = |(position, item)| Positioned { edition: **edition, position, item };
+        rows.extend(content.items.iter().enumerate().map(item));
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
     tx.change(
-        "inserting an edition's items",
+        "inserting the items of editions",
         rows.len(),
         "INSERT INTO edition_items (edition_id, position, story_id, post_id, revision, topic)
-         SELECT CAST($2 AS BIGINT), position, story_id, post_id, revision, topic
-         FROM {rows $1: position int, story_id text, post_id text, revision int, topic text} b",
-        &[json(&rows)?, edition_id.into()],
+         SELECT edition, position, story_id, post_id, revision, topic
+         FROM {rows $1: edition int, position int, story_id text, post_id text, revision int, topic text} b",
+        &[json(&rows)?],
     )
 }
 
@@ -167,6 +207,10 @@ pub enum Fate {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn settle_replaced(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis, limit: i64) -> Result<u64, StoreError> {
+    let settled = settle_batches(tx, id, fate, now)?;
+    if settled > 0 {
+        return Ok(settled);
+    }
     const MOVE: &str = "UPDATE deliveries SET edition_id = $2, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END
          WHERE (plan_id, recipient_id, carrier) IN (SELECT plan_id, recipient_id, carrier FROM deliveries
              WHERE edition_id = $1 AND state = 'due' AND uncertain_at IS NULL LIMIT $3 {skip locked})";
@@ -177,14 +221,48 @@ pub fn settle_replaced(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis, l
         Fate::Move(to) => {
             let moved = tx.execute(MOVE, params![id, *to, limit, now])?;
             if moved > 0 {
-                // A successor whose deliveries come late may have been closed as finished: those who leave the schedule
-                // must find it.
-                tx.execute("UPDATE editions SET closed_at = NULL WHERE id = $1", params![*to])?;
+                reopen(tx, *to)?;
             }
             Ok(moved)
         }
         Fate::Cancel(reason) => tx.execute(CANCEL, params![id, reason.word(), limit, now]),
     }
+}
+
+/// A successor whose deliveries come late may have been closed as finished: those who leave the schedule must find it.
+fn reopen(tx: &mut Tx<'_>, id: i64) -> Result<(), StoreError> {
+    tx.execute("UPDATE editions SET closed_at = NULL WHERE id = $1", params![id]).map(drop)
+}
+
+/// Batches settled at once.
+const BATCHES_MAX: i64 = 64;
+
+/// Moves or cancels waiting batches of a replaced edition: an untouched one as a whole; from another, whose other members
+/// were sent, those that still wait are given rows of their own. Returns how many deliveries were touched.
+fn settle_batches(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis) -> Result<u64, StoreError> {
+    const WAITING: &str = "SELECT plan_id, number, entries, own_count, open FROM batches b
+         WHERE edition_id = $1 AND state = 'due' ORDER BY plan_id, number LIMIT $2 {skip locked}";
+    let mut touched = 0;
+    for row in tx.query(WAITING, params![id, BATCHES_MAX])? {
+        let (plan_id, number, open) = (row.int(0)?, row.int(1)?, row.int(4)?);
+        let is_whole = row.int(2)? == 0 && row.int(3)? == 0;
+        touched += open.max(1) as u64;
+        match fate {
+            _ if !is_whole => batches::extract::all_open(tx, plan_id, number, now)?,
+            Fate::Move(to) => {
+                const MOVE: &str = "UPDATE batches SET edition_id = $3, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END
+                     WHERE plan_id = $1 AND number = $2";
+                tx.change("moving a batch", 1, MOVE, params![plan_id, number, *to, now])?;
+                reopen(tx, *to)?;
+            }
+            Fate::Cancel(reason) => {
+                const CANCEL: &str = "UPDATE batches SET state = 'cancelled', reason = $3, finished_at = $4, open = 0
+                     WHERE plan_id = $1 AND number = $2";
+                tx.change("cancelling a batch", 1, CANCEL, params![plan_id, number, reason.word(), now])?;
+            }
+        }
+    }
+    Ok(touched)
 }
 
 /// Notes that nothing of a replaced edition is left to move. Says no while some delivery is under way and may come
@@ -196,6 +274,7 @@ pub fn set_moved(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<bool, Stor
     const SQL: &str = "UPDATE editions SET moved_at = $2 WHERE id = $1
            AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.edition_id = $1
                 AND d.state IN ('due', 'claimed', 'sending') AND d.uncertain_at IS NULL)
+           AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.edition_id = $1 AND b.state IN ('due', 'claimed'))
            AND EXISTS (SELECT 1 FROM occurrences o WHERE o.id = editions.plan_id AND o.planned_at IS NOT NULL)";
     Ok(tx.execute(SQL, params![id, now])? == 1)
 }
@@ -207,6 +286,7 @@ pub fn set_moved(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<bool, Stor
 pub fn close_finished(tx: &mut Tx<'_>, now: UnixMillis) -> Result<u64, StoreError> {
     const SQL: &str = "UPDATE editions SET closed_at = $1 WHERE closed_at IS NULL
            AND EXISTS (SELECT 1 FROM occurrences o WHERE o.id = editions.plan_id AND o.planned_at IS NOT NULL)
-           AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.edition_id = editions.id AND d.state IN ('due', 'claimed', 'sending'))";
+           AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.edition_id = editions.id AND d.state IN ('due', 'claimed', 'sending'))
+           AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.edition_id = editions.id AND b.state IN ('due', 'claimed'))";
     tx.execute(SQL, params![now])
 }

@@ -5,6 +5,7 @@
 //! is ever cancelled half-way by a dropped future, and the SQL itself is plain straight code.
 //! Why not sqlx: docs/adr/0001-store.md.
 
+pub mod batches;
 pub mod changes;
 pub mod deliveries;
 pub mod destinations;
@@ -23,6 +24,7 @@ mod sqlite;
 pub mod subscribers;
 pub mod token_keys;
 pub mod value;
+pub mod window;
 
 pub use dialect::Dialect;
 use jobs::{Call, Job};
@@ -240,6 +242,27 @@ impl Tx<'_> {
     /// [`StoreError`] from the database.
     pub fn query_opt(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>, StoreError> {
         Ok(self.query(sql, params)?.into_iter().next())
+    }
+
+    /// Runs a statement that returns one BIGINT a row, and hands each over without keeping it.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub fn each(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+        take: &mut dyn FnMut(i64),
+    ) -> Result<(), StoreError> {
+        match &mut self.inner {
+            Inner::Sqlite(connection, expanded) => sqlite::each(connection, expanded, sql, params, take),
+            Inner::Postgres(..) => {
+                for row in self.query(sql, params)? {
+                    take(row.int(0)?);
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Runs a statement and tells how many rows it changed.

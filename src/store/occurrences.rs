@@ -131,13 +131,16 @@ pub fn fire_for(tx: &mut Tx<'_>, recipient_id: i64, now: UnixMillis) -> Result<(
 }
 
 /// The oldest firing that isn't planned to the end; immediate ones first. Locked, so that a replica that comes to
-/// the same one goes on to the next.
+/// the same one goes on to the next. The firings of one slot are planned one after the other: a subscription that was
+/// planned with one follows its slot's search (`slots.searched`) from there on.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn lock_open(tx: &mut Tx<'_>) -> Result<Option<Occurrence>, StoreError> {
     const SQL: &str = "SELECT id, slot, due_at, recipient_id, floor, bound, fired_at, done_to, planned
-         FROM occurrences WHERE planned_at IS NULL
+         FROM occurrences o WHERE planned_at IS NULL
+           AND (recipient_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM occurrences x WHERE x.planned_at IS NULL
+                AND x.recipient_id IS NULL AND x.slot = o.slot AND (x.bound, x.fired_at, x.id) < (o.bound, o.fired_at, o.id)))
          ORDER BY CASE WHEN schedule = 'immediate' THEN 0 ELSE 1 END, fired_at, id LIMIT 1 {skip locked}";
     let row = |row: Row| {
         Ok(Occurrence {
@@ -168,5 +171,11 @@ pub fn advance(
 ) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE occurrences SET done_to = $2, planned = planned + $3, planned_at = $4
          WHERE id = $1 AND planned_at IS NULL";
-    tx.change("advancing an occurrence", 1, SQL, params![id, done_to, planned, finished_at])
+    tx.change("advancing an occurrence", 1, SQL, params![id, done_to, planned, finished_at])?;
+    const SEARCHED: &str = "UPDATE slots SET searched = o.bound FROM occurrences o
+         WHERE o.id = $1 AND o.recipient_id IS NULL AND slots.slot = o.slot AND slots.searched < o.bound";
+    if finished_at.is_some() {
+        tx.execute(SEARCHED, params![id])?;
+    }
+    Ok(())
 }

@@ -1,8 +1,11 @@
 //! What planning asks: whom to look at, what matches, what was given already, which earlier issue may be superseded.
 
+use super::batches::look;
 use super::occurrences::Occurrence;
+use super::subscribers::mark_sql;
 use super::value::{json, params};
 use super::{Row, StoreError, Tx};
+use crate::domain::audience::Slot;
 use crate::domain::clock::UnixMillis;
 
 /// A recipient under planning, locked.
@@ -12,6 +15,8 @@ pub struct Recipient {
     pub id: i64,
     /// The language they read, as stored.
     pub language: String,
+    /// The domain of their address.
+    pub domain: String,
 }
 
 /// A story that matches a subscription and has a number above its mark.
@@ -35,41 +40,15 @@ pub struct Match {
     pub showable: bool,
 }
 
-/// The next recipients of an occurrence, after the ones it has done, locked in id order; and the highest id that
-/// this chunk covers, or `None` when it is the last.
+/// Those of `ids` (ascending) who may be written to, locked in that order.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn lock_chunk(
-    tx: &mut Tx<'_>,
-    occurrence: &Occurrence,
-    limit: i64,
-) -> Result<(Vec<Recipient>, Option<i64>), StoreError> {
-    const ALL: &str = "SELECT DISTINCT subscriber_id FROM subscriptions WHERE slot = $1 AND subscriber_id > $2
-         ORDER BY subscriber_id LIMIT $3";
-    const TOUCHED: &str = "SELECT DISTINCT subscriber_id FROM subscriptions WHERE slot = $1 AND subscriber_id > $2
-           AND topic IN (SELECT topic FROM release_topics WHERE seq > $4 AND seq <= $5)
-         ORDER BY subscriber_id LIMIT $3";
-    let slot = occurrence.slot.as_str();
-    let ids: Vec<i64> = match occurrence.recipient_id {
-        Some(id) => vec![id],
-        None => {
-            let rows = if occurrence.floor == 0 {
-                tx.query(ALL, params![slot, occurrence.done_to, limit])?
-            } else {
-                tx.query(TOUCHED, params![slot, occurrence.done_to, limit, occurrence.floor, occurrence.bound])?
-            };
-            rows.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?
-        }
-    };
-    let more = occurrence.recipient_id.is_none() && ids.len() as i64 == limit;
-    let covered = ids.last().copied().filter(|_| more);
-    const LOCK: &str = "SELECT id, language FROM subscribers
-         WHERE id IN {list $1: int} AND unsubscribed_at IS NULL AND suppressed_at IS NULL ORDER BY id {for update}";
-    let rows = tx.query(LOCK, &[json(&ids)?])?;
-    let recipients: Result<Vec<_>, StoreError> =
-        rows.iter().map(|row| Ok(Recipient { id: row.int(0)?, language: row.text(1)? })).collect();
-    Ok((recipients?, covered))
+pub fn lock(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<Recipient>, StoreError> {
+    const LOCK: &str = "SELECT u.id, u.language, u.domain FROM {list $1: int} ids CROSS JOIN subscribers u
+         WHERE u.id = ids.value AND u.unsubscribed_at IS NULL AND u.suppressed_at IS NULL ORDER BY u.id {lock u}";
+    let read = |row: &Row| Ok(Recipient { id: row.int(0)?, language: row.text(1)?, domain: row.text(2)? });
+    tx.query(LOCK, &[json(ids)?])?.iter().map(read).collect()
 }
 
 /// Everything that matches the recipients' subscriptions in the occurrence's slot, up to its bound. `CROSS JOIN` makes
@@ -85,20 +64,23 @@ pub fn matches(
     ids: &[i64],
     now: UnixMillis,
 ) -> Result<Vec<Match>, StoreError> {
-    const SQL: &str = "SELECT s.subscriber_id, s.topic, rt.story_id, rt.post_id, p.revision, p.published_at, p.lane,
+    const SQL: &str = concat!(
+        "SELECT s.subscriber_id, s.topic, rt.story_id, rt.post_id, p.revision, p.published_at, p.lane,
              CASE WHEN p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
                    AND (p.expires_at IS NULL OR p.expires_at > $4) THEN 1 ELSE 0 END
-         FROM {list $1: int} ids CROSS JOIN subscribers u CROSS JOIN subscriptions s CROSS JOIN release_topics rt
-             CROSS JOIN posts p
-         WHERE u.id = ids.value AND s.subscriber_id = u.id AND s.slot = $2
-           AND rt.topic = s.topic AND rt.language = u.language AND rt.seq > s.mark AND rt.seq <= $3
-           AND p.id = rt.post_id
-         ORDER BY s.subscriber_id, rt.seq, s.topic {share p}";
+         FROM {list $1: int} ids CROSS JOIN subscribers u CROSS JOIN subscriptions s CROSS JOIN slots o
+             CROSS JOIN release_topics rt CROSS JOIN posts p
+         WHERE u.id = ids.value AND s.subscriber_id = u.id AND s.slot = $2 AND o.slot = s.slot
+           AND rt.topic = s.topic AND rt.language = u.language AND rt.seq > ",
+        mark_sql!(),
+        " AND rt.seq <= $3 AND p.id = rt.post_id
+         ORDER BY s.subscriber_id, rt.seq, s.topic {share p}"
+    );
     let params = &[json(ids)?, occurrence.slot.as_str().into(), occurrence.bound.into(), now.into()];
     tx.query(SQL, params)?.iter().map(read_match).collect()
 }
 
-fn read_match(row: &Row) -> Result<Match, StoreError> {
+pub(super) fn read_match(row: &Row) -> Result<Match, StoreError> {
     Ok(Match {
         recipient_id: row.int(0)?,
         topic: row.text(1)?,
@@ -111,19 +93,28 @@ fn read_match(row: &Row) -> Result<Match, StoreError> {
     })
 }
 
-/// Which of these stories each of these recipients has been given: an edition that holds the story is planned for
-/// them, and the delivery wasn't cancelled as withdrawn or superseded.
+/// Which of these stories each of `ids` (ascending) has been given: an edition that holds the story is planned for
+/// them by another plan than `plan_id`, and the delivery wasn't cancelled as withdrawn or superseded.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn given(tx: &mut Tx<'_>, ids: &[i64], stories: &[&str]) -> Result<Vec<(i64, String)>, StoreError> {
+pub fn given(
+    tx: &mut Tx<'_>,
+    plan_id: i64,
+    ids: &[i64],
+    stories: &[&str],
+) -> Result<Vec<(i64, String)>, StoreError> {
     const SQL: &str = "SELECT DISTINCT d.recipient_id, i.story_id
          FROM edition_items i CROSS JOIN editions e CROSS JOIN {list $2: int} ids CROSS JOIN deliveries d
-         WHERE i.story_id IN {list $1: text} AND e.id = i.edition_id
+         WHERE i.story_id IN {list $1: text} AND e.id = i.edition_id AND e.plan_id <> $3
            AND d.plan_id = e.plan_id AND d.recipient_id = ids.value AND d.edition_id = e.id
            AND NOT (d.state = 'cancelled' AND d.reason IN ('withdrawn', 'superseded', 'expired'))";
-    let rows = tx.query(SQL, &[json(stories)?, json(ids)?])?;
-    rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?))).collect()
+    let rows = tx.query(SQL, &[json(stories)?, json(ids)?, plan_id.into()])?;
+    let mut given = look::given(tx, plan_id, ids, stories)?;
+    for row in &rows {
+        given.push((row.int(0)?, row.text(1)?));
+    }
+    Ok(given)
 }
 
 /// Moves the marks of the subscriptions that matched something up to the bound.
@@ -146,6 +137,17 @@ pub fn move_marks(tx: &mut Tx<'_>, matched: &[(i64, &str)], bound: i64) -> Resul
     )
 }
 
+/// These recipients' subscriptions in a slot were planned with it up to `bound`: from now on their search follows the slot's.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn follow(tx: &mut Tx<'_>, slot: &Slot, ids: &[i64], bound: i64, now: UnixMillis) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE subscriptions SET mark = $3, followed_at = $4
+         WHERE subscriber_id IN {list $1: int} AND slot = $2 AND followed_at IS NULL";
+    tx.execute(SQL, &[json(ids)?, slot.as_str().into(), bound.into(), now.into()])?;
+    Ok(())
+}
+
 /// Cancels the earlier issues of the same digest that none of these recipients can have seen, and returns what was in
 /// them. Taken are only deliveries that wait, no attempt of which ever ended uncertain.
 ///
@@ -164,6 +166,7 @@ pub fn supersede(
         return Ok(Vec::new());
     }
     let editions: Vec<i64> = earlier.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+    look::part_waiting(tx, &editions, ids, now)?;
     let plans: Vec<i64> = earlier.iter().map(|row| row.int(1)).collect::<Result<_, _>>()?;
     const CANCEL: &str = "UPDATE deliveries SET state = 'cancelled', reason = 'superseded', finished_at = $4
          WHERE plan_id IN {list $1: int} AND recipient_id IN {list $2: int} AND edition_id IN {list $3: int}

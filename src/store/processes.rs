@@ -36,8 +36,8 @@ pub fn end(tx: &mut Tx<'_>, term: i64, now: UnixMillis, settle_at: UnixMillis) -
     if tx.execute(SQL, params![term, now])? == 0 {
         return Ok((0, 0));
     }
+    let due = deliveries::hand_back_claims(tx, term, now)?;
     let uncertain = deliveries::lose_sending(tx, term, now, settle_at)?;
-    let due = deliveries::hand_back_claims(tx, term)?;
     Ok((due, uncertain))
 }
 

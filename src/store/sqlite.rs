@@ -168,6 +168,21 @@ pub(super) fn query(
     Ok(out)
 }
 
+pub(super) fn each(
+    connection: &Connection,
+    expanded: &mut Expanded<String>,
+    sql: &'static str,
+    params: &[Value],
+    take: &mut dyn FnMut(i64),
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(text(expanded, sql)).map_err(error)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(error)?;
+    while let Some(row) = rows.next().map_err(error)? {
+        take(row.get(0).map_err(error)?);
+    }
+    Ok(())
+}
+
 pub(super) fn execute(
     connection: &Connection,
     expanded: &mut Expanded<String>,

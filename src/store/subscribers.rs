@@ -2,7 +2,7 @@
 
 use super::changes;
 use super::value::{json, params};
-use super::{Row, StoreError, Tx};
+use super::{Row, StoreError, Tx, batches};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
@@ -20,6 +20,15 @@ pub struct Subscription {
     /// Up to here the search is done.
     pub mark: i64,
 }
+
+/// Up to where the search of a subscription `s` in its slot `o` is done: its own mark, or its slot's where that has
+/// gone further since the subscription was planned with it.
+macro_rules! mark_sql {
+    () => {
+        "CASE WHEN s.followed_at IS NOT NULL AND s.mark < o.searched THEN o.searched ELSE s.mark END"
+    };
+}
+pub(super) use mark_sql;
 
 macro_rules! subscriber_sql {
     ($rest:literal) => {
@@ -82,11 +91,13 @@ pub fn insert(tx: &mut Tx<'_>, subscriber: &Subscriber, now: UnixMillis) -> Resu
     tx.change(
         "adding a subscriber",
         1,
-        "INSERT INTO subscribers (id, address, address_key, name, language, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO subscribers (id, address, address_key, domain, name, language, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         params![
             subscriber.id,
             subscriber.address.as_str(),
             subscriber.address.key(),
+            subscriber.address.domain(),
             subscriber.name.as_ref().map(CleanText::as_str),
             subscriber.language.as_str(),
             now,
@@ -102,7 +113,8 @@ pub fn insert(tx: &mut Tx<'_>, subscriber: &Subscriber, now: UnixMillis) -> Resu
 pub fn set_language(tx: &mut Tx<'_>, id: i64, language: &Language) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE subscribers SET language = $2 WHERE id = $1";
     tx.change("setting a subscriber's language", 1, SQL, params![id, language.as_str()])?;
-    tx.execute("UPDATE subscriptions SET mark = since WHERE subscriber_id = $1", params![id])?;
+    const ANEW: &str = "UPDATE subscriptions SET mark = since, followed_at = NULL WHERE subscriber_id = $1";
+    tx.execute(ANEW, params![id])?;
     Ok(())
 }
 
@@ -111,7 +123,11 @@ pub fn set_language(tx: &mut Tx<'_>, id: i64, language: &Language) -> Result<(),
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn subscriptions(tx: &mut Tx<'_>, id: i64) -> Result<Vec<Subscription>, StoreError> {
-    const SQL: &str = "SELECT topic, slot, since, mark FROM subscriptions WHERE subscriber_id = $1 ORDER BY topic";
+    const SQL: &str = concat!(
+        "SELECT s.topic, s.slot, s.since, ",
+        mark_sql!(),
+        " FROM subscriptions s JOIN slots o ON o.slot = s.slot WHERE s.subscriber_id = $1 ORDER BY s.topic"
+    );
     let row = |row: &Row| {
         Ok(Subscription { topic: row.text(0)?, slot: row.text(1)?.into(), since: row.int(2)?, mark: row.int(3)? })
     };
@@ -126,12 +142,20 @@ pub fn subscriptions(tx: &mut Tx<'_>, id: i64) -> Result<Vec<Subscription>, Stor
 pub fn subscribe(tx: &mut Tx<'_>, id: i64, topic: &str, slot: &Slot, now: UnixMillis) -> Result<(), StoreError> {
     let head = changes::head(tx)?;
     ensure_slot(tx, slot, head, now)?;
+    // It takes along how far the slot that it leaves has searched for it.
+    const KEEP: &str = concat!(
+        "UPDATE subscriptions AS s SET mark = ",
+        mark_sql!(),
+        " FROM slots o WHERE s.subscriber_id = $1 AND s.topic = $2 AND o.slot = s.slot"
+    );
+    tx.execute(KEEP, params![id, topic])?;
     tx.change(
         "subscribing",
         1,
         "INSERT INTO subscriptions (subscriber_id, topic, schedule, slot, since, mark, created_at)
          VALUES ($1, $2, $3, $4, $5, $5, $6)
-         ON CONFLICT (subscriber_id, topic) DO UPDATE SET schedule = excluded.schedule, slot = excluded.slot",
+         ON CONFLICT (subscriber_id, topic) DO UPDATE SET schedule = excluded.schedule, slot = excluded.slot,
+             followed_at = NULL",
         params![id, topic, slot.schedule(), slot.as_str(), head, now],
     )
 }
@@ -165,7 +189,9 @@ pub fn unsubscribe_schedule(tx: &mut Tx<'_>, id: i64, schedule: &str, now: UnixM
          WHERE recipient_id = $1 AND state IN ('due', 'claimed') AND edition_id IN
              (SELECT id FROM editions WHERE schedule = $2 AND closed_at IS NULL)
            AND plan_id IN (SELECT plan_id FROM editions WHERE schedule = $2 AND closed_at IS NULL)";
+    batches::look::part_open(tx, schedule, id, now)?;
     tx.execute(CANCEL, params![id, schedule, now])?;
+    changes::draw(tx, "departure", 1)?;
     Ok(ended)
 }
 

@@ -14,9 +14,9 @@ use allim::plan::digest::Digest;
 use allim::plan::{Planner, Rules, Ticked, release};
 use allim::send::decide::{Patience, follow};
 use allim::settle::{self, Uncertain};
-use allim::store::deliveries::{self, AttemptRef, Claimed};
-use allim::store::{Location, Row, Store, StoreError, occurrences, posts, processes, subscribers};
-use std::collections::BTreeMap;
+use allim::store::deliveries::{self, AttemptRef, Claimed, Listed};
+use allim::store::{Location, Store, StoreError, Tx, editions, occurrences, posts, processes, subscribers};
+use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -234,7 +234,7 @@ impl House {
     /// Asks whether the point of no return may be passed.
     pub(super) async fn begin(&self, claimed: &Claimed) -> Result<bool, StoreError> {
         let (now, key) = (self.now(), claimed.key.clone());
-        let attempt = AttemptRef { key: key.clone(), n: claimed.attempt, t: claimed.term };
+        let attempt = AttemptRef::of(claimed);
         let begun = self.store.write(move |tx| deliveries::begin_sending(tx, std::slice::from_ref(&attempt), now));
         Ok(begun.await?.contains(&key))
     }
@@ -297,37 +297,32 @@ impl Letter {
 impl House {
     /// Every delivery, in the order of planning.
     pub(super) async fn letters(&self) -> Result<Vec<Letter>, StoreError> {
-        const SQL: &str = "SELECT d.plan_id, d.recipient_id, d.carrier, d.state, d.reason, d.edition_id, e.schedule,
-                 d.finished_at, i.story_id, i.post_id, i.revision, i.topic
-             FROM deliveries d JOIN editions e ON e.id = d.edition_id
-             LEFT JOIN edition_items i ON i.edition_id = d.edition_id
-             ORDER BY d.planned_at, d.plan_id, d.recipient_id, d.carrier, i.position";
-        let rows = self.store.read(|tx| tx.query(SQL, &[])).await?;
-        let mut letters: Vec<Letter> = Vec::new();
-        for row in &rows {
-            let key = DeliveryKey { plan_id: row.int(0)?, recipient_id: row.int(1)?, carrier: row.text(2)? };
-            if letters.last().is_none_or(|letter| letter.key != key) {
-                letters.push(letter(key, row)?);
+        let read = |tx: &mut Tx<'_>| {
+            let mut letters = Vec::new();
+            let mut contents: BTreeMap<i64, Vec<Item>> = BTreeMap::new();
+            for listed in deliveries::list(tx, None, None, i64::MAX)? {
+                if let btree_map::Entry::Vacant(unread) = contents.entry(listed.edition_id) {
+                    let edition = editions::find(tx, listed.edition_id)?;
+                    unread.insert(edition.map(|edition| edition.content.items).unwrap_or_default());
+                }
+                letters.push(letter(&listed, &contents[&listed.edition_id])?);
             }
-            if let (Some(letter), Some(story_id)) = (letters.last_mut(), row.text_opt(8)?) {
-                let (post_id, revision, topic) = (row.text(9)?, row.int(10)?, row.text(11)?);
-                letter.items.push(Item { story_id, post_id, revision, topic });
-            }
-        }
-        Ok(letters)
+            letters.reverse();
+            Ok(letters)
+        };
+        self.store.read(read).await
     }
 }
 
-fn letter(key: DeliveryKey, row: &Row) -> Result<Letter, StoreError> {
-    let reason = row.text_opt(4)?;
+fn letter(listed: &Listed, items: &[Item]) -> Result<Letter, StoreError> {
     Ok(Letter {
-        key,
-        state: row.parse(3, State::from_word)?,
-        reason: reason.as_deref().and_then(Reason::from_word),
-        edition_id: row.int(5)?,
-        schedule: row.text(6)?,
-        finished_at: row.at_opt(7)?,
-        items: Vec::new(),
+        key: DeliveryKey::parse(&listed.id).ok_or_else(|| shape("a delivery's id"))?,
+        state: State::from_word(&listed.state).ok_or_else(|| shape("a state"))?,
+        reason: listed.reason.as_deref().and_then(Reason::from_word),
+        edition_id: listed.edition_id,
+        schedule: listed.schedule.clone(),
+        finished_at: listed.finished_at,
+        items: items.to_vec(),
     })
 }
 
@@ -340,8 +335,11 @@ fn shape(text: &str) -> StoreError {
 }
 
 /// Every table but the one of migrations; `emptying_forgets_no_table` keeps the list whole.
-const EMPTYING: [&str; 22] = [
+const EMPTYING: [&str; 25] = [
     "UPDATE counters SET value = 0",
+    "DELETE FROM batches",
+    "DELETE FROM batch_recipients",
+    "DELETE FROM batch_log",
     "DELETE FROM processes",
     "DELETE FROM holds",
     "DELETE FROM token_keys",
