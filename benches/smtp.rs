@@ -11,7 +11,7 @@ use allim::domain::audience::{Address, Subscriber};
 use allim::domain::clock::UnixMillis;
 use allim::domain::delivery::{DeliveryKey, Outcome};
 use allim::domain::language::Language;
-use allim::render::letter::{self, Letter, Sender};
+use allim::render::letter::{LetterForm, Sender};
 use allim::render::pieces::Pieces;
 use allim::render::site::LocalText;
 use allim::send::carrier::{Carrier as _, Gate, Parcel, Prepared};
@@ -102,7 +102,7 @@ async fn own(port: u16, prepared: &Arc<Prepared>, next: &AtomicUsize, letters: u
     while let Some(parcel) = parcel(prepared, next, letters) {
         let (answer, asked) = tokio::sync::oneshot::channel();
         answer.send(true).unwrap();
-        let outcome = session.carry(&parcel, &mut Gate::answered_by(asked)).await;
+        let outcome = session.carry(&parcel, &mut Gate::answered_by(asked), None).await;
         assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
     }
     session.close().await;
@@ -123,17 +123,7 @@ async fn lettre(port: u16, prepared: &Arc<Prepared>, next: &AtomicUsize, letters
 }
 
 fn bytes(parcel: &Parcel) -> Vec<u8> {
-    letter::letter(&Letter {
-        pieces: &parcel.prepared.pieces,
-        sender: &parcel.prepared.sender,
-        to: &parcel.to.address,
-        to_name: None,
-        language: &parcel.to.language,
-        delivery: &parcel.key,
-        planned_at: parcel.planned_at,
-        unsubscribe_url: None,
-    })
-    .unwrap()
+    parcel.letter().unwrap()
 }
 
 fn prepared(len: usize) -> Arc<Prepared> {
@@ -147,7 +137,8 @@ fn prepared(len: usize) -> Arc<Prepared> {
         message_id_domain: "example.org".to_owned(),
     };
     let pieces = Pieces { subject: "A notice".to_owned(), html: format!("<p>{text}</p>"), text };
-    Arc::new(Prepared { edition_id: 1, schedule: "immediate".to_owned(), pieces, sender: Arc::new(sender) })
+    let form = LetterForm::new(&pieces, &sender, &Language::parse("ko").unwrap()).unwrap();
+    Arc::new(Prepared { edition_id: 1, schedule: "immediate".to_owned(), form, sender: Arc::new(sender) })
 }
 
 fn parcel(prepared: &Arc<Prepared>, next: &AtomicUsize, letters: usize) -> Option<Parcel> {

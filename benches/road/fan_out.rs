@@ -31,8 +31,10 @@ pub async fn run(rounds: usize) {
 
 /// Ends what was planned, so that the next round supersedes nothing.
 async fn finish(app: &allim::app::App) {
-    let sql = "UPDATE deliveries SET state = 'sent', finished_at = 1 WHERE state = 'due'";
-    app.store.write(move |tx| tx.execute(sql, &[])).await.expect("finished");
+    let end = |tx: &mut allim::store::Tx<'_>| {
+        tx.execute("UPDATE batches SET state = 'done', open = 0, finished_at = 1 WHERE state = 'due'", &[])
+    };
+    app.store.write(end).await.expect("finished");
     app.planner.tick().await.expect("a tick");
 }
 

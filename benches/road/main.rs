@@ -10,6 +10,7 @@ mod feeds;
 mod intake;
 mod sending;
 mod setting;
+mod sink;
 
 use std::time::Duration;
 
@@ -28,32 +29,39 @@ impl Round {
     }
 }
 
+/// The middle one.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// Prints a row of the table: medians, and their ratio.
 pub fn row(name: &str, unit: &str, mut product: Vec<f64>, mut baseline: Vec<f64>, against: &str) {
-    let median = |rates: &mut Vec<f64>| {
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
-    };
     let (ours, theirs) = (median(&mut product), median(&mut baseline));
     println!("| {name} | {ours:.0} {unit} | {theirs:.0} {unit} | {:.2} | {against} |", ours / theirs);
 }
 
 fn main() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(port) = number(sink::SINK_PORT) {
+        sink::be(port as u16, Duration::from_millis(number(sink::SINK_DELAY_MS).unwrap_or(0)));
+    }
+    let rounds = number("ALLIM_BENCH_ROUNDS").map_or(ROUNDS, |rounds| rounds as usize);
     let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|choice| name.contains(choice.as_str()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     println!("| work | allim | baseline | ratio | baseline is |\n|---|---|---|---|---|");
     if wanted("fan-out") {
-        runtime.block_on(fan_out::run(ROUNDS));
+        runtime.block_on(fan_out::run(rounds));
     }
     if wanted("sending") {
-        runtime.block_on(sending::run(ROUNDS));
+        runtime.block_on(sending::run(rounds));
     }
     if wanted("feeds") {
-        runtime.block_on(feeds::run(ROUNDS));
+        runtime.block_on(feeds::run(rounds));
     }
     #[cfg(feature = "amqp")]
     if wanted("intake") {
-        runtime.block_on(intake::run(ROUNDS));
+        runtime.block_on(intake::run(rounds));
     }
 }

@@ -1,173 +1,198 @@
-//! One post to 10,000 readers, all of the product (store, claims, letters, `sending`, outcomes), into Postfix's `smtp-sink`,
-//! against a bare pipelining client that writes prepared bytes over as many connections and records nothing.
+//! A digest to many readers, all of the product (store, claims, splicing, token, `sending`, outcomes), against a bare
+//! pipelining client that writes prepared bytes over as many connections and records nothing, and against Postfix's
+//! `smtp-source`, which sends one canned message. All three in turn, into the same sink.
 
-use crate::{Round, row, setting};
-use allim::app::{self, lifecycle};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use crate::sink::Sink;
+use crate::{Round, median, row, setting};
+use allim::app::{App, lifecycle};
+use allim::store::deliveries;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 
-const MESSAGES: usize = 10_000;
 const CONNECTIONS: usize = 10;
 
-struct Sink {
-    child: Child,
-    port: u16,
-}
-
-impl Sink {
-    /// `None` when Postfix isn't installed.
-    fn start() -> Option<Self> {
-        let program = std::env::var("ALLIM_TEST_SMTP_SINK").unwrap_or_else(|_| "/usr/sbin/smtp-sink".to_owned());
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-        let address = format!("127.0.0.1:{port}");
-        let user = if Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n") {
-            vec!["-u", "nobody"]
-        } else {
-            vec![]
-        };
-        let child = Command::new(program).args(user).args([&address, "1000"]).stdout(Stdio::null()).spawn().ok()?;
-        let started = Instant::now();
-        while TcpStream::connect(&address).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(5), "smtp-sink doesn't answer");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(Self { child, port })
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Readers of the digest; `ALLIM_BENCH_READERS` makes a smaller trial.
+fn readers() -> usize {
+    std::env::var("ALLIM_BENCH_READERS").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000)
 }
 
 pub async fn run(rounds: usize) {
-    let Some(sink) = Sink::start() else {
+    let Some(sink) = Sink::postfix() else {
         println!("| sending | not measured: smtp-sink (Postfix) isn't installed | | | |");
         return;
     };
-    for (name, bytes) in [("5 kB", 600), ("30 kB", 8_500)] {
-        let (mut product, mut baseline, mut size) = (Vec::new(), Vec::new(), 0);
-        for _ in 0..rounds {
-            let (round, letter) = whole_product(sink.port, bytes).await;
-            product.push(round.rate());
+    let count = readers();
+    for (name, bytes) in [("5 kB", 900), ("30 kB", 19_000)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut digest = Digest::new(folder.path(), sink.port, count).await;
+        let (mut product, mut bare, mut canned, mut size) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for round in 0..rounds {
+            let (done, letter, _) = digest.send(&format!("{name} {round}"), bytes).await;
+            product.push(done.rate());
             size = letter.len();
-            baseline.push(bare(sink.port, Arc::new(letter)).await.rate());
+            bare.push(bare_clients(sink.port, Arc::new(letter), count).await.rate());
+            canned.extend(smtp_source(sink.port, size, count).map(|round| round.rate()));
         }
-        let what =
-            format!("sending: one post to 10,000 readers, SQLite, {CONNECTIONS} connections, {name} ({size} octets)");
-        row(&what, "messages/s", product, baseline, "a bare pipelining client, the same bytes, connections and sink");
+        let what = format!("sending: a digest to {count} readers, SQLite, {CONNECTIONS} connections, {name} ({size} octets)");
+        row(&what, "messages/s", product.clone(), bare, "a bare pipelining client, the same bytes, connections and sink");
+        row(&what, "messages/s", product, canned, "Postfix's `smtp-source -d -s 10`, which records nothing");
+    }
+    cpu(rounds, count).await;
+}
+
+/// The product's own work for each message, against a sink that only answers.
+async fn cpu(rounds: usize, count: usize) {
+    let sink = Sink::answering_only(Duration::ZERO);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut digest = Digest::new(folder.path(), sink.port, count).await;
+    let (mut micros, mut rates, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let (done, letter, used) = digest.send(&format!("cpu {round}"), 900).await;
+        rates.push(done.rate());
+        micros.push(used.as_secs_f64() * 1e6 / count as f64);
+        bare.push(bare_clients(sink.port, Arc::new(letter), count).await.rate());
+    }
+    println!("| CPU of the product for each message, 5 kB, a sink that only answers | {:.1} µs | goal 20, floor 60 | | |", median(&mut micros));
+    row("sending into a sink that only answers, 5 kB", "messages/s", rates, bare, "a bare pipelining client");
+}
+
+/// An installation with a digest and its readers.
+struct Digest<'a> {
+    folder: &'a Path,
+    extra: String,
+    count: usize,
+}
+
+impl<'a> Digest<'a> {
+    async fn new(folder: &'a Path, port: u16, count: usize) -> Self {
+        let listen = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let extra = format!(
+            "[web]\nlisten = \"127.0.0.1:{listen}\"\npublic_url = \"http://127.0.0.1:{listen}\"\n\
+             [[relay]]\nname = \"main\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nconnections = {CONNECTIONS}\n"
+        );
+        let app = setting::app(folder, &extra).await;
+        setting::subscribe(&app, count, "weekly").await;
+        Self { folder, extra, count }
+    }
+
+    /// Plans an issue, then measures from the start of sending to the last recorded outcome. Also says what one reader
+    /// got, and the processor time of this process.
+    async fn send(&mut self, id: &str, bytes: usize) -> (Round, Vec<u8>, Duration) {
+        let app = setting::app(self.folder, &self.extra).await;
+        setting::publish(&app, id, bytes).await;
+        app.planner.fire_now("weekly").await.expect("fired");
+        assert_eq!(app.planner.tick().await.expect("planned").planned, self.count);
+        let letter = one_letter(&app).await;
+        let store = app.store.clone();
+        let (stop, stopping) = watch::channel(false);
+        let (started, used) = (Instant::now(), processor_time());
+        let running = tokio::spawn(lifecycle::run(app, Arc::new(String::new), stopping));
+        let states = loop {
+            let states = store.read(deliveries::count).await.expect("counted");
+            if states.iter().all(|(state, _)| !matches!(state.as_str(), "due" | "claimed" | "sending")) {
+                break states;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let (took, used) = (started.elapsed(), processor_time() - used);
+        assert!(states.len() == 1 && states[0].0 == "sent", "{states:?}");
+        stop.send_replace(true);
+        running.await.expect("a task").expect("an orderly end");
+        (Round { count: self.count, took }, letter, used)
     }
 }
 
-/// Plans first; measured is from the start of sending to the last recorded outcome.
-async fn whole_product(port: u16, bytes: usize) -> (Round, Vec<u8>) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let listen = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-    let extra = format!(
-        "[web]\nlisten = \"127.0.0.1:{listen}\"\npublic_url = \"http://127.0.0.1:{listen}\"\n\
-         [[relay]]\nname = \"main\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nconnections = {CONNECTIONS}\n"
-    );
-    let app = setting::app(folder.path(), &extra).await;
-    setting::subscribe(&app, MESSAGES, "immediate").await;
-    setting::publish(&app, "post", bytes).await;
-    assert_eq!(app.planner.tick().await.expect("planned").planned, MESSAGES);
-    let letter = one_letter(&app).await;
-    let store = app.store.clone();
-    let (stop, stopping) = watch::channel(false);
-    let started = Instant::now();
-    let running = tokio::spawn(lifecycle::run(app, Arc::new(String::new), stopping));
-    loop {
-        let open = "SELECT COUNT(*) FROM deliveries WHERE state IN ('due', 'claimed', 'sending')";
-        let rows = store.read(move |tx| tx.query(open, &[])).await.expect("counted");
-        if rows[0].int(0).expect("a count") == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let took = started.elapsed();
-    let sent = store.read(allim::store::deliveries::count).await.expect("counted");
-    assert_eq!(sent, vec![("sent".to_owned(), MESSAGES as i64)]);
-    stop.send_replace(true);
-    running.await.expect("a task").expect("an orderly end");
-    (Round { count: MESSAGES, took }, letter)
+/// What this process has used of the processors.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// The bytes that one reader gets.
-async fn one_letter(app: &app::App) -> Vec<u8> {
-    use allim::render::letter::{Letter, letter};
-    let sql = "SELECT edition_id, plan_id, recipient_id FROM deliveries LIMIT 1";
-    let row = app.store.read(move |tx| tx.query(sql, &[])).await.expect("read").remove(0);
-    let prepared = app.preparer.edition(row.int(0).expect("an edition")).await.expect("prepared");
-    let reader = row.int(2).expect("a reader");
+async fn one_letter(app: &App) -> Vec<u8> {
+    let due = allim::domain::delivery::State::Due;
+    let listed = app.store.read(move |tx| deliveries::list(tx, Some(due), None, 1)).await.expect("read").remove(0);
+    let reader = listed.recipient_id;
     let to = app.store.read(move |tx| allim::store::subscribers::active(tx, &[reader])).await.expect("read").remove(0);
-    let delivery = allim::domain::delivery::DeliveryKey {
-        plan_id: row.int(1).expect("a plan"),
-        recipient_id: reader,
-        carrier: "email".to_owned(),
+    let claimed = deliveries::Claimed {
+        key: allim::domain::delivery::DeliveryKey::parse(&listed.id).expect("a key"),
+        term: 0,
+        edition_id: listed.edition_id,
+        attempt: 1,
+        failures: 0,
+        planned_at: listed.planned_at,
+        uncertain_at: None,
+        seat: None,
     };
-    let bytes = letter(&Letter {
-        pieces: &prepared.pieces,
-        sender: &prepared.sender,
-        to: &to.address,
-        to_name: None,
-        language: &to.language,
-        delivery: &delivery,
-        planned_at: app.world.clock.now(),
-        unsubscribe_url: Some(
-            "http://127.0.0.1:8025/unsubscribe/k.AAAAAAAAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA",
-        ),
-    });
-    bytes.expect("a letter")
+    let prepared = app.preparer.edition(listed.edition_id).await.expect("prepared");
+    app.preparer.parcel(&claimed, prepared, to).letter().expect("a letter")
 }
 
-async fn bare(port: u16, letter: Arc<Vec<u8>>) -> Round {
+/// Postfix's own generator of load, with messages of `size` octets.
+fn smtp_source(port: u16, size: usize, count: usize) -> Option<Round> {
+    let started = Instant::now();
+    let (size, count_text, sessions) = (size.to_string(), count.to_string(), CONNECTIONS.to_string());
+    let arguments = ["-d", "-s", &sessions, "-l", &size, "-m", &count_text, "-f", "a@example.org", "-t", "b@example.net"];
+    let address = format!("127.0.0.1:{port}");
+    let program = "/usr/sbin/smtp-source";
+    let status = Command::new(program).args(arguments).arg(address).stdout(Stdio::null()).status().ok()?;
+    assert!(status.success(), "{program} failed");
+    Some(Round { count, took: started.elapsed() })
+}
+
+async fn bare_clients(port: u16, letter: Arc<Vec<u8>>, count: usize) -> Round {
     let started = Instant::now();
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS {
-        clients.spawn(bare_client(port, letter.clone(), MESSAGES / CONNECTIONS));
+        clients.spawn(bare_client(port, letter.clone(), count / CONNECTIONS));
     }
     while let Some(done) = clients.join_next().await {
         done.expect("a client").expect("a dialogue");
     }
-    Round { count: MESSAGES, took: started.elapsed() }
+    Round { count, took: started.elapsed() }
 }
 
-/// MAIL, RCPT and DATA in one write (RFC 2920), body and dot in another; the answers are read and counted.
+/// One write for each message: the letter, its dot, and MAIL, RCPT and DATA of the next (RFC 2920); the answers are counted.
 async fn bare_client(port: u16, letter: Arc<Vec<u8>>, messages: usize) -> std::io::Result<()> {
-    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
-    let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    stream.read_line(&mut line).await?;
+    let mut buffer = Vec::with_capacity(64 * 1024);
+    answers(&mut stream, &mut buffer, 1).await?;
     stream.write_all(b"EHLO bench\r\n").await?;
-    answer(&mut stream).await?;
-    let mut body = letter.to_vec();
-    body.extend_from_slice(b".\r\n");
-    for _ in 0..messages {
-        stream.write_all(b"MAIL FROM:<news@example.org>\r\nRCPT TO:<reader@example.net>\r\nDATA\r\n").await?;
-        for _ in 0..3 {
-            answer(&mut stream).await?;
-        }
-        stream.write_all(&body).await?;
-        answer(&mut stream).await?;
+    answers(&mut stream, &mut buffer, 1).await?;
+    let envelope = b"MAIL FROM:<news@example.org>\r\nRCPT TO:<reader@example.net>\r\nDATA\r\n";
+    let mut message = letter.to_vec();
+    message.extend_from_slice(b".\r\n");
+    let last = message.clone();
+    message.extend_from_slice(envelope);
+    stream.write_all(envelope).await?;
+    answers(&mut stream, &mut buffer, 3).await?;
+    for _ in 1..messages {
+        stream.write_all(&message).await?;
+        answers(&mut stream, &mut buffer, 4).await?;
     }
+    stream.write_all(&last).await?;
+    answers(&mut stream, &mut buffer, 1).await?;
     stream.write_all(b"QUIT\r\n").await
 }
 
-async fn answer(stream: &mut BufReader<tokio::net::TcpStream>) -> std::io::Result<()> {
-    let mut line = String::new();
+/// Reads until as many whole answers have come.
+async fn answers(stream: &mut tokio::net::TcpStream, buffer: &mut Vec<u8>, mut wanted: usize) -> std::io::Result<()> {
     loop {
-        line.clear();
-        stream.read_line(&mut line).await?;
-        assert!(line.starts_with(['2', '3']), "{line}");
-        if line.as_bytes().get(3) != Some(&b'-') {
+        while let Some(end) = memchr::memchr(b'\n', buffer) {
+            let line = &buffer[..end];
+            assert!(line.starts_with(b"2") || line.starts_with(b"3"), "{}", String::from_utf8_lossy(line));
+            wanted -= usize::from(line.get(3) != Some(&b'-'));
+            buffer.drain(..=end);
+        }
+        if wanted == 0 {
             return Ok(());
         }
+        stream.read_buf(buffer).await?;
     }
 }

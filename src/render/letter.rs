@@ -9,8 +9,9 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::language::Language;
 use crate::domain::text::{CleanText, HeaderText};
-use lettre::message::header::{ContentTransferEncoding, ContentType, Headers};
-use lettre::message::{Body, MultiPart, SinglePart};
+use super::part::{Part, Spelling};
+use lettre::message::header::{HeaderValue, Headers};
+use std::io::Write as _;
 
 /// What a letter is made from. Everything in it is stored, so that a repeat is equal byte by byte.
 #[derive(Clone, Copy)]
@@ -50,67 +51,123 @@ pub struct Sender {
     pub message_id_domain: String,
 }
 
-/// The letter as RFC 5322 bytes with CRLF line ends: `multipart/alternative` of plain text and HTML. The same letter
-/// gives the same bytes, however often and in whichever process it is made.
+/// An edition's mail, encoded once: what all its recipients share stands ready, and [`LetterForm::fill`] puts in what is
+/// personal. lettre encodes every stretch; only the joints are ours.
+pub struct LetterForm {
+    language: Language,
+    message_id_domain: String,
+    /// From and Reply-To.
+    before_to: Vec<u8>,
+    /// Subject.
+    after_to: Vec<u8>,
+    /// List-Id.
+    after_id: Vec<u8>,
+    /// From Auto-Submitted to MIME-Version.
+    last: Vec<u8>,
+    text: Part,
+    html: Part,
+}
+
+/// What is personal in a letter. Everything in it is stored, so that a repeat is equal byte by byte.
+#[derive(Clone, Copy)]
+pub struct Fill<'a> {
+    /// Where it goes.
+    pub to: &'a Address,
+    /// How to greet the recipient, if known.
+    pub to_name: Option<&'a CleanText>,
+    /// What makes it this letter and no other.
+    pub delivery: &'a DeliveryKey,
+    /// When it was planned: its Date.
+    pub planned_at: UnixMillis,
+    /// The recipient's own link, which takes RFC 8058's one-click POST. `None` in previews only.
+    pub unsubscribe_url: Option<&'a str>,
+}
+
+impl LetterForm {
+    /// Encodes what all recipients of an edition share.
+    ///
+    /// # Errors
+    /// [`RenderError::Field`] when `list_id` or `message_id_domain` isn't a dotted name.
+    pub fn new(pieces: &Pieces, sender: &Sender, language: &Language) -> Result<Self, RenderError> {
+        let list_id = dotted_name("list_id", &sender.list_id)?;
+        let domain = dotted_name("message_id_domain", &sender.message_id_domain)?;
+        let from = HeaderText::fold(&CleanText::new(sender.from.get(language)));
+        let mut before_to = Headers::new();
+        before_to.insert_raw(header::mailbox("From", Some(&from), &sender.address));
+        if let Some(reply_to) = &sender.reply_to {
+            before_to.insert_raw(header::mailbox("Reply-To", None, reply_to));
+        }
+        let subject = HeaderText::fold(&CleanText::new(&pieces.subject));
+        let mut last = Headers::new();
+        last.insert_raw(header::plain("Auto-Submitted", "auto-generated".to_owned()));
+        last.insert_raw(header::plain("Content-Language", language.to_string()));
+        last.insert_raw(header::plain("MIME-Version", "1.0".to_owned()));
+        Ok(Self {
+            language: language.clone(),
+            message_id_domain: domain.to_owned(),
+            before_to: before_to.to_string().into_bytes(),
+            after_to: one(header::unstructured("Subject", &subject)),
+            after_id: one(header::with_phrase("List-Id", &from, list_id)),
+            last: last.to_string().into_bytes(),
+            text: Part::new("text/plain", &pieces.text, Spelling::Plain)?,
+            html: Part::new("text/html", &pieces.html, Spelling::Html)?,
+        })
+    }
+
+    /// The letter as RFC 5322 bytes with CRLF line ends: `multipart/alternative` of plain text and HTML. The same values
+    /// give the same bytes, however often and in whichever process it is made.
+    ///
+    /// # Errors
+    /// [`RenderError::Field`] when `unsubscribe_url` isn't a URL that can stand in a header.
+    pub fn fill(&self, fill: &Fill<'_>) -> Result<Vec<u8>, RenderError> {
+        let greeting = fill.to_name.map(CleanText::line).filter(|name| !name.is_empty());
+        let greeting = greeting.map(|name| words(&self.language).greeting(name.as_str()));
+        let personal = Personal { greeting: greeting.as_deref(), unsubscribe_url: fill.unsubscribe_url };
+        let id = fill.delivery.text_id();
+        let mut out = Vec::with_capacity(self.len() + 2_048);
+        // English day and month names and +0000, whatever the process's locale and zone.
+        let date = fill.planned_at.timestamp().strftime("%a, %d %b %Y %H:%M:%S +0000");
+        let _ = write!(out, "Date: {date}\r\n");
+        out.extend_from_slice(&self.before_to);
+        let name = fill.to_name.map(HeaderText::fold);
+        out.extend_from_slice(&one(header::mailbox("To", name.as_ref(), fill.to)));
+        out.extend_from_slice(&self.after_to);
+        let _ = write!(out, "Message-ID: <{id}@{}>\r\n", self.message_id_domain);
+        out.extend_from_slice(&self.after_id);
+        if let Some(url) = fill.unsubscribe_url {
+            let _ = write!(out, "List-Unsubscribe: <{}>\r\n", header_url(url)?);
+            out.extend_from_slice(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
+        }
+        out.extend_from_slice(&self.last);
+        // A boundary may not occur in the parts: `=_` occurs in neither base64 nor quoted-printable, and the id is a hash.
+        let _ = write!(out, "Content-Type: multipart/alternative;\r\n boundary=\"=_{id}\"\r\n\r\n--=_{id}\r\n");
+        self.text.fill(personal, &mut out);
+        let _ = write!(out, "\r\n--=_{id}\r\n");
+        self.html.fill(personal, &mut out);
+        let _ = write!(out, "\r\n--=_{id}--\r\n");
+        Ok(out)
+    }
+
+    fn len(&self) -> usize {
+        let headers = [&self.before_to, &self.after_to, &self.after_id, &self.last];
+        headers.iter().map(|header| header.len()).sum::<usize>() + self.text.len() + self.html.len()
+    }
+}
+
+fn one(value: HeaderValue) -> Vec<u8> {
+    let mut headers = Headers::new();
+    headers.insert_raw(value);
+    headers.to_string().into_bytes()
+}
+
+/// A letter for which no form is kept.
 ///
 /// # Errors
-/// [`RenderError::Field`] when `list_id` or `message_id_domain` isn't a dotted name, or `unsubscribe_url` isn't a
-/// URL that can stand in a header.
+/// As [`LetterForm::new`] and [`LetterForm::fill`].
 pub fn letter(letter: &Letter<'_>) -> Result<Vec<u8>, RenderError> {
-    let headers = headers(letter)?;
-    let greeting = letter.to_name.map(CleanText::line).filter(|name| !name.is_empty());
-    let greeting = greeting.map(|name| words(letter.language).greeting(name.as_str()));
-    let personal = Personal { greeting: greeting.as_deref(), unsubscribe_url: letter.unsubscribe_url };
-    // A boundary may not occur in the parts: `=_` occurs in neither base64 nor quoted-printable, and the id is a hash.
-    let body = MultiPart::alternative()
-        .boundary(format!("=_{}", letter.delivery.text_id()))
-        .singlepart(part(ContentType::TEXT_PLAIN, letter.pieces.text_for(personal))?)
-        .singlepart(part(ContentType::TEXT_HTML, letter.pieces.html_for(personal))?);
-    let mut bytes = headers.to_string().into_bytes();
-    bytes.extend_from_slice(&body.formatted());
-    Ok(bytes)
-}
-
-/// Always encoded, so that lines stay short and no relay has a reason to touch them: as quoted-printable, or as base64
-/// where that is shorter (an octet outside ASCII costs three or four thirds).
-fn part(kind: ContentType, text: String) -> Result<SinglePart, RenderError> {
-    let foreign = text.bytes().filter(|byte| !byte.is_ascii()).count();
-    let is_mostly_ascii = foreign * 6 < text.len();
-    let encoding =
-        if is_mostly_ascii { ContentTransferEncoding::QuotedPrintable } else { ContentTransferEncoding::Base64 };
-    let body = Body::new_with_encoding(text, encoding)
-        .map_err(|_| RenderError::Field { field: "body", reason: "it can't be encoded" })?;
-    Ok(SinglePart::builder().content_type(kind).body(body))
-}
-
-fn headers(letter: &Letter<'_>) -> Result<Headers, RenderError> {
-    let sender = letter.sender;
-    let list_id = dotted_name("list_id", &sender.list_id)?;
-    let domain = dotted_name("message_id_domain", &sender.message_id_domain)?;
-    let from = HeaderText::fold(&CleanText::new(sender.from.get(letter.language)));
-    let to_name = letter.to_name.map(HeaderText::fold);
-    // English day and month names and +0000, whatever the process's locale and zone.
-    let date = letter.planned_at.timestamp().strftime("%a, %d %b %Y %H:%M:%S +0000").to_string();
-
-    let mut headers = Headers::new();
-    headers.insert_raw(header::plain("Date", date));
-    headers.insert_raw(header::mailbox("From", Some(&from), &sender.address));
-    if let Some(reply_to) = &sender.reply_to {
-        headers.insert_raw(header::mailbox("Reply-To", None, reply_to));
-    }
-    headers.insert_raw(header::mailbox("To", to_name.as_ref(), letter.to));
-    let subject = HeaderText::fold(&CleanText::new(&letter.pieces.subject));
-    headers.insert_raw(header::unstructured("Subject", &subject));
-    headers.insert_raw(header::plain("Message-ID", format!("<{}@{domain}>", letter.delivery.text_id())));
-    headers.insert_raw(header::with_phrase("List-Id", &from, list_id));
-    if let Some(url) = letter.unsubscribe_url {
-        headers.insert_raw(header::plain("List-Unsubscribe", format!("<{}>", header_url(url)?)));
-        headers.insert_raw(header::plain("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
-    }
-    headers.insert_raw(header::plain("Auto-Submitted", "auto-generated".to_owned()));
-    headers.insert_raw(header::plain("Content-Language", letter.language.to_string()));
-    headers.insert_raw(header::plain("MIME-Version", "1.0".to_owned()));
-    Ok(headers)
+    let Letter { to, to_name, delivery, planned_at, unsubscribe_url, .. } = *letter;
+    let form = LetterForm::new(letter.pieces, letter.sender, letter.language)?;
+    form.fill(&Fill { to, to_name, delivery, planned_at, unsubscribe_url })
 }
 
 /// Letters, digits, hyphens and dots: what both a list id and a Message-ID's right side are made of.

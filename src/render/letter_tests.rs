@@ -1,6 +1,5 @@
 use super::*;
 use crate::render::mail::tests::{digest, language, render, site};
-use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 fn sender() -> Sender {

@@ -8,6 +8,7 @@ mod header;
 pub mod letter;
 pub mod mail;
 pub mod page;
+mod part;
 pub mod pieces;
 mod plain_text;
 mod pseudo_tags;

@@ -90,30 +90,90 @@ impl Pieces {
     /// The HTML for one recipient; personal values are escaped. Holds no mark.
     #[must_use]
     pub fn html_for(&self, personal: Personal<'_>) -> String {
-        splice(&self.html, personal, escape)
+        joined(&self.html, personal, escape)
     }
 
     /// The plain text for one recipient. Holds no mark.
     #[must_use]
     pub fn text_for(&self, personal: Personal<'_>) -> String {
-        splice(&self.text, personal, str::to_owned)
+        joined(&self.text, personal, str::to_owned)
     }
 }
 
-fn splice(part: &str, personal: Personal<'_>, spell: impl Fn(&str) -> String) -> String {
-    let value = |given: Option<&str>| given.map(|text| spell(text).replace(is_mark, ""));
-    let (greeting, url) = (value(personal.greeting), value(personal.unsubscribe_url));
-    let mut out = String::with_capacity(part.len() + 256);
-    let mut is_hidden = false;
+/// A stretch of a part: text that all recipients share, or a place for something personal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Span {
+    /// The same for everybody.
+    Shared(String),
+    /// The line of greeting.
+    Greeting,
+    /// The recipient's own link.
+    LeaveUrl,
+}
+
+/// For whom a stretch is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Only {
+    /// Everybody.
+    Always,
+    /// Those who are greeted.
+    Greeted,
+    /// Those who have a link to leave by.
+    WithLink,
+}
+
+impl Only {
+    /// Whether it is there for a recipient.
+    pub(super) fn holds(self, personal: Personal<'_>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Greeted => personal.greeting.is_some(),
+            Self::WithLink => personal.unsubscribe_url.is_some(),
+        }
+    }
+}
+
+/// A part, taken apart at its marks.
+pub(super) fn spans(part: &str) -> Vec<(Only, Span)> {
+    let (mut spans, mut shared, mut only) = (Vec::new(), String::new(), Only::Always);
+    let mut next = |only: Only, shared: &mut String, span: Option<Span>| {
+        if !shared.is_empty() {
+            spans.push((only, Span::Shared(std::mem::take(shared))));
+        }
+        spans.extend(span.map(|span| (only, span)));
+    };
     for c in part.chars() {
-        match c {
-            GREETING_BEGIN => is_hidden = greeting.is_none(),
-            LEAVE_BEGIN => is_hidden = url.is_none(),
-            GREETING_END | LEAVE_END => is_hidden = false,
-            GREETING => out.push_str(greeting.as_deref().unwrap_or_default()),
-            LEAVE_URL => out.push_str(url.as_deref().unwrap_or_default()),
-            _ if is_hidden => {}
-            c => out.push(c),
+        let (then, span) = match c {
+            GREETING_BEGIN => (Only::Greeted, None),
+            LEAVE_BEGIN => (Only::WithLink, None),
+            GREETING_END | LEAVE_END => (Only::Always, None),
+            GREETING => (only, Some(Span::Greeting)),
+            LEAVE_URL => (only, Some(Span::LeaveUrl)),
+            c => {
+                shared.push(c);
+                continue;
+            }
+        };
+        next(only, &mut shared, span);
+        only = then;
+    }
+    next(only, &mut shared, None);
+    spans
+}
+
+/// A personal value as it may stand in a part: no mark among it.
+pub(super) fn without_marks(value: &str) -> String {
+    value.replace(is_mark, "")
+}
+
+fn joined(part: &str, personal: Personal<'_>, spell: impl Fn(&str) -> String) -> String {
+    let value = |given: Option<&str>| spell(&without_marks(given.unwrap_or_default()));
+    let mut out = String::with_capacity(part.len() + 256);
+    for (_, span) in spans(part).into_iter().filter(|(only, _)| only.holds(personal)) {
+        match span {
+            Span::Shared(text) => out.push_str(&text),
+            Span::Greeting => out.push_str(&value(personal.greeting)),
+            Span::LeaveUrl => out.push_str(&value(personal.unsubscribe_url)),
         }
     }
     out

@@ -5,8 +5,8 @@ use super::recorder::Recorder;
 use crate::domain::audience::Subscriber;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Outcome};
-use crate::render::letter::Sender;
-use crate::render::pieces::Pieces;
+use crate::render::RenderError;
+use crate::render::letter::{Fill, LetterForm, Sender};
 use crate::store::deliveries::AttemptRef;
 use std::future::Future;
 use std::pin::Pin;
@@ -28,8 +28,14 @@ pub trait Carrier: Send + Sync {
 /// One line of work to a destination; keeps its connection between parcels.
 pub trait Session: Send {
     /// Carries one parcel. It must call [`Gate::pass`] before the point of no return and go no further when that
-    /// says no. It says what happened and decides nothing.
-    fn carry<'a>(&'a mut self, parcel: &'a Parcel, gate: &'a mut Gate) -> Later<'a, Outcome>;
+    /// says no. It says what happened and decides nothing. `ahead` is the parcel that comes after it, if one waits: a
+    /// session may announce it to the far side already, and ask its gate, but not pass it.
+    fn carry<'a>(
+        &'a mut self,
+        parcel: &'a Parcel,
+        gate: &'a mut Gate,
+        ahead: Option<(&'a Parcel, &'a mut Gate)>,
+    ) -> Later<'a, Outcome>;
 
     /// Ends the session politely.
     fn close(&mut self) -> Later<'_, ()>;
@@ -41,8 +47,8 @@ pub struct Prepared {
     pub edition_id: i64,
     /// The schedule it belongs to.
     pub schedule: String,
-    /// What all recipients share.
-    pub pieces: Pieces,
+    /// What all recipients share, encoded.
+    pub form: LetterForm,
     /// Who writes.
     pub sender: Arc<Sender>,
 }
@@ -65,6 +71,22 @@ pub struct Parcel {
 pub struct Gate {
     ledger: Option<(Recorder, Arc<Lease>, AttemptRef)>,
     asked: Option<oneshot::Receiver<bool>>,
+}
+
+impl Parcel {
+    /// The letter: the same bytes each time it is asked for.
+    ///
+    /// # Errors
+    /// [`RenderError`] when a value can't stand in a letter.
+    pub fn letter(&self) -> Result<Vec<u8>, RenderError> {
+        self.prepared.form.fill(&Fill {
+            to: &self.to.address,
+            to_name: self.to.name.as_ref(),
+            delivery: &self.key,
+            planned_at: self.planned_at,
+            unsubscribe_url: self.unsubscribe_url.as_deref(),
+        })
+    }
 }
 
 impl Gate {

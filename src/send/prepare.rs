@@ -7,7 +7,7 @@ use crate::domain::language::Language;
 use crate::domain::post::Showable;
 use crate::domain::token::Unsubscribe;
 use crate::render::RenderError;
-use crate::render::letter::Sender;
+use crate::render::letter::{LetterForm, Sender};
 use crate::render::mail::{Entry, Issue, pieces};
 use crate::render::pieces::Pieces;
 use crate::render::site::{LocalText, Site};
@@ -151,8 +151,9 @@ impl Preparer {
                 self.store.write(move |tx| editions::keep_pieces(tx, id, &pieces)).await?
             }
         };
-        let pieces = serde_json::from_str(&stored).map_err(|e| StoreError::Shape(format!("stored pieces: {e}")))?;
-        Ok(Prepared { edition_id: id, schedule: edition.content.schedule, pieces, sender })
+        let pieces: Pieces = serde_json::from_str(&stored).map_err(|e| StoreError::Shape(format!("stored pieces: {e}")))?;
+        let form = LetterForm::new(&pieces, &sender, &edition.content.language)?;
+        Ok(Prepared { edition_id: id, schedule: edition.content.schedule, form, sender })
     }
 
     /// What is carried to one recipient.

@@ -4,7 +4,7 @@ use crate::domain::backoff;
 use crate::domain::clock::Chance;
 use crate::domain::delivery::DeliveryKey;
 use crate::store::deliveries::{self, AttemptRef, Ended};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, Tx};
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +16,7 @@ const QUEUE_MAX: usize = 4_096;
 
 enum Record {
     Begin(AttemptRef, oneshot::Sender<bool>),
-    End(Box<Ended>, oneshot::Sender<()>),
+    End(Box<Ended>),
 }
 
 /// A handle to the recorder.
@@ -41,12 +41,10 @@ impl Recorder {
         receiver
     }
 
-    /// Records what came of an attempt; returns once it is durable.
+    /// Records what came of an attempt, before anything that is asked for later.
     pub(super) async fn end(&self, ended: Ended) {
-        let (done, recorded) = oneshot::channel();
-        if self.queue.send(Record::End(Box::new(ended), done)).await.is_ok() {
-            let _ = recorded.await;
-        }
+        // The recorder ends after the last handle, so there is somebody to take it.
+        let _ = self.queue.send(Record::End(Box::new(ended))).await;
     }
 }
 
@@ -57,29 +55,33 @@ async fn run(store: Store, chance: Arc<dyn Chance>, mut records: mpsc::Receiver<
         for record in batch.drain(..) {
             match record {
                 Record::Begin(attempt, answer) => begins.push((attempt, answer)),
-                Record::End(ended, done) => ends.push((*ended, done)),
+                Record::End(ended) => ends.push(*ended),
             }
         }
-        let attempts: Vec<AttemptRef> = begins.iter().map(|(attempt, _)| attempt.clone()).collect();
-        let ended: Vec<Ended> = ends.iter().map(|(ended, _)| ended.clone()).collect();
-        let allowed = commit(&store, chance.as_ref(), attempts, ended).await;
-        for (attempt, answer) in begins {
+        let (attempts, answers): (Vec<AttemptRef>, Vec<_>) = begins.into_iter().unzip();
+        let attempts = Arc::new(attempts);
+        let allowed = commit(&store, chance.as_ref(), attempts.clone(), ends).await;
+        for (attempt, answer) in attempts.iter().zip(answers) {
             let _ = answer.send(allowed.contains(&attempt.key));
-        }
-        for (_, done) in ends {
-            let _ = done.send(());
         }
     }
 }
 
 /// Commits a batch. What ended is tried until it is durable; what was to begin isn't begun when the first try fails.
-async fn commit(store: &Store, chance: &dyn Chance, begins: Vec<AttemptRef>, ends: Vec<Ended>) -> HashSet<DeliveryKey> {
-    let (begins, ends) = (Arc::new(begins), Arc::new(ends));
+async fn commit(
+    store: &Store,
+    chance: &dyn Chance,
+    begins: Arc<Vec<AttemptRef>>,
+    ends: Vec<Ended>,
+) -> HashSet<DeliveryKey> {
+    let ends = Arc::new(ends);
     let mut failures = 0;
     loop {
         let (now_begins, now_ends) = (if failures == 0 { begins.clone() } else { Arc::default() }, ends.clone());
-        match commit_once(store, now_begins, now_ends).await {
-            Ok(allowed) => return allowed.into_iter().collect(),
+        let now = store.about_now();
+        let commit = move |tx: &mut Tx<'_>| deliveries::commit(tx, &now_begins, &now_ends, failures > 0, now);
+        match store.write(commit).await {
+            Ok((allowed, _)) => return allowed.into_iter().collect(),
             Err(error) if ends.is_empty() => {
                 tracing::warn!(%error, "attempts could not be recorded and are not made");
                 return HashSet::new();
@@ -91,20 +93,4 @@ async fn commit(store: &Store, chance: &dyn Chance, begins: Vec<AttemptRef>, end
             }
         }
     }
-}
-
-async fn commit_once(
-    store: &Store,
-    begins: Arc<Vec<AttemptRef>>,
-    ends: Arc<Vec<Ended>>,
-) -> Result<Vec<DeliveryKey>, StoreError> {
-    let now = store.now().await?;
-    store
-        .write(move |tx| {
-            if !ends.is_empty() {
-                deliveries::record(tx, &ends, now)?;
-            }
-            if begins.is_empty() { Ok(Vec::new()) } else { deliveries::begin_sending(tx, &begins, now) }
-        })
-        .await
 }

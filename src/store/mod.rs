@@ -33,6 +33,7 @@ pub use value::{Row, Value};
 use crate::domain::clock::{Clock, UnixMillis};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What can go wrong with the store.
@@ -114,6 +115,8 @@ pub struct Store {
     reads: crossbeam_channel::Sender<Box<dyn Job>>,
     dialect: Dialect,
     clock: Arc<dyn Clock>,
+    /// By how much the database's clock was ahead of ours when it was asked last.
+    ahead_ms: Arc<AtomicI64>,
 }
 
 impl Store {
@@ -127,7 +130,7 @@ impl Store {
             Location::Memory => sqlite::start(None)?,
             Location::Postgres { url, connections } => postgres::start(url, *connections)?,
         };
-        Ok(Self { writes, reads, dialect, clock })
+        Ok(Self { writes, reads, dialect, clock, ahead_ms: Arc::default() })
     }
 
     /// Which database this is.
@@ -206,8 +209,19 @@ impl Store {
     pub async fn now(&self) -> Result<UnixMillis, StoreError> {
         match self.dialect {
             Dialect::Sqlite => Ok(self.clock.now()),
-            Dialect::Postgres => self.read(|tx| tx.database_clock()).await,
+            Dialect::Postgres => {
+                let now = self.read(|tx| tx.database_clock()).await?;
+                self.ahead_ms.store(now.0 - self.clock.now().0, Ordering::Relaxed);
+                Ok(now)
+            }
         }
+    }
+
+    /// The same time without asking the database, as far as our own clock has kept step since [`Store::now`]: for
+    /// records of when something happened, not for what decides.
+    #[must_use]
+    pub fn about_now(&self) -> UnixMillis {
+        UnixMillis(self.clock.now().0 + self.ahead_ms.load(Ordering::Relaxed))
     }
 }
 

@@ -203,7 +203,7 @@ async fn the_letter_waits_for_the_gate_and_a_closed_gate_ends_the_connection() {
         let mut session = session(&sink);
         let (answer, mut gate) = gate();
         let parcel = parcel(1, READER, 0);
-        let carried = session.carry(&parcel, &mut gate);
+        let carried = session.carry(&parcel, &mut gate, None);
         let answered = async {
             until("DATA", || sink.has_heard("1 DATA")).await;
             answer.send(false).expect("it waits");

@@ -3,7 +3,7 @@
 use crate::support::letters::{self, READER, carry, gate, named, parcel, until};
 use crate::support::sink::Sink;
 use allim::app::clock::SystemClock;
-use allim::send::carrier::{Carrier, Prepared};
+use allim::send::carrier::Carrier;
 use allim::send::carriers::maildir::Maildir;
 use allim::send::carriers::smtp::{Settings, Smtp, Tls};
 use std::sync::Arc;
@@ -59,13 +59,13 @@ async fn nothing_is_sent_before_or_without_the_ledgers_word() {
         // A ledger that is gone says no.
         let (answer, mut closed) = gate();
         drop(answer);
-        assert_eq!(named(&session.carry(&parcel(2, READER, 0), &mut closed).await), "not allowed");
+        assert_eq!(named(&session.carry(&parcel(2, READER, 0), &mut closed, None).await), "not allowed");
         assert_eq!((place.letters)(), Vec::<Vec<u8>>::new());
 
         // One that is slow is waited for.
         let (answer, mut slow) = gate();
         let late = parcel(3, READER, 0);
-        let carried = session.carry(&late, &mut slow);
+        let carried = session.carry(&late, &mut slow, None);
         let answered = async {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             assert_eq!((place.letters)(), Vec::<Vec<u8>>::new());
@@ -83,15 +83,7 @@ async fn a_letter_that_cant_be_written_is_refused() {
     for place in [maildir(), smtp().await] {
         let mut session = place.carrier.open();
         let mut bad = parcel(1, READER, 0);
-        let mut sender = bad.prepared.sender.as_ref().clone();
-        sender.list_id = "not a name".to_owned();
-        let prepared = Prepared {
-            edition_id: 1,
-            schedule: bad.prepared.schedule.clone(),
-            pieces: bad.prepared.pieces.clone(),
-            sender: Arc::new(sender),
-        };
-        bad.prepared = Arc::new(prepared);
+        bad.unsubscribe_url = Some("not a link".to_owned());
         assert_eq!(named(&carry(&mut session, &bad, true).await), "refused: render_failed");
         assert_eq!(named(&carry(&mut session, &parcel(2, READER, 0), true).await), "sent");
     }

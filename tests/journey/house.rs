@@ -305,10 +305,10 @@ impl House {
                     let edition = editions::find(tx, listed.edition_id)?;
                     unread.insert(edition.map(|edition| edition.content.items).unwrap_or_default());
                 }
-                letters.push(letter(&listed, &contents[&listed.edition_id])?);
+                letters.push((listed.planned_at, letter(&listed, &contents[&listed.edition_id])?));
             }
-            letters.reverse();
-            Ok(letters)
+            letters.sort_by(|(at, one), (other_at, other)| (at, &one.key).cmp(&(other_at, &other.key)));
+            Ok(letters.into_iter().map(|(_, letter)| letter).collect())
         };
         self.store.read(read).await
     }

@@ -4,7 +4,7 @@ use allim::domain::audience::{Address, Subscriber};
 use allim::domain::clock::UnixMillis;
 use allim::domain::delivery::{DeliveryKey, Outcome};
 use allim::domain::language::Language;
-use allim::render::letter::{self, Letter, Sender};
+use allim::render::letter::{LetterForm, Sender};
 use allim::render::pieces::Pieces;
 use allim::render::site::LocalText;
 use allim::send::carrier::{Gate, Parcel, Prepared, Session};
@@ -25,7 +25,8 @@ pub fn parcel(number: i64, address: &str, padding: usize) -> Parcel {
     let line = "알".repeat(24) + "\n";
     let text = format!("{BODY}\n.\n..\n알림\n{}", line.repeat(padding / line.len()));
     let pieces = Pieces { subject: BODY.to_owned(), html: format!("<p>{BODY}</p>"), text };
-    let prepared = Prepared { edition_id: 1, schedule: "immediate".to_owned(), pieces, sender: Arc::new(sender()) };
+    let form = LetterForm::new(&pieces, &sender(), &Language::parse("ko").expect("a language")).expect("a form");
+    let prepared = Prepared { edition_id: 1, schedule: "immediate".to_owned(), form, sender: Arc::new(sender()) };
     Parcel {
         key: DeliveryKey { plan_id: 1, recipient_id: number, carrier: "email".to_owned() },
         planned_at: UnixMillis(1_430_100_720_000),
@@ -54,17 +55,7 @@ fn sender() -> Sender {
 
 /// The bytes that a parcel's reader should get.
 pub fn bytes(parcel: &Parcel) -> Vec<u8> {
-    letter::letter(&Letter {
-        pieces: &parcel.prepared.pieces,
-        sender: &parcel.prepared.sender,
-        to: &parcel.to.address,
-        to_name: None,
-        language: &parcel.to.language,
-        delivery: &parcel.key,
-        planned_at: parcel.planned_at,
-        unsubscribe_url: parcel.unsubscribe_url.as_deref(),
-    })
-    .expect("a letter")
+    parcel.letter().expect("a letter")
 }
 
 /// A gate and the hand that opens or closes it.
@@ -77,7 +68,7 @@ pub fn gate() -> (oneshot::Sender<bool>, Gate) {
 pub async fn carry(session: &mut Box<dyn Session>, parcel: &Parcel, allowed: bool) -> Outcome {
     let (answer, mut gate) = gate();
     answer.send(allowed).expect("the gate is there");
-    let outcome = session.carry(parcel, &mut gate).await;
+    let outcome = session.carry(parcel, &mut gate, None).await;
     gives_nothing_away(&format!("{outcome:?}"));
     outcome
 }

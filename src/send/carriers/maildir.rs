@@ -2,7 +2,6 @@
 //! until a relay is configured.
 
 use crate::domain::delivery::{Outcome, Reason};
-use crate::render::letter::{self, Letter};
 use crate::send::carrier::{Carrier, Gate, Later, Parcel, Session};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,10 +40,15 @@ struct Writer {
 }
 
 impl Session for Writer {
-    fn carry<'a>(&'a mut self, parcel: &'a Parcel, gate: &'a mut Gate) -> Later<'a, Outcome> {
+    fn carry<'a>(
+        &'a mut self,
+        parcel: &'a Parcel,
+        gate: &'a mut Gate,
+        _ahead: Option<(&'a Parcel, &'a mut Gate)>,
+    ) -> Later<'a, Outcome> {
         Box::pin(async move {
             gate.ask();
-            let bytes = match letter::letter(&letter_of(parcel)) {
+            let bytes = match parcel.letter() {
                 Ok(bytes) => bytes,
                 Err(error) => return Outcome::Refused { reason: Reason::RenderFailed, reply: error.to_string() },
             };
@@ -66,20 +70,6 @@ impl Session for Writer {
 
     fn close(&mut self) -> Later<'_, ()> {
         Box::pin(async {})
-    }
-}
-
-/// The letter of a parcel: the same bytes each time it is asked for.
-pub(super) fn letter_of(parcel: &Parcel) -> Letter<'_> {
-    Letter {
-        pieces: &parcel.prepared.pieces,
-        sender: &parcel.prepared.sender,
-        to: &parcel.to.address,
-        to_name: parcel.to.name.as_ref(),
-        language: &parcel.to.language,
-        delivery: &parcel.key,
-        planned_at: parcel.planned_at,
-        unsubscribe_url: parcel.unsubscribe_url.as_deref(),
     }
 }
 

@@ -5,11 +5,10 @@ mod connection;
 mod reply;
 mod wire;
 
-use super::maildir::letter_of;
 use crate::domain::audience::Address;
 use crate::domain::clock::Clock;
-use crate::domain::delivery::{Outcome, Reason};
-use crate::render::letter;
+use crate::domain::delivery::{DeliveryKey, Outcome, Reason};
+use crate::render::RenderError;
 use crate::send::carrier::{Carrier, Gate, Later, Parcel, Session};
 use connection::{Carried, Connection, Mail};
 use reply::{Step, Trouble};
@@ -223,32 +222,72 @@ impl Carrier for Smtp {
     }
 
     fn open(&self) -> Box<dyn Session> {
-        Box::new(Line { shared: self.shared.clone(), resting: None })
+        Box::new(Line { shared: self.shared.clone(), resting: None, ready: None })
     }
 }
 
-/// A session: at most one connection.
+/// A session: at most one connection, and the letter that was made ready ahead.
 struct Line {
     shared: Arc<Shared>,
     resting: Option<Connection>,
+    ready: Option<Ready>,
+}
+
+/// A letter as it goes over the wire.
+struct Ready {
+    key: DeliveryKey,
+    /// The letter and its final dot, which ends at `dot_end`; room for what is written together with it.
+    bytes: Vec<u8>,
+    dot_end: usize,
+    is_utf8: bool,
+    is_8bit: bool,
+}
+
+impl Ready {
+    fn new(parcel: &Parcel) -> Result<Self, RenderError> {
+        let letter = parcel.letter()?;
+        let header_len = memchr::memmem::find(&letter, b"\r\n\r\n").unwrap_or(letter.len());
+        let (from, to) = (&parcel.prepared.sender.address, &parcel.to.address);
+        let is_utf8 = !letter[..header_len].is_ascii() || !from.as_str().is_ascii() || !to.as_str().is_ascii();
+        let is_8bit = !letter.is_ascii();
+        let bytes = wire::stuffed(letter);
+        Ok(Self { key: parcel.key.clone(), dot_end: bytes.len(), bytes, is_utf8, is_8bit })
+    }
+
+    fn mail<'a>(&'a mut self, parcel: &'a Parcel) -> Mail<'a> {
+        Mail {
+            key: &self.key,
+            from: &parcel.prepared.sender.address,
+            to: &parcel.to.address,
+            bytes: &mut self.bytes,
+            dot_end: self.dot_end,
+            is_utf8: self.is_utf8,
+            is_8bit: self.is_8bit,
+        }
+    }
 }
 
 impl Session for Line {
-    fn carry<'a>(&'a mut self, parcel: &'a Parcel, gate: &'a mut Gate) -> Later<'a, Outcome> {
+    fn carry<'a>(
+        &'a mut self,
+        parcel: &'a Parcel,
+        gate: &'a mut Gate,
+        ahead: Option<(&'a Parcel, &'a mut Gate)>,
+    ) -> Later<'a, Outcome> {
         Box::pin(async move {
-            let letter = match letter::letter(&letter_of(parcel)) {
-                Ok(letter) => letter,
+            let mut ready = match self.ready.take().filter(|ready| ready.key == parcel.key).map_or_else(|| Ready::new(parcel), Ok) {
+                Ok(ready) => ready,
                 Err(error) => return Outcome::Refused { reason: Reason::RenderFailed, reply: error.to_string() },
             };
-            let (from, to) = (&parcel.prepared.sender.address, &parcel.to.address);
-            let header_len = letter.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(letter.len());
-            let is_utf8 = !letter[..header_len].is_ascii() || !from.as_str().is_ascii() || !to.as_str().is_ascii();
-            let stuffed = wire::stuffed(&letter);
-            let mail = Mail { from, to, stuffed: &stuffed, is_utf8, is_8bit: !letter.is_ascii() };
-            match self.send(&mail, gate).await {
-                Ok(Carried::Taken(reply)) => Outcome::Sent { reply: reply.text_without(to) },
+            // One that can't be made will say so when its turn comes.
+            let mut after = ahead.and_then(|(parcel, gate)| Some((Ready::new(parcel).ok()?, parcel, gate)));
+            let announced = after.as_mut().map(|(ready, parcel, gate)| (ready.mail(parcel), &mut **gate));
+            let sent = self.send(&mut ready.mail(parcel), gate, announced).await;
+            self.ready = after.map(|(ready, ..)| ready);
+            match sent {
+                Ok(Carried::Taken(reply)) => Outcome::Sent { reply: reply.text_without(&parcel.to.address) },
                 Ok(Carried::NotAllowed) => Outcome::NotAllowed,
-                Err(trouble) => trouble.outcome(to),
+                Err(trouble) => trouble.outcome(&parcel.to.address),
             }
         })
     }
@@ -263,9 +302,14 @@ impl Session for Line {
 }
 
 impl Line {
-    async fn send(&mut self, mail: &Mail<'_>, gate: &mut Gate) -> Result<Carried, Trouble> {
-        if let Some(mut connection) = self.rested().await {
-            match connection.send(mail, gate).await {
+    async fn send(
+        &mut self,
+        mail: &mut Mail<'_>,
+        gate: &mut Gate,
+        mut ahead: Option<(Mail<'_>, &mut Gate)>,
+    ) -> Result<Carried, Trouble> {
+        if let Some(mut connection) = self.rested(mail.key).await {
+            match connection.send(mail, gate, ahead.as_mut()).await {
                 // The server had left meanwhile, before it took anything: that isn't this letter's failure.
                 Err(Trouble::Broken(Step::Reset | Step::Mail, _)) => {}
                 Err(Trouble::Said(Step::Reset | Step::Mail, reply)) if reply.code == 421 => {}
@@ -273,13 +317,19 @@ impl Line {
             }
         }
         let mut connection = Connection::open(&self.shared).await?;
-        let done = connection.send(mail, gate).await;
+        let done = connection.send(mail, gate, ahead.as_mut()).await;
         self.rest(connection, done)
     }
 
-    /// The connection of the letter before, if it is still good for another.
-    async fn rested(&mut self) -> Option<Connection> {
+    /// The connection of the letter before, if it is still good for the one with this key.
+    async fn rested(&mut self, key: &DeliveryKey) -> Option<Connection> {
         let mut connection = self.resting.take()?;
+        match &connection.announced {
+            Some(announced) if announced == key => return Some(connection),
+            // The server waits for another letter than this; without its dot it takes nothing.
+            Some(_) => return None,
+            None => {}
+        }
         let rested = self.shared.clock.uptime().saturating_sub(connection.used_at);
         if rested > self.shared.settings.idle_max || !connection.is_quiet() {
             // It may be dead: nobody waits for its QUIT.

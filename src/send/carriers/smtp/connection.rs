@@ -5,7 +5,7 @@ use super::reply::{Reply, Step, Trouble};
 use super::wire::Wire;
 use super::{Credentials, Tls};
 use crate::domain::audience::Address;
-use crate::domain::delivery::{Outcome, Reason};
+use crate::domain::delivery::{DeliveryKey, Outcome, Reason};
 use crate::send::carrier::Gate;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -54,10 +54,12 @@ impl Offers {
 
 /// What is sent in one transaction.
 pub(super) struct Mail<'a> {
+    pub key: &'a DeliveryKey,
     pub from: &'a Address,
     pub to: &'a Address,
-    /// Ready for the wire, its final dot included.
-    pub stuffed: &'a [u8],
+    /// Ready for the wire; the final dot ends at `dot_end`.
+    pub bytes: &'a mut Vec<u8>,
+    pub dot_end: usize,
     /// Whether the header holds anything outside ASCII.
     pub is_utf8: bool,
     /// Whether anything does.
@@ -76,6 +78,9 @@ pub(super) enum Carried {
 pub(super) struct Connection {
     wire: Wire,
     offers: Offers,
+    /// The letter whose MAIL, RCPT and DATA were written together with the one before, and whose answers aren't read yet.
+    pub announced: Option<DeliveryKey>,
+    letters_max: u32,
     /// Whether the next transaction must clear away what is left of the one before.
     is_littered: bool,
     /// Whether it may be used again.
@@ -112,7 +117,8 @@ impl Connection {
             authenticate(&mut wire, &offers, credentials).await?;
         }
         let used_at = shared.clock.uptime();
-        Ok(Self { wire, offers, is_littered: false, is_sound: true, used: 0, used_at })
+        let letters_max = settings.letters_max;
+        Ok(Self { wire, offers, announced: None, letters_max, is_littered: false, is_sound: true, used: 0, used_at })
     }
 
     /// Whether the server has said nothing since.
@@ -125,44 +131,64 @@ impl Connection {
         self.wire.quit().await;
     }
 
-    /// Sends one letter to one recipient. Afterwards the connection may be used again if it is still sound.
-    pub(super) async fn send(&mut self, mail: &Mail<'_>, gate: &mut Gate) -> Result<Carried, Trouble> {
-        let parameters = self.parameters(mail)?;
-        self.used += 1;
-        self.is_sound = false;
-        if let Err(trouble) = self.introduce(mail, &parameters, gate).await {
+    /// Sends one letter to one recipient, and announces the next in the same write, so that each letter costs one
+    /// round trip (RFC 2920 section 3.1 lets commands follow the final dot). Afterwards the connection may be used again if it
+    /// is still sound.
+    pub(super) async fn send(
+        &mut self,
+        mail: &mut Mail<'_>,
+        gate: &mut Gate,
+        ahead: Option<&mut (Mail<'_>, &mut Gate)>,
+    ) -> Result<Carried, Trouble> {
+        if let Err(trouble) = self.introduce(mail, gate).await {
             // Litter can be cleared away; after anything else nobody knows where the dialogue stands.
             self.is_sound = self.is_littered;
             return Err(trouble);
         }
         // A server that has got DATA waits for the letter; without its dot nothing is delivered.
+        self.is_sound = false;
         if !gate.pass().await {
             return Ok(Carried::NotAllowed);
         }
         self.wire.interruption(Step::Data)?;
-        self.wire.letter(mail.stuffed).await?;
-        let reply = self.wire.hear(Step::Dot).await?;
+        mail.bytes.truncate(mail.dot_end);
+        if let Some((next, next_gate)) = ahead.filter(|_| self.offers.pipelining && self.used < self.letters_max)
+            && let Ok(commands) = self.envelope(next)
+        {
+            commands.iter().for_each(|(_, line)| mail.bytes.extend_from_slice(line.as_bytes()));
+            next_gate.ask();
+            self.announced = Some(next.key.clone());
+        }
+        let written = self.wire.letter(mail.bytes, mail.dot_end).await;
+        let reply = match written {
+            Ok(()) => self.wire.hear(Step::Dot).await,
+            Err(trouble) => Err(trouble),
+        };
+        let reply = reply.inspect_err(|_| self.announced = None)?;
         self.is_sound = reply.code != 421 && reply.class() != 3;
+        if !self.is_sound {
+            self.announced = None;
+        }
         wanted(Step::Dot, reply, 250).map(Carried::Taken)
     }
 
     /// MAIL, RCPT and DATA: in one write if the server allows it (RFC 2920), so that they cost one round trip.
     /// After a refused recipient the connection is littered: it can go on after RSET.
-    async fn introduce(&mut self, mail: &Mail<'_>, parameters: &str, gate: &mut Gate) -> Result<(), Trouble> {
-        let mut commands = Vec::with_capacity(4);
-        if std::mem::take(&mut self.is_littered) {
-            commands.push((Step::Reset, "RSET\r\n".to_owned()));
-        }
-        commands.push((Step::Mail, format!("MAIL FROM:<{}>{parameters}\r\n", mail.from)));
-        commands.push((Step::Rcpt, format!("RCPT TO:<{}>\r\n", mail.to)));
-        commands.push((Step::Data, "DATA\r\n".to_owned()));
+    async fn introduce(&mut self, mail: &Mail<'_>, gate: &mut Gate) -> Result<(), Trouble> {
+        let is_announced = self.announced.take().is_some();
+        let commands = if is_announced { Vec::new() } else { self.envelope(mail)? };
+        self.used += 1;
+        self.is_sound = false;
         let is_pipelined = self.offers.pipelining;
-        if is_pipelined {
+        if let (true, Some((first, _))) = (is_pipelined, commands.first()) {
             let all: String = commands.iter().map(|(_, line)| line.as_str()).collect();
-            self.wire.say(commands[0].0, all.as_bytes()).await?;
+            self.wire.say(*first, all.as_bytes()).await?;
+        }
+        if is_pipelined {
             gate.ask();
         }
-        for (step, line) in commands {
+        let announced = [Step::Mail, Step::Rcpt, Step::Data].map(|step| (step, String::new()));
+        for (step, line) in if is_announced { announced.to_vec() } else { commands } {
             if !is_pipelined {
                 self.wire.say(step, line.as_bytes()).await?;
                 if step == Step::Mail {
@@ -183,10 +209,23 @@ impl Connection {
         Ok(())
     }
 
+    /// The commands that announce a letter.
+    fn envelope(&mut self, mail: &Mail<'_>) -> Result<Vec<(Step, String)>, Trouble> {
+        let parameters = self.parameters(mail)?;
+        let mut commands = Vec::with_capacity(4);
+        if std::mem::take(&mut self.is_littered) {
+            commands.push((Step::Reset, "RSET\r\n".to_owned()));
+        }
+        commands.push((Step::Mail, format!("MAIL FROM:<{}>{parameters}\r\n", mail.from)));
+        commands.push((Step::Rcpt, format!("RCPT TO:<{}>\r\n", mail.to)));
+        commands.push((Step::Data, "DATA\r\n".to_owned()));
+        Ok(commands)
+    }
+
     /// What MAIL must say of this letter, as far as the server understands it.
     fn parameters(&self, mail: &Mail<'_>) -> Result<String, Trouble> {
         let (offers, mut parameters) = (&self.offers, String::new());
-        let len = mail.stuffed.len() as u64;
+        let len = mail.dot_end as u64;
         if let Some(limit) = offers.size {
             if limit.is_some_and(|limit| len > limit) {
                 let reply = format!("the letter has {len} octets, the server takes {}", limit.unwrap_or_default());

@@ -130,10 +130,10 @@ impl Wire {
         }
     }
 
-    /// Writes a letter that [`stuffed`] has made ready, its final dot included. Trouble at [`Step::Content`] means
-    /// that the dot surely wasn't written, trouble at [`Step::Dot`] that it may have been.
-    pub(super) async fn letter(&mut self, stuffed: &[u8]) -> Result<(), Trouble> {
-        let dot_at = stuffed.len().saturating_sub(END.len());
+    /// Writes a letter that [`stuffed`] has made ready, whose final dot ends at `dot_end`; commands may follow it. Trouble at
+    /// [`Step::Content`] means that the dot surely wasn't written, trouble at [`Step::Dot`] that it may have been.
+    pub(super) async fn letter(&mut self, stuffed: &[u8], dot_end: usize) -> Result<(), Trouble> {
+        let dot_at = dot_end.saturating_sub(END.len());
         let mut written = 0;
         while written < stuffed.len() {
             let (rest, is_tls) = (&stuffed[written..], matches!(self.stream, Stream::Tls(_)));
@@ -229,11 +229,19 @@ impl Deadlines {
     }
 }
 
+/// Room for the commands that are written together with a letter.
+const ROOM: usize = 640;
+
 /// A letter as it goes over the wire: every line ends with CRLF, a dot at the beginning of a line is doubled (RFC 5321
 /// section 4.5.2), and the final dot stands at the end. A lone CR or LF becomes a line end of its own: nothing that
 /// one server takes for the end of the letter and another doesn't may pass.
-pub(super) fn stuffed(letter: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(letter.len() + letter.len() / 32 + 16);
+pub(super) fn stuffed(mut letter: Vec<u8>) -> Vec<u8> {
+    if is_ready(&letter) {
+        letter.reserve(END.len() + ROOM);
+        letter.extend_from_slice(END);
+        return letter;
+    }
+    let mut out = Vec::with_capacity(letter.len() + letter.len() / 32 + ROOM);
     let mut lines = letter.split(|byte| *byte == b'\n').peekable();
     while let Some(line) = lines.next() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -252,13 +260,31 @@ pub(super) fn stuffed(letter: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether a letter needs no change: it ends a line, every CR and LF belongs to a line end, and no line begins with a dot.
+fn is_ready(letter: &[u8]) -> bool {
+    let is_end = |at: usize| letter.get(at) == Some(&b'\r') && letter.get(at + 1) == Some(&b'\n') && letter.get(at + 2) != Some(&b'.');
+    let mut after = 0;
+    for at in memchr::memchr2_iter(b'\r', b'\n', letter) {
+        if at < after {
+            continue;
+        }
+        if !is_end(at) {
+            return false;
+        }
+        after = at + 2;
+    }
+    after == letter.len() && letter.first() != Some(&b'.')
+}
+
 #[cfg(test)]
 mod tests {
     use super::stuffed;
 
     #[test]
     fn no_line_of_a_letter_ends_it() {
-        let cases: [(&[u8], &[u8]); 7] = [
+        let cases: [(&[u8], &[u8]); 9] = [
+            (b"a\r\nb\r\n", b"a\r\nb\r\n.\r\n"),
+            (b"a\r\n\r\n.b\r\n", b"a\r\n\r\n..b\r\n.\r\n"),
             (b"a\r\n.\r\nb\r\n", b"a\r\n..\r\nb\r\n.\r\n"),
             (b".a\r\n", b"..a\r\n.\r\n"),
             (b"a", b"a\r\n.\r\n"),
@@ -268,7 +294,7 @@ mod tests {
             (b"a\r\r\n.b", b"a\r\n\r\n..b\r\n.\r\n"),
         ];
         for (letter, wanted) in cases {
-            assert_eq!(stuffed(letter), wanted, "{:?}", String::from_utf8_lossy(letter));
+            assert_eq!(stuffed(letter.to_vec()), wanted, "{:?}", String::from_utf8_lossy(letter));
         }
     }
 }
