@@ -38,8 +38,15 @@ pub async fn run(rounds: usize) {
             bare.push(bare_clients(sink.port, Arc::new(letter), count).await.rate());
             canned.extend(smtp_source(sink.port, size, count).map(|round| round.rate()));
         }
-        let what = format!("sending: a digest to {count} readers, SQLite, {CONNECTIONS} connections, {name} ({size} octets)");
-        row(&what, "messages/s", product.clone(), bare, "a bare pipelining client, the same bytes, connections and sink");
+        let what =
+            format!("sending: a digest to {count} readers, SQLite, {CONNECTIONS} connections, {name} ({size} octets)");
+        row(
+            &what,
+            "messages/s",
+            product.clone(),
+            bare,
+            "a bare pipelining client, the same bytes, connections and sink",
+        );
         row(&what, "messages/s", product, canned, "Postfix's `smtp-source -d -s 10`, which records nothing");
     }
     cpu(rounds, count).await;
@@ -57,7 +64,10 @@ async fn cpu(rounds: usize, count: usize) {
         micros.push(used.as_secs_f64() * 1e6 / count as f64);
         bare.push(bare_clients(sink.port, Arc::new(letter), count).await.rate());
     }
-    println!("| CPU of the product for each message, 5 kB, a sink that only answers | {:.1} µs | goal 20, floor 60 | | |", median(&mut micros));
+    println!(
+        "| CPU of the product for each message, 5 kB, a sink that only answers | {:.1} µs | goal 20, floor 60 | | |",
+        median(&mut micros)
+    );
     row("sending into a sink that only answers, 5 kB", "messages/s", rates, bare, "a bare pipelining client");
 }
 
@@ -137,7 +147,8 @@ async fn one_letter(app: &App) -> Vec<u8> {
 fn smtp_source(port: u16, size: usize, count: usize) -> Option<Round> {
     let started = Instant::now();
     let (size, count_text, sessions) = (size.to_string(), count.to_string(), CONNECTIONS.to_string());
-    let arguments = ["-d", "-s", &sessions, "-l", &size, "-m", &count_text, "-f", "a@example.org", "-t", "b@example.net"];
+    let arguments =
+        ["-d", "-s", &sessions, "-l", &size, "-m", &count_text, "-f", "a@example.org", "-t", "b@example.net"];
     let address = format!("127.0.0.1:{port}");
     let program = "/usr/sbin/smtp-source";
     let status = Command::new(program).args(arguments).arg(address).stdout(Stdio::null()).status().ok()?;

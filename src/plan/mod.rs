@@ -4,9 +4,9 @@
 pub mod chunk;
 pub mod digest;
 pub mod explain;
+mod groups;
 pub mod preview;
 pub mod release;
-mod groups;
 mod successor;
 
 use crate::domain::audience::{IMMEDIATE, Slot};

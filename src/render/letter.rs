@@ -3,13 +3,13 @@
 use super::RenderError;
 use super::header;
 use super::mail::{LocalText, Personal, Pieces};
+use super::part::{Part, Spelling};
 use super::words::words;
 use crate::domain::audience::Address;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::language::Language;
 use crate::domain::text::{CleanText, HeaderText};
-use super::part::{Part, Spelling};
 use lettre::message::header::{HeaderValue, Headers};
 use std::io::Write as _;
 

@@ -80,7 +80,16 @@ mod tests {
 
     fn claimed(failures: i64) -> Claimed {
         let key = DeliveryKey { plan_id: 1, recipient_id: 2, carrier: "email".to_owned() };
-        Claimed { key, term: 1, edition_id: 3, attempt: 4, failures, planned_at: UnixMillis(0), uncertain_at: None, seat: None }
+        Claimed {
+            key,
+            term: 1,
+            edition_id: 3,
+            attempt: 4,
+            failures,
+            planned_at: UnixMillis(0),
+            uncertain_at: None,
+            seat: None,
+        }
     }
 
     fn later(reason: Reason) -> Outcome {

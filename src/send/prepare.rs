@@ -151,7 +151,8 @@ impl Preparer {
                 self.store.write(move |tx| editions::keep_pieces(tx, id, &pieces)).await?
             }
         };
-        let pieces: Pieces = serde_json::from_str(&stored).map_err(|e| StoreError::Shape(format!("stored pieces: {e}")))?;
+        let pieces: Pieces =
+            serde_json::from_str(&stored).map_err(|e| StoreError::Shape(format!("stored pieces: {e}")))?;
         let form = LetterForm::new(&pieces, &sender, &edition.content.language)?;
         Ok(Prepared { edition_id: id, schedule: edition.content.schedule, form, sender })
     }

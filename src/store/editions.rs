@@ -250,7 +250,8 @@ fn settle_batches(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis) -> Res
         match fate {
             _ if !is_whole => batches::extract::all_open(tx, plan_id, number, now)?,
             Fate::Move(to) => {
-                const MOVE: &str = "UPDATE batches SET edition_id = $3, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END
+                const MOVE: &str =
+                    "UPDATE batches SET edition_id = $3, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END
                      WHERE plan_id = $1 AND number = $2";
                 tx.change("moving a batch", 1, MOVE, params![plan_id, number, *to, now])?;
                 reopen(tx, *to)?;

@@ -262,12 +262,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError`] from the database.
-    pub fn each(
-        &mut self,
-        sql: &'static str,
-        params: &[Value],
-        take: &mut dyn FnMut(i64),
-    ) -> Result<(), StoreError> {
+    pub fn each(&mut self, sql: &'static str, params: &[Value], take: &mut dyn FnMut(i64)) -> Result<(), StoreError> {
         match &mut self.inner {
             Inner::Sqlite(connection, expanded) => sqlite::each(connection, expanded, sql, params, take),
             Inner::Postgres(..) => {

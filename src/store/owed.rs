@@ -98,12 +98,7 @@ pub(super) fn read_match(row: &Row) -> Result<Match, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn given(
-    tx: &mut Tx<'_>,
-    plan_id: i64,
-    ids: &[i64],
-    stories: &[&str],
-) -> Result<Vec<(i64, String)>, StoreError> {
+pub fn given(tx: &mut Tx<'_>, plan_id: i64, ids: &[i64], stories: &[&str]) -> Result<Vec<(i64, String)>, StoreError> {
     const SQL: &str = "SELECT DISTINCT d.recipient_id, i.story_id
          FROM edition_items i CROSS JOIN editions e CROSS JOIN {list $2: int} ids CROSS JOIN deliveries d
          WHERE i.story_id IN {list $1: text} AND e.id = i.edition_id AND e.plan_id <> $3

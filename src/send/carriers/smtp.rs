@@ -275,7 +275,12 @@ impl Session for Line {
         ahead: Option<(&'a Parcel, &'a mut Gate)>,
     ) -> Later<'a, Outcome> {
         Box::pin(async move {
-            let mut ready = match self.ready.take().filter(|ready| ready.key == parcel.key).map_or_else(|| Ready::new(parcel), Ok) {
+            let mut ready = match self
+                .ready
+                .take()
+                .filter(|ready| ready.key == parcel.key)
+                .map_or_else(|| Ready::new(parcel), Ok)
+            {
                 Ok(ready) => ready,
                 Err(error) => return Outcome::Refused { reason: Reason::RenderFailed, reply: error.to_string() },
             };

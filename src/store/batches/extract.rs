@@ -76,7 +76,12 @@ pub(in crate::store) fn claimed(tx: &mut Tx<'_>, claimed: &[Claimed], now: UnixM
 }
 
 /// Gives everybody who is open in a batch a row of their own.
-pub(in crate::store) fn all_open(tx: &mut Tx<'_>, plan_id: i64, number: i64, now: UnixMillis) -> Result<(), StoreError> {
+pub(in crate::store) fn all_open(
+    tx: &mut Tx<'_>,
+    plan_id: i64,
+    number: i64,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
     let key = BatchKey { plan_id, number };
     let batch = lock(tx, key)?;
     first_open(tx, &batch, batch.open)?;
@@ -87,13 +92,12 @@ pub(in crate::store) fn all_open(tx: &mut Tx<'_>, plan_id: i64, number: i64, now
 pub(super) fn note_own(tx: &mut Tx<'_>, key: BatchKey, own: &BTreeSet<u32>, open: i64) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE batches SET own = $3, own_count = $4, open = $5 WHERE plan_id = $1 AND number = $2";
     let count = own.len() as i64;
-    tx.change("noting who left a batch", 1, SQL, &[
-        key.plan_id.into(),
-        key.number.into(),
-        json(own)?,
-        count.into(),
-        open.into(),
-    ])
+    tx.change(
+        "noting who left a batch",
+        1,
+        SQL,
+        &[key.plan_id.into(), key.number.into(), json(own)?, count.into(), open.into()],
+    )
 }
 
 fn write(tx: &mut Tx<'_>, batch: &Header, ids: &[i64], log: &Log, indexes: &[u32]) -> Result<(), StoreError> {

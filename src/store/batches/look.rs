@@ -32,7 +32,12 @@ impl Member {
 }
 
 /// One member, if it has no row of its own.
-pub(in crate::store) fn find(tx: &mut Tx<'_>, plan_id: i64, recipient_id: i64, carrier: &str) -> Result<Option<Member>, StoreError> {
+pub(in crate::store) fn find(
+    tx: &mut Tx<'_>,
+    plan_id: i64,
+    recipient_id: i64,
+    carrier: &str,
+) -> Result<Option<Member>, StoreError> {
     const SQL: &str = concat!(
         "SELECT ",
         header_columns!(),
@@ -99,9 +104,10 @@ pub(in crate::store) fn everybody(tx: &mut Tx<'_>, batch: &Header) -> Result<Vec
     Ok((0u32..).zip(ids).filter(|(index, _)| !batch.own.contains(index)).map(member).collect())
 }
 
-/// How many deliveries the batches hold, by state. What is about to be sent counts as claimed.
+/// How many deliveries the batches hold, by state.
 pub(in crate::store) fn count(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, StoreError> {
-    const SQL: &str = "SELECT state, CAST(SUM(open) AS BIGINT), CAST(SUM(size - own_count) AS BIGINT) FROM batches GROUP BY state";
+    const SQL: &str =
+        "SELECT state, CAST(SUM(open) AS BIGINT), CAST(SUM(size - own_count) AS BIGINT) FROM batches GROUP BY state";
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for row in tx.query(SQL, &[])? {
         let (state, open, all) = (row.text(0)?, row.int(1)?, row.int(2)?);
@@ -112,11 +118,31 @@ pub(in crate::store) fn count(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, Sto
             *counts.entry(if state == "done" { "due".to_owned() } else { state }).or_default() += open;
         }
     }
+    let sending = on_their_way(tx)?;
+    *counts.entry(State::Sending.word().to_owned()).or_default() += sending;
+    *counts.entry(State::Claimed.word().to_owned()).or_default() -= sending;
     Ok(counts.into_iter().filter(|(_, count)| *count > 0).collect())
 }
 
+/// How many members of claimed batches are about to be sent.
+fn on_their_way(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    const CLAIMED: &str = concat!("SELECT ", header_columns!(), " FROM batches b WHERE b.state = 'claimed'");
+    let batches: Vec<Header> = tx.query(CLAIMED, &[])?.iter().map(header).collect::<Result<_, _>>()?;
+    let mut sending = 0;
+    for batch in batches.iter().filter(|batch| batch.entries > 0) {
+        let log = Log::read(tx, batch.key)?;
+        sending += log.on_their_way().filter(|index| !batch.own.contains(index)).count() as i64;
+    }
+    Ok(sending)
+}
+
 /// Which of these stories each of `ids` (ascending) was given as a member of a batch of another plan.
-pub(in crate::store) fn given(tx: &mut Tx<'_>, plan_id: i64, ids: &[i64], stories: &[&str]) -> Result<Vec<(i64, String)>, StoreError> {
+pub(in crate::store) fn given(
+    tx: &mut Tx<'_>,
+    plan_id: i64,
+    ids: &[i64],
+    stories: &[&str],
+) -> Result<Vec<(i64, String)>, StoreError> {
     const SQL: &str = concat!(
         "SELECT ",
         header_columns!(),
@@ -179,9 +205,7 @@ pub(in crate::store) fn part_open(
 /// Gives a delivery a row of its own, if it waits in a batch that nobody has claimed.
 pub(in crate::store) fn part_member(tx: &mut Tx<'_>, key: &DeliveryKey, now: UnixMillis) -> Result<(), StoreError> {
     match find(tx, key.plan_id, key.recipient_id, &key.carrier)? {
-        Some(member) if member.batch.state == State::Due.word() => {
-            part(tx, member.batch.key, &[key.recipient_id], now)
-        }
+        Some(member) if member.batch.state == State::Due.word() => part(tx, member.batch.key, &[key.recipient_id], now),
         _ => Ok(()),
     }
 }

@@ -141,8 +141,9 @@ impl Connection {
         ahead: Option<&mut (Mail<'_>, &mut Gate)>,
     ) -> Result<Carried, Trouble> {
         if let Err(trouble) = self.introduce(mail, gate).await {
-            // Litter can be cleared away; after anything else nobody knows where the dialogue stands.
-            self.is_sound = self.is_littered;
+            // A letter that doesn't fit wasn't spoken of, and litter can be cleared away; after anything else nobody knows
+            // where the dialogue stands.
+            self.is_sound = self.is_littered || matches!(trouble, Trouble::Unfit(_));
             return Err(trouble);
         }
         // A server that has got DATA waits for the letter; without its dot nothing is delivered.

@@ -262,7 +262,9 @@ pub(super) fn stuffed(mut letter: Vec<u8>) -> Vec<u8> {
 
 /// Whether a letter needs no change: it ends a line, every CR and LF belongs to a line end, and no line begins with a dot.
 fn is_ready(letter: &[u8]) -> bool {
-    let is_end = |at: usize| letter.get(at) == Some(&b'\r') && letter.get(at + 1) == Some(&b'\n') && letter.get(at + 2) != Some(&b'.');
+    let is_end = |at: usize| {
+        letter.get(at) == Some(&b'\r') && letter.get(at + 1) == Some(&b'\n') && letter.get(at + 2) != Some(&b'.')
+    };
     let mut after = 0;
     for at in memchr::memchr2_iter(b'\r', b'\n', letter) {
         if at < after {
