@@ -57,6 +57,9 @@ fn main() {
     if wanted("sending") {
         runtime.block_on(sending::run(rounds));
     }
+    if wanted("cpu") {
+        runtime.block_on(sending::cpu(rounds));
+    }
     if wanted("feeds") {
         runtime.block_on(feeds::run(rounds));
     }

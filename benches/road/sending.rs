@@ -49,11 +49,11 @@ pub async fn run(rounds: usize) {
         );
         row(&what, "messages/s", product, canned, "Postfix's `smtp-source -d -s 10`, which records nothing");
     }
-    cpu(rounds, count).await;
 }
 
 /// The product's own work for each message, against a sink that only answers.
-async fn cpu(rounds: usize, count: usize) {
+pub async fn cpu(rounds: usize) {
+    let count = readers();
     let sink = Sink::answering_only(Duration::ZERO);
     let folder = tempfile::tempdir().expect("a folder");
     let mut digest = Digest::new(folder.path(), sink.port, count).await;
