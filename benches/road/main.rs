@@ -8,6 +8,8 @@ mod fan_out;
 mod feeds;
 #[cfg(feature = "amqp")]
 mod intake;
+mod latency;
+mod posting;
 mod sending;
 mod setting;
 
@@ -38,6 +40,13 @@ pub fn row(name: &str, unit: &str, mut product: Vec<f64>, mut baseline: Vec<f64>
     println!("| {name} | {ours:.0} {unit} | {theirs:.0} {unit} | {:.2} | {against} |", ours / theirs);
 }
 
+/// Prints a row whose goal is a figure: the median, and its part of the goal.
+pub fn goal(name: &str, unit: &str, mut product: Vec<f64>, goal: f64) {
+    product.sort_by(f64::total_cmp);
+    let ours = product[product.len() / 2];
+    println!("| {name} | {ours:.0} {unit} | {goal:.0} {unit} | {:.2} | the goal |", ours / goal);
+}
+
 fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|choice| name.contains(choice.as_str()));
@@ -51,6 +60,12 @@ fn main() {
     }
     if wanted("feeds") {
         runtime.block_on(feeds::run(ROUNDS));
+    }
+    if wanted("latency") {
+        runtime.block_on(latency::run());
+    }
+    if wanted("posting") {
+        runtime.block_on(posting::run(ROUNDS));
     }
     #[cfg(feature = "amqp")]
     if wanted("intake") {

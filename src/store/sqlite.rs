@@ -19,8 +19,8 @@ const STATEMENTS_KEPT: usize = 256;
 /// made it write pages out in the middle of a transaction and read them back.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// Pages (of 4 KiB) in the log before they are copied into the database: a page that several commits change is copied
-/// once, and the log stays below about 16 MiB.
-const LOG_PAGES_MAX: i64 = 4_000;
+/// and synced once, and the log stays at about 64 MiB.
+const LOG_PAGES_MAX: i64 = 16_000;
 
 type Queues = (Sender<Box<dyn Job>>, Sender<Box<dyn Job>>, Dialect);
 
@@ -208,6 +208,20 @@ pub(super) fn execute(
 ) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached(text(expanded, sql)).map_err(error)?;
     statement.execute(rusqlite::params_from_iter(params)).map(|changed| changed as u64).map_err(error)
+}
+
+pub(super) fn execute_each(
+    connection: &Connection,
+    expanded: &mut Expanded<String>,
+    sql: &'static str,
+    rows: &[Vec<Value>],
+) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(text(expanded, sql)).map_err(error)?;
+    let mut changed = 0;
+    for row in rows {
+        changed += statement.execute(rusqlite::params_from_iter(row)).map_err(error)? as u64;
+    }
+    Ok(changed)
 }
 
 fn value(raw: ValueRef<'_>) -> Result<Value, StoreError> {
