@@ -53,6 +53,7 @@ install_missing() {
     # Debian's own interpreter: another python3 earlier in PATH does not see Debian's modules.
     /usr/bin/python3 -c 'import pika, feedparser' 2>/dev/null || packages+=(python3 python3-pika python3-feedparser)
     command -v openssl >/dev/null || packages+=(openssl)
+    command -v strace >/dev/null || packages+=(strace)
     command -v cc >/dev/null || packages+=(build-essential)
     ((${#packages[@]} > 0)) || return 0
 

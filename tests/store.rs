@@ -232,6 +232,8 @@ on_both!(
     numbers_come_in_commit_order,
     every_verdict,
     what_overtook_its_post_is_taken_once_it_comes,
+    a_batch_of_everything_is_taken_in_its_order,
+    callers_that_come_together_each_get_their_own_answer,
     bad_text_and_nulls_are_stored_clean,
     planning_gives_each_story_once,
     claims_are_exclusive,
@@ -361,6 +363,75 @@ async fn what_overtook_its_post_is_taken_once_it_comes(world: World) {
     assert_eq!(world.store.read(quarantine::count).await.expect("counted"), 0);
     world.tick().await;
     assert_eq!(found(&world, "late").await.0.public_at, None);
+}
+
+async fn a_batch_of_everything_is_taken_in_its_order(world: World) {
+    world.publish("old", &["events"]).await;
+    let one = world.post("one", &["events"]).await;
+    let mut again = one.clone();
+    again["title"] = json!("새 제목");
+    let (mut ko, mut en) = (world.post("ko", &["events"]).await, world.post("en", &["notices"]).await);
+    (ko["story"], en["story"], en["language"]) = (json!("both"), json!("both"), json!("en"));
+    let mut third = world.post("late", &["events"]).await;
+    third["revision"] = json!(3);
+    let batch = [
+        one.clone(),
+        ko,
+        one.clone(),
+        again.clone(),
+        event("withdrawn", "w-old", &json!({ "id": "old" })),
+        event("revised", "r-late", &third),
+        json!("not a post"),
+        world.post("late", &["events"]).await,
+        en,
+        event("published", "e-two", &world.post("two", &["events"]).await),
+        event("published", "e-two", &world.post("other", &["events"]).await),
+        event("withdrawn", "w-one", &json!({ "id": "one" })),
+        one,
+    ];
+    let verdicts = world.accept_all(&batch).await;
+    let words: Vec<_> = verdicts.iter().map(Verdict::word).collect();
+    let expected = "stored stored duplicate revised withdrawn quarantined quarantined stored stored stored quarantined \
+                    withdrawn duplicate";
+    assert_eq!(words.join(" "), expected);
+    assert_eq!((reason(&verdicts[5]), reason(&verdicts[10])), ("unknown_post", "event_id_reused"));
+    let (one, content) = found(&world, "one").await;
+    assert_eq!((one.state(), one.revision, content.title.as_str()), ("withdrawn", 2, "새 제목"));
+    assert_eq!(found(&world, "late").await.0.revision, 3);
+    assert_eq!(found(&world, "ko").await.0.story_id, found(&world, "en").await.0.story_id);
+    assert_eq!(world.store.read(quarantine::count).await.expect("counted"), 2);
+    // The same again changes nothing but what was set aside, and what it waited for is there by now.
+    let again = world.accept_all(&batch).await;
+    let words: BTreeSet<_> = again.iter().map(Verdict::word).collect();
+    assert_eq!(words, BTreeSet::from(["duplicate", "quarantined"]));
+    assert_eq!(world.store.read(quarantine::count).await.expect("counted"), 2);
+    assert_eq!(world.store.read(posts::count).await.expect("counted").0, 6);
+}
+
+async fn callers_that_come_together_each_get_their_own_answer(world: World) {
+    let mut callers = tokio::task::JoinSet::new();
+    let mut post = world.post("", &["events"]).await;
+    for number in 0..60 {
+        // Every post comes twice; every tenth can't be read.
+        post["id"] = json!(format!("post-{}", number / 2));
+        let message = if number % 10 == 9 { format!("not JSON {number}") } else { post.to_string() };
+        let incoming = Incoming {
+            source: "cms".to_owned(),
+            content_type: Some("application/json".to_owned()),
+            headers: Vec::new(),
+            bytes: message.into_bytes(),
+        };
+        let intake = world.intake.clone();
+        callers.spawn(async move { (number, intake.accept_one(incoming).await.expect("an answer")) });
+    }
+    let mut words: BTreeMap<&str, usize> = BTreeMap::new();
+    while let Some(answered) = callers.join_next().await {
+        let (number, receipt) = answered.expect("a caller");
+        *words.entry(receipt.verdict.word()).or_default() += 1;
+        let id = allim::domain::ids::post_id("cms", &format!("post-{}", number / 2));
+        assert_eq!(receipt.post_id, (number % 10 != 9).then_some(id));
+    }
+    assert_eq!(words, BTreeMap::from([("stored", 30), ("duplicate", 24), ("quarantined", 6)]));
 }
 
 async fn bad_text_and_nulls_are_stored_clean(world: World) {

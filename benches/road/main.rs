@@ -8,6 +8,8 @@ mod fan_out;
 mod feeds;
 #[cfg(feature = "amqp")]
 mod intake;
+mod latency;
+mod posting;
 mod sending;
 mod setting;
 mod sink;
@@ -41,6 +43,13 @@ pub fn row(name: &str, unit: &str, mut product: Vec<f64>, mut baseline: Vec<f64>
     println!("| {name} | {ours:.0} {unit} | {theirs:.0} {unit} | {:.2} | {against} |", ours / theirs);
 }
 
+/// Prints a row whose goal is a figure: the median, and its part of the goal.
+pub fn goal(name: &str, unit: &str, mut product: Vec<f64>, goal: f64) {
+    product.sort_by(f64::total_cmp);
+    let ours = product[product.len() / 2];
+    println!("| {name} | {ours:.0} {unit} | {goal:.0} {unit} | {:.2} | the goal |", ours / goal);
+}
+
 fn main() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(port) = number(sink::SINK_PORT) {
@@ -62,6 +71,12 @@ fn main() {
     }
     if wanted("feeds") {
         runtime.block_on(feeds::run(rounds));
+    }
+    if wanted("latency") {
+        runtime.block_on(latency::run());
+    }
+    if wanted("posting") {
+        runtime.block_on(posting::run(ROUNDS));
     }
     #[cfg(feature = "amqp")]
     if wanted("intake") {

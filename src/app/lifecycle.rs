@@ -10,6 +10,7 @@ use crate::send::recorder::Recorder;
 use crate::send::{self, Destination, Office};
 use crate::{settle, web};
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use std::sync::Arc;
 #[cfg(feature = "amqp")]
 use std::sync::atomic::AtomicBool;
@@ -21,6 +22,9 @@ use tokio::task::JoinSet;
 const POLL: Duration = Duration::from_secs(1);
 /// How long attempts under way may take at shutdown; what isn't finished then becomes uncertain.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
+/// How long the planner rests when more posts came while it was at work: what comes in a stream is released together,
+/// and leaves the writer to those who bring it. A post that comes alone is planned at once.
+const STREAM_REST: Duration = Duration::from_millis(5);
 /// An idle settler looks this often.
 const SETTLE_POLL: Duration = Duration::from_secs(5);
 
@@ -68,9 +72,8 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     let needs = start_queue(&app, &mut others, &stop);
     let front = Arc::new(front(&app, metrics, needs)?);
     others.spawn(web::watch_changes(front.clone(), pages, stop.clone()));
-    let router = web::router(front);
     others.spawn(async move {
-        if let Err(error) = web::serve(listener, router, stop).await {
+        if let Err(error) = web::serve(listener, front, stop).await {
             tracing::error!(%error, "the web server ended");
         }
     });
@@ -144,8 +147,13 @@ async fn plan_loop(
     published: watch::Sender<u64>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut failures = 0;
+    let (mut failures, mut is_stream) = (0, false);
     while !*stop.borrow() {
+        if is_stream {
+            tokio::time::sleep(STREAM_REST).await;
+            // What came meanwhile is seen by the tick that begins now.
+            let _ = app.plan_wake.notified().now_or_never();
+        }
         let rest = match app.planner.tick().await {
             Ok(ticked) => {
                 failures = 0;
@@ -169,6 +177,10 @@ async fn plan_loop(
                 backoff::SERVICE.wait(failures, app.world.chance.draw_32())
             }
         };
+        is_stream = app.plan_wake.notified().now_or_never().is_some();
+        if is_stream {
+            continue;
+        }
         tokio::select! {
             () = app.plan_wake.notified() => {}
             () = tokio::time::sleep(rest) => {}

@@ -436,7 +436,7 @@ mod defaults {
         "allim.posts".to_owned()
     }
     pub(super) fn prefetch() -> u16 {
-        500
+        2_000
     }
     pub(super) fn delivery_limit() -> u32 {
         20

@@ -7,54 +7,73 @@ use super::language::Language;
 use super::text::CleanText;
 use serde::{Deserialize, Serialize};
 
-/// The content of one revision of a post. Its JSON is what the store keeps.
+/// The content of one revision of a post. Its JSON is what the store keeps. What a post doesn't have is left out: SQLite
+/// gives a row beyond about 1,000 bytes a page of its own, which is written and synced for each post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Post {
     /// The id that the source gave it.
     pub source_id: String,
     /// What variants in several languages share; `None` when the post is its own story.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub story: Option<String>,
     /// Its language.
     pub language: Language,
     /// Languages in which the source says variants will follow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub languages_expected: Vec<Language>,
     /// Topics it is shown under, in the order of the source; tags are added as `tag:…` by [`Post::topics_all`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
     /// Free tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// The path of headings above it on the source's site.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breadcrumb: Vec<CleanText>,
     /// One line.
     pub title: CleanText,
     /// A paragraph, if the source wrote one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<CleanText>,
     /// Who signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<CleanText>,
     /// When the source says it was published.
     pub published_at: UnixMillis,
     /// When the source last changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<UnixMillis>,
     /// Not to be shown before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embargo_until: Option<UnixMillis>,
     /// Not to be shown or mailed from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixMillis>,
     /// Its page on the source's site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The text.
     pub body: Body,
     /// Pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
     /// Downloads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
     /// Whom to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<Contact>,
     /// When and where, if it announces an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<Event>,
     /// The lane of its mail: urgent or normal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub urgent: bool,
     /// Views on the source's site, shown nowhere but kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub views: Option<i64>,
     /// A licence's name or URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license: Option<CleanText>,
 }
 
@@ -108,12 +127,16 @@ pub struct Image {
     /// Absolute http or https URL.
     pub url: String,
     /// For those who can't see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alt: Option<CleanText>,
     /// Under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caption: Option<CleanText>,
     /// Such as `image/jpeg`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// Size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
 }
 
@@ -125,8 +148,10 @@ pub struct Attachment {
     /// File name as shown.
     pub name: CleanText,
     /// Such as `application/pdf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// Size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
 }
 
@@ -134,12 +159,16 @@ pub struct Attachment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     /// Office.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub department: Option<CleanText>,
     /// Person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<CleanText>,
     /// As written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<CleanText>,
     /// Mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<CleanText>,
 }
 
@@ -149,12 +178,16 @@ pub struct Event {
     /// A date (`2026-04-22`) or a civil date-time (`2026-04-22T09:30`) in `time_zone`.
     pub starts_at: EventTime,
     /// Likewise; not before `starts_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<EventTime>,
     /// IANA zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// Place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<CleanText>,
     /// Page about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }
 

@@ -19,6 +19,9 @@ impl CleanText {
     /// As [`CleanText::new`], and how many characters were dropped as illegal.
     #[must_use]
     pub fn counting(raw: &str) -> (Self, usize) {
+        if raw.chars().all(is_plain) {
+            return (Self(raw.to_owned()), 0);
+        }
         let unix = raw.replace("\r\n", "\n").replace('\r', "\n");
         let dropped = unix.chars().filter(|c| !is_xml_char(*c)).count();
         let text = unix.chars().filter(|c| is_xml_char(*c)).nfc().collect();
@@ -72,6 +75,14 @@ fn is_xml_char(c: char) -> bool {
     }
 }
 
+/// Characters that are legal and stay as they are in normal form C whatever stands beside them, which is all that most
+/// texts hold: Latin, the spaces, quotation marks and dashes of print, CJK punctuation, Hanja and whole Hangul syllables.
+fn is_plain(c: char) -> bool {
+    // What may combine with a character before it, such as U+0300, U+302A or the Jamo U+11A8, is in none of these ranges.
+    matches!(c, '\n' | '\t' | ' '..='~' | '\u{A0}'..='\u{2FF}' | '\u{2010}'..='\u{2027}' | '\u{3001}'..='\u{3029}'
+        | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}')
+}
+
 /// Why a value can't stand in a mail header.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a header value can't hold a line end or a NUL")]
@@ -103,5 +114,25 @@ impl HeaderText {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_characters_stay_whatever_stands_beside_them() {
+        for c in (0..=0x0010_FFFF).filter_map(char::from_u32).filter(|c| is_plain(*c)) {
+            assert!(is_xml_char(c), "U+{:04X}", u32::from(c));
+            assert_eq!(
+                unicode_normalization::is_nfc_quick(std::iter::once(c)),
+                unicode_normalization::IsNormalized::Yes
+            );
+            assert_eq!(unicode_normalization::char::canonical_combining_class(c), 0);
+        }
+        // A syllable and the consonant that completes it are one.
+        assert_eq!(CleanText::new("\u{AC00}\u{11A8}").as_str(), "각");
+        assert_eq!(CleanText::counting("e\u{301}\r\n\u{8}x"), (CleanText("é\nx".to_owned()), 1));
     }
 }

@@ -12,7 +12,6 @@ use super::wire::{
     CAPTION_CHARS_MAX, Change, Event, EventKind, ID_CHARS_MAX, Incoming, REVISION_MAX, RejectReason, Rejection,
     SourcePolicy,
 };
-use crate::domain::clock::UnixMillis;
 use crate::domain::ids::content_hash;
 use envelope::Letter;
 use serde_json::{Map, Value};
@@ -21,9 +20,9 @@ use serde_json::{Map, Value};
 ///
 /// # Errors
 /// The first thing that is wrong with it, with its path and the fix.
-pub fn decode(incoming: &Incoming, policy: &SourcePolicy, received_at: UnixMillis) -> Result<Event, Box<Rejection>> {
+pub fn decode(incoming: &Incoming, policy: &SourcePolicy) -> Result<Event, Box<Rejection>> {
     let mut known = Known::default();
-    read(incoming, policy, received_at, &mut known).map_err(|fault| {
+    read(incoming, policy, &mut known).map_err(|fault| {
         let Known { event_id, source_id, kind } = known;
         Box::new(Rejection { event_id, source_id, kind, ..fault.rejection() })
     })
@@ -37,35 +36,32 @@ pub struct Known {
     kind: Option<EventKind>,
 }
 
-fn read(
-    incoming: &Incoming,
-    policy: &SourcePolicy,
-    received_at: UnixMillis,
-    known: &mut Known,
-) -> Result<Event, Fault> {
+fn read(incoming: &Incoming, policy: &SourcePolicy, known: &mut Known) -> Result<Event, Fault> {
     let Letter { kind, event_source, event_id, data, path } = envelope::open(incoming, policy, known)?;
     known.source_id = id_in(&data);
     let repairs = Repairs::default();
     let fields = Fields::root(&data, path, &repairs);
     let source_id = fields.required("id", "write the id that the source knows the post by")?.key(ID_CHARS_MAX)?;
-    let (change, content_hash, revision) = match kind {
+    let (change, content, content_hash, revision) = match kind {
         EventKind::Withdrawn => {
             let reason = fields.optional_line("reason", CAPTION_CHARS_MAX)?;
-            (Change::Withdrawn { reason }, hash_of(&(kind.word(), &source_id), path)?, None)
+            (Change::Withdrawn { reason }, String::new(), hash_of(&(kind.word(), &source_id), path)?, None)
         }
         EventKind::Published | EventKind::Revised => {
             let revision = fields.optional("revision", |field| field.integer(1..=REVISION_MAX))?;
             let mut post = Box::new(post::read(&fields, source_id.clone(), policy)?);
             // Hashed before the default topics come in: a new default is no new content of the source.
-            let hash = hash_of(&post, path)?;
-            if post.topics.is_empty() {
+            let mut content = json_of(&post, path)?;
+            let hash = content_hash(content.as_bytes());
+            if post.topics.is_empty() && !policy.topics_default.is_empty() {
                 post.topics.clone_from(&policy.topics_default);
+                content = json_of(&post, path)?;
             }
             if post.topics.is_empty() {
                 return Err(fields.missing("topics", "name a topic, or give the source `topics` in the configuration"));
             }
             let change = if kind == EventKind::Revised { Change::Revised(post) } else { Change::Published(post) };
-            (change, hash, revision)
+            (change, content, hash, revision)
         }
     };
     let event_id = match event_id {
@@ -74,7 +70,7 @@ fn read(
     };
     let source = policy.name.clone();
     let repairs = repairs.take();
-    Ok(Event { source, event_source, event_id, content_hash, source_id, revision, received_at, change, repairs })
+    Ok(Event { source, event_source, event_id, content_hash, source_id, revision, change, content, repairs })
 }
 
 /// The post's id, if it can be told.
@@ -85,7 +81,10 @@ fn id_in(data: &Map<String, Value>) -> Option<String> {
 
 /// SHA-256 of the value's JSON. The order of its fields is that of their declaration, so equal values hash equally.
 fn hash_of(value: &impl serde::Serialize, path: &str) -> Result<String, Fault> {
-    let json = serde_json::to_vec(value)
-        .map_err(|_| Fault::new(RejectReason::BadField, path, "can't be written as JSON again; report this"))?;
-    Ok(content_hash(&json))
+    Ok(content_hash(json_of(value, path)?.as_bytes()))
+}
+
+fn json_of(value: &impl serde::Serialize, path: &str) -> Result<String, Fault> {
+    serde_json::to_string(value)
+        .map_err(|_| Fault::new(RejectReason::BadField, path, "can't be written as JSON again; report this"))
 }

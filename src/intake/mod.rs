@@ -2,22 +2,41 @@
 
 pub mod accept;
 pub mod amqp;
+mod aside;
+mod batch;
 pub mod decode;
+mod door;
 mod fields;
 pub mod front_matter;
+mod gather;
 pub mod post_file;
 pub mod spool;
 pub mod wire;
 mod withdraw;
 
-use crate::domain::clock::UnixMillis;
 use crate::store::quarantine::Quarantined;
-use crate::store::{Store, StoreError, changes, quarantine};
+use crate::store::{Store, StoreError, quarantine};
 use accept::{Backfill, Receipt, Source};
+use batch::{Opened, Terms};
+use gather::Gathering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use wire::{Incoming, RejectReason, Rejection};
+
+/// As many messages as one of tokio's threads decodes by itself: about as long as handing them to another thread takes.
+const OPENED_HERE_MAX: usize = 8;
+
+/// Messages that were decoded and are stored together.
+#[derive(Clone)]
+pub struct Batch(Arc<Vec<Arc<Opened>>>);
+
+impl Batch {
+    fn joined(batches: Vec<Self>) -> Self {
+        Self(Arc::new(batches.iter().flat_map(|batch| batch.0.iter().cloned()).collect()))
+    }
+}
 
 /// Takes messages in.
 #[derive(Clone)]
@@ -26,19 +45,21 @@ pub struct Intake {
     sources: Arc<BTreeMap<String, Source>>,
     backfill: Backfill,
     wake: Arc<Notify>,
+    gathering: Gathering,
 }
 
 impl Intake {
     /// `wake` is notified after every commit that may give the planner something to do.
     #[must_use]
     pub fn new(store: Store, sources: BTreeMap<String, Source>, backfill: Backfill, wake: Arc<Notify>) -> Self {
-        Self { store, sources: Arc::new(sources), backfill, wake }
+        Self { store, sources: Arc::new(sources), backfill, wake, gathering: Gathering::default() }
     }
 
     /// The same door for an import of old posts: everything becomes public, not released.
     #[must_use]
     pub fn as_backfill(&self) -> Self {
-        Self { backfill: Backfill::Everything, ..self.clone() }
+        // Its messages are taken in on other terms, so they are gathered apart.
+        Self { backfill: Backfill::Everything, gathering: Gathering::default(), ..self.clone() }
     }
 
     /// Whether a source of this name is configured.
@@ -53,54 +74,61 @@ impl Intake {
     /// # Errors
     /// [`StoreError`] when nothing was stored; taking the same messages in again is safe.
     pub async fn accept(&self, messages: Vec<Incoming>) -> Result<Vec<Receipt>, StoreError> {
-        let messages = Arc::new(messages);
-        let together = self.commit(messages.clone()).await;
+        self.keep(&self.open(messages).await?).await
+    }
+
+    /// Decodes messages. Many of them at once are left to a thread of their own, as that takes a while.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the process is ending.
+    pub async fn open(&self, messages: Vec<Incoming>) -> Result<Batch, StoreError> {
+        let (sources, is_small) = (self.sources.clone(), messages.len() <= OPENED_HERE_MAX);
+        let open =
+            move || Batch(Arc::new(messages.into_iter().map(|one| Arc::new(Opened::new(&sources, one))).collect()));
+        if is_small {
+            return Ok(open());
+        }
+        let opened = tokio::task::spawn_blocking(open).await;
+        opened.map_err(|error| StoreError::Unavailable(format!("messages were not decoded: {error}")))
+    }
+
+    /// Stores messages that were opened, as [`Intake::accept`] does.
+    ///
+    /// # Errors
+    /// [`StoreError`] when nothing was stored; the same again is safe.
+    pub async fn keep(&self, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
+        let together = self.commit(batch, 0..batch.0.len()).await;
         let receipts = match together {
             Err(StoreError::Refused(_) | StoreError::Shape(_) | StoreError::Affected { .. }) => {
-                self.one_by_one(&messages).await?
+                self.one_by_one(batch).await?
             }
             other => other?,
         };
-        for receipt in &receipts {
-            metrics::counter!("allim_intake_messages_total", "verdict" => receipt.verdict.word()).increment(1);
-        }
+        count(&receipts);
         self.wake.notify_one();
         Ok(receipts)
     }
 
-    async fn commit(&self, messages: Arc<Vec<Incoming>>) -> Result<Vec<Receipt>, StoreError> {
+    async fn commit(&self, batch: &Batch, range: Range<usize>) -> Result<Vec<Receipt>, StoreError> {
         let now = self.store.now().await?;
-        let (sources, backfill) = (self.sources.clone(), self.backfill);
-        let decoded: Vec<_> = messages.iter().map(|incoming| decode_for(&sources, incoming, now)).collect();
+        let (sources, backfill, opened) = (self.sources.clone(), self.backfill, batch.0.clone());
         self.store
-            .write(move |tx| {
-                let mut noticed = Vec::new();
-                let mut receipts = Vec::with_capacity(messages.len());
-                for (incoming, decoded) in messages.iter().zip(&decoded) {
-                    let receipt = match sources.get(&incoming.source) {
-                        Some(source) => accept::store(tx, source, incoming, decoded, backfill, now, &mut noticed)?,
-                        None => accept::set_aside(tx, incoming, &unknown_source(), now)?,
-                    };
-                    receipts.push(receipt);
-                }
-                // The counter is drawn last, so that its row is locked for the shortest time.
-                changes::number(tx, &noticed)?;
-                Ok(receipts)
-            })
+            .write(move |tx| batch::store(tx, Terms { sources: &sources, backfill, now }, &opened[range.clone()]))
             .await
     }
 
     /// The database refused a batch: find the message that it refuses, set that one aside, and go on.
-    async fn one_by_one(&self, messages: &[Incoming]) -> Result<Vec<Receipt>, StoreError> {
-        let mut receipts = Vec::with_capacity(messages.len());
-        for incoming in messages {
-            match self.commit(Arc::new(vec![incoming.clone()])).await {
+    async fn one_by_one(&self, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
+        let mut receipts = Vec::with_capacity(batch.0.len());
+        for (index, opened) in batch.0.iter().enumerate() {
+            match self.commit(batch, index..index + 1).await {
                 Ok(mut one) => receipts.append(&mut one),
                 // Neither says anything about this message.
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Again(_))) => return Err(error),
                 Err(refused) => {
+                    let incoming = opened.incoming().clone();
                     tracing::error!(source = incoming.source, error = %refused, "the store refused a message");
-                    receipts.push(self.set_aside_as_refused(incoming.clone()).await?);
+                    receipts.push(self.set_aside_as_refused(incoming).await?);
                 }
             }
         }
@@ -117,7 +145,7 @@ impl Intake {
             source_id: None,
             kind: None,
         };
-        self.store.write(move |tx| accept::set_aside(tx, &incoming, &rejection, now)).await
+        self.store.write(move |tx| aside::set_aside(tx, &incoming, &rejection, now)).await
     }
 
     /// A message in the quarantine, with what came in.
@@ -128,7 +156,7 @@ impl Intake {
         let key = id.to_owned();
         let row = self.store.read(move |tx| quarantine::find(tx, &key)).await?;
         Ok(row.map(|row| {
-            let incoming = accept::read_message(&row);
+            let incoming = aside::read_message(&row);
             (row, incoming)
         }))
     }
@@ -140,7 +168,7 @@ impl Intake {
     pub async fn replay(&self, id: &str) -> Result<Option<Receipt>, StoreError> {
         let key = id.to_owned();
         let Some(row) = self.store.read(move |tx| quarantine::find(tx, &key)).await? else { return Ok(None) };
-        let Some(incoming) = accept::read_message(&row) else {
+        let Some(incoming) = aside::read_message(&row) else {
             return Err(StoreError::Shape("a quarantined message can't be read back".to_owned()));
         };
         let receipt = self.accept(vec![incoming]).await?.pop();
@@ -154,24 +182,12 @@ impl Intake {
     }
 }
 
-fn decode_for(
-    sources: &BTreeMap<String, Source>,
-    incoming: &Incoming,
-    now: UnixMillis,
-) -> Result<wire::Event, Box<Rejection>> {
-    match sources.get(&incoming.source) {
-        Some(source) => decode::decode(incoming, &source.policy, now),
-        None => Err(Box::new(unknown_source())),
+fn count(receipts: &[Receipt]) {
+    let mut verdicts: BTreeMap<&str, u64> = BTreeMap::new();
+    for receipt in receipts {
+        *verdicts.entry(receipt.verdict.word()).or_default() += 1;
     }
-}
-
-fn unknown_source() -> Rejection {
-    Rejection {
-        reason: RejectReason::NotAllowed,
-        path: "source".to_owned(),
-        detail: "no source of this name is configured".to_owned(),
-        event_id: None,
-        source_id: None,
-        kind: None,
+    for (verdict, times) in verdicts {
+        metrics::counter!("allim_intake_messages_total", "verdict" => verdict).increment(times);
     }
 }

@@ -1,7 +1,6 @@
 //! The words of the wire format (`docs/wire-format.md`): what arrives, what it may be, and what comes of it.
 //! The limits stand here too; `decode` enforces them.
 
-use crate::domain::clock::UnixMillis;
 use crate::domain::post::Post;
 use crate::domain::text::CleanText;
 use std::fmt;
@@ -104,10 +103,10 @@ pub struct Event {
     pub source_id: String,
     /// The revision that the source counts; `None`: the next one.
     pub revision: Option<i64>,
-    /// When it arrived.
-    pub received_at: UnixMillis,
     /// What happened to the post.
     pub change: Change,
+    /// The post as JSON, as the store keeps it; empty when it was withdrawn.
+    pub content: String,
     /// What was cleaned, each with its path, such as `data.title: 1 control character removed`.
     pub repairs: Vec<String>,
 }

@@ -1,12 +1,11 @@
 //! An operator takes a post back by hand: an event like any other, which needs no message.
 
 use super::Intake;
-use super::accept::{self, Backfill, Receipt, Republish, Source};
-use super::wire::{Change, Event, Incoming, Rejection, SourcePolicy};
-use crate::domain::clock::UnixMillis;
+use super::accept::{Backfill, Receipt, Republish, Source};
+use super::door::Door;
+use super::wire::{Change, Event, Incoming, SourcePolicy};
 use crate::domain::ids;
 use crate::store::{StoreError, changes};
-use std::sync::Arc;
 
 /// The CloudEvents `source` of what an operator does by hand.
 const OPERATOR: &str = "allim:operator";
@@ -18,14 +17,16 @@ impl Intake {
     /// [`StoreError`] from the database.
     pub async fn withdraw(&self, source: &str, source_id: &str) -> Result<Receipt, StoreError> {
         let now = self.store.now().await?;
-        let event: Arc<Result<Event, Box<Rejection>>> = Arc::new(Ok(withdrawal(source, source_id, now)));
+        let event = withdrawal(source, source_id);
         let source = self.sources.get(source).cloned().unwrap_or_else(|| unconfigured(source));
         // Would be kept in the quarantine if the post weren't known, which whoever asks has made sure of.
         let bytes = format!("withdrawn:{source_id}").into_bytes();
         let incoming = Incoming { source: source.policy.name.clone(), content_type: None, headers: Vec::new(), bytes };
         let written = self.store.write(move |tx| {
             let mut noticed = Vec::new();
-            let receipt = accept::store(tx, &source, &incoming, &event, Backfill::Everything, now, &mut noticed)?;
+            let backfill = Backfill::Everything;
+            let mut door = Door { tx, source: &source, incoming: &incoming, backfill, now, noticed: &mut noticed };
+            let receipt = door.take(&event)?;
             changes::number(tx, &noticed)?;
             Ok(receipt)
         });
@@ -36,7 +37,7 @@ impl Intake {
 }
 
 /// The event. Its id follows from the post, so that the same word twice is one event.
-fn withdrawal(source: &str, source_id: &str, now: UnixMillis) -> Event {
+fn withdrawal(source: &str, source_id: &str) -> Event {
     let event_id = format!("withdrawn:{}", ids::post_id(source, source_id));
     Event {
         source: source.to_owned(),
@@ -45,8 +46,8 @@ fn withdrawal(source: &str, source_id: &str, now: UnixMillis) -> Event {
         event_id,
         source_id: source_id.to_owned(),
         revision: None,
-        received_at: now,
         change: Change::Withdrawn { reason: None },
+        content: String::new(),
         repairs: Vec::new(),
     }
 }

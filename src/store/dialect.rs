@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `{rows $1: a int, b text}` | a table made from the JSON array of objects in `$1` | the same |
 //! | `{list $1: int}` | a one-column table made from the JSON array in `$1` | the same |
+//! | `{each $1: int, text}` | `VALUES (?1, ?2)`, run once per row | one row of columns for each array in the JSON array `$1` |
 //! | `{for update}` | nothing: there is one writer | `FOR UPDATE` |
 //! | `{skip locked}` | nothing | `FOR UPDATE SKIP LOCKED` |
 //! | `{share p}` | nothing | `FOR SHARE OF p` |
@@ -44,6 +45,7 @@ impl Dialect {
         match mark.split_once(' ') {
             Some(("rows", spec)) => self.rows(spec),
             Some(("list", spec)) => self.list(spec),
+            Some(("each", spec)) => self.each(spec),
             Some(("share", table)) => fixed(&format!("FOR SHARE OF {table}")),
             Some(("lock", table)) => fixed(&format!("FOR UPDATE OF {table}")),
             _ if mark == "for update" => fixed("FOR UPDATE"),
@@ -65,6 +67,22 @@ impl Dialect {
             Self::Postgres => {
                 let columns: Vec<_> = columns.map(|(name, kind)| format!("{name} {}", postgres_type(kind))).collect();
                 format!("(SELECT * FROM jsonb_to_recordset({parameter}::text::jsonb) AS t({}))", columns.join(", "))
+            }
+        }
+    }
+
+    fn each(self, spec: &str) -> String {
+        let (parameter, kinds) = spec.split_once(':').unwrap_or((spec, ""));
+        let kinds = kinds.split(',').map(str::trim).enumerate();
+        match self {
+            Self::Sqlite => {
+                let places: Vec<_> = kinds.map(|(index, _)| format!("?{}", index + 1)).collect();
+                format!("VALUES ({})", places.join(", "))
+            }
+            Self::Postgres => {
+                let column = |(index, kind)| format!("CAST(row ->> {index} AS {})", postgres_type(kind));
+                let columns: Vec<_> = kinds.map(column).collect();
+                format!("SELECT {} FROM jsonb_array_elements({parameter}::text::jsonb) AS t(row)", columns.join(", "))
             }
         }
     }
@@ -102,6 +120,12 @@ mod tests {
         assert_eq!(
             Dialect::Postgres.expand(sql),
             "UPDATE d SET x = b.x FROM (SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS t(p bigint, x text)) b WHERE d.p = b.p AND d.q IN (SELECT value::bigint FROM jsonb_array_elements_text($2::text::jsonb) AS t(value)) FOR UPDATE"
+        );
+        let sql = "INSERT INTO d (p, x) {each $1: int, text}";
+        assert_eq!(Dialect::Sqlite.expand(sql), "INSERT INTO d (p, x) VALUES (?1, ?2)");
+        assert_eq!(
+            Dialect::Postgres.expand(sql),
+            "INSERT INTO d (p, x) SELECT CAST(row ->> 0 AS bigint), CAST(row ->> 1 AS text) FROM jsonb_array_elements($1::text::jsonb) AS t(row)"
         );
     }
 }

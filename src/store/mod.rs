@@ -11,6 +11,7 @@ pub mod deliveries;
 pub mod destinations;
 mod dialect;
 pub mod editions;
+pub mod fresh;
 mod jobs;
 mod migrate;
 pub mod occurrences;
@@ -297,6 +298,31 @@ impl Tx<'_> {
         params: &[Value],
     ) -> Result<(), StoreError> {
         let (changed, expected) = (self.execute(sql, params)?, expected as u64);
+        if changed == expected { Ok(()) } else { Err(StoreError::Affected { what, changed, expected }) }
+    }
+
+    /// Runs a statement with the mark `{each …}` for every row of parameters; each must change exactly one row.
+    ///
+    /// # Errors
+    /// [`StoreError::Affected`] when they changed another number together.
+    pub fn change_each(
+        &mut self,
+        what: &'static str,
+        sql: &'static str,
+        rows: &[Vec<Value>],
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let changed = match &mut self.inner {
+            // Prepared once, this costs less than a JSON array that SQLite takes apart again column by column.
+            Inner::Sqlite(connection, expanded) => sqlite::execute_each(connection, expanded, sql, rows)?,
+            // One round trip for all of them.
+            Inner::Postgres(transaction, prepared) => {
+                postgres::execute(transaction, prepared, sql, &[value::json(rows)?])?
+            }
+        };
+        let expected = rows.len() as u64;
         if changed == expected { Ok(()) } else { Err(StoreError::Affected { what, changed, expected }) }
     }
 

@@ -1,7 +1,7 @@
 //! Posts and their revisions. They are kept for good.
 
 use super::value::{json, params};
-use super::{Row, StoreError, Tx};
+use super::{Row, StoreError, Tx, Value};
 use crate::domain::clock::UnixMillis;
 use crate::domain::post::{Post, Standing};
 
@@ -11,6 +11,8 @@ pub struct Revision<'a> {
     pub number: i64,
     /// The content.
     pub post: &'a Post,
+    /// The same as JSON.
+    pub content: &'a str,
     /// SHA-256 of the content.
     pub content_hash: &'a str,
     /// What was cleaned at the door.
@@ -19,6 +21,21 @@ pub struct Revision<'a> {
     pub event_id: &'a str,
     /// When.
     pub received_at: UnixMillis,
+}
+
+impl Revision<'_> {
+    /// Its columns.
+    pub(super) fn row(&self, post_id: &str) -> Result<Vec<Value>, StoreError> {
+        Ok(vec![
+            post_id.into(),
+            self.number.into(),
+            self.content.into(),
+            self.content_hash.into(),
+            json(self.repairs)?,
+            self.event_id.into(),
+            self.received_at.into(),
+        ])
+    }
 }
 
 fn standing(row: &Row) -> Result<Standing, StoreError> {
@@ -173,58 +190,17 @@ pub fn variants(tx: &mut Tx<'_>, story_id: &str) -> Result<Vec<(String, String)>
     tx.query(SQL, params![story_id])?.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
 }
 
-/// Writes a new post with its first revision. A post whose publication lies before `backfill_before` is held by
-/// the backfill guard: public, not released.
-///
-/// # Errors
-/// [`StoreError`] from the database.
-pub fn insert(tx: &mut Tx<'_>, standing: &Standing, revision: &Revision<'_>) -> Result<(), StoreError> {
-    let post = revision.post;
-    tx.change(
-        "inserting a post",
-        1,
-        "INSERT INTO posts (id, source, source_id, story_id, language, revision, lane, published_at, public_due_at,
-             expires_at, received_at, backfill_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        params![
-            &standing.post_id,
-            &standing.source,
-            &post.source_id,
-            &standing.story_id,
-            post.language.as_str(),
-            revision.number,
-            post.lane().word(),
-            post.published_at,
-            post.public_due_at(),
-            post.expires_at,
-            standing.received_at,
-            standing.backfill_at,
-        ],
-    )?;
-    insert_revision(tx, &standing.post_id, revision)?;
-    replace_topics(tx, &standing.post_id, &post.topics_all())
-}
-
 /// Keeps a revision. It isn't the post's newest until [`set_head`] says so.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn insert_revision(tx: &mut Tx<'_>, post_id: &str, revision: &Revision<'_>) -> Result<(), StoreError> {
-    let content = serde_json::to_string(revision.post).map_err(|e| StoreError::Shape(e.to_string()))?;
     tx.change(
         "inserting a revision",
         1,
         "INSERT INTO revisions (post_id, revision, content, content_hash, repairs, event_id, received_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        params![
-            post_id,
-            revision.number,
-            content,
-            revision.content_hash,
-            serde_json::to_string(revision.repairs).map_err(|e| StoreError::Shape(e.to_string()))?,
-            revision.event_id,
-            revision.received_at,
-        ],
+        &revision.row(post_id)?,
     )
 }
 

@@ -1,6 +1,6 @@
 //! Messages that could not be taken in, with the reason and the bytes, until they are replayed or too old.
 
-use super::value::params;
+use super::value::{json, params};
 use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
 
@@ -121,20 +121,21 @@ pub fn of_post(tx: &mut Tx<'_>, source: &str, source_id: &str) -> Result<Vec<Qua
     tx.query(SQL, params![source, source_id])?.iter().map(read).collect()
 }
 
-/// Messages set aside because they spoke of a post that was unknown then.
+/// Messages set aside because they spoke of one of these posts of a source, which was unknown then.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn waiting_for_post(
+pub fn waiting_for_posts(
     tx: &mut Tx<'_>,
     source: &str,
-    source_id: &str,
+    source_ids: &[&str],
     reason: &str,
 ) -> Result<Vec<Quarantined>, StoreError> {
     const SQL: &str = quarantine_sql!(
-        "WHERE source = $1 AND source_id = $2 AND reason = $3 AND replayed_at IS NULL ORDER BY received_at, id"
+        "WHERE source = $1 AND source_id IN {list $2: text} AND reason = $3 AND replayed_at IS NULL
+         ORDER BY received_at, id"
     );
-    tx.query(SQL, params![source, source_id, reason])?.iter().map(read).collect()
+    tx.query(SQL, &[source.into(), json(source_ids)?, reason.into()])?.iter().map(read).collect()
 }
 
 /// Marks a message as taken in after all.

@@ -147,6 +147,7 @@ fn load_variants(tx: &mut Tx<'_>, ids: &super::Value, stories: &mut BTreeMap<Str
          WHERE p.story_id IN {list $1: text} ORDER BY p.id {share p}";
     #[derive(serde::Deserialize)]
     struct Expecting {
+        #[serde(default)]
         languages_expected: Vec<Language>,
     }
     for row in tx.query(SQL, std::slice::from_ref(ids))? {

@@ -3,7 +3,7 @@
 use super::jobs::Job;
 use super::{Dialect, Expanded, Inner, Row, StoreError, Tx, Value, migrate};
 use crossbeam_channel::{Receiver, Sender};
-use rusqlite::{Connection, ErrorCode, types::ValueRef};
+use rusqlite::{Connection, ErrorCode, config::DbConfig, types::ValueRef};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,12 +15,21 @@ const READERS: usize = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements kept per connection.
 const STATEMENTS_KEPT: usize = 256;
+/// Memory for pages of the writer. With the 2 MiB that SQLite takes by itself, the random keys of one batch of posts
+/// made it write pages out in the middle of a transaction and read them back.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
+/// Pages (of 4 KiB) in the log before they are copied into the database: a page that several commits change is copied
+/// and synced once, and the log stays at about 64 MiB.
+const LOG_PAGES_MAX: i64 = 16_000;
 
 type Queues = (Sender<Box<dyn Job>>, Sender<Box<dyn Job>>, Dialect);
 
 /// Opens `path`, or a database in memory, migrates it and starts the threads.
 pub(super) fn start(path: Option<&Path>) -> Result<Queues, StoreError> {
     let mut writer = connect(path)?;
+    // Negative: in KiB, not in pages.
+    writer.connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).map_err(error)?;
+    writer.connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX).map_err(error)?;
     in_transaction(&mut writer, migrate::run)?;
     let (writes, write_queue) = crossbeam_channel::unbounded();
     spawn("store-writer", move || write_loop(&mut writer, &write_queue))?;
@@ -71,25 +80,39 @@ fn connect(path: Option<&Path>) -> Result<Connected, StoreError> {
     // FULL: an acknowledged commit survives a power cut. NORMAL lost every one of fifty.
     connection.pragma_update(None, "synchronous", "FULL").map_err(error)?;
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(error)?;
+    // Plans don't depend on what is bound. Without it SQLite prepares a statement anew for each new value, as soon as a
+    // partial index stands beside it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
     Ok(Connected { connection, expanded: Expanded::new() })
 }
 
 fn write_loop(writer: &mut Connected, queue: &Receiver<Box<dyn Job>>) {
-    while let Ok(first) = queue.recv() {
-        let began = writer.connection.execute_batch("BEGIN IMMEDIATE").map_err(error);
-        if let Err(failure) = began {
-            first.answer(Err(failure));
-            continue;
+    while let Ok(mut first) = queue.recv() {
+        match begin_with(writer, first.as_mut()) {
+            Ok(()) => commit_group(writer, first, queue),
+            Err(failure) => first.answer(Err(failure)),
         }
-        commit_group(writer, first, queue);
     }
 }
 
-/// Runs `first` and what else waits in one transaction, each in a savepoint of its own, and answers after the commit.
+/// Begins a transaction with `job`. As nothing came before it, its failure takes the whole transaction back; so it needs
+/// no savepoint, under which SQLite would copy each page before its first change.
+fn begin_with(writer: &mut Connected, job: &mut dyn Job) -> Result<(), StoreError> {
+    control(&writer.connection, "BEGIN IMMEDIATE")?;
+    let result = run(writer, job);
+    // A full disk or an I/O error has ended the transaction already.
+    if result.is_err() && !writer.connection.is_autocommit() {
+        control(&writer.connection, "ROLLBACK")?;
+    }
+    result
+}
+
+/// Runs what else waits in the transaction that `first` began, each in a savepoint of its own, and answers after the
+/// commit.
 fn commit_group(writer: &mut Connected, first: Box<dyn Job>, queue: &Receiver<Box<dyn Job>>) {
-    let mut done: Vec<Box<dyn Job>> = Vec::new();
-    let mut next = Some(first);
-    while let Some(mut job) = next {
+    let mut done = vec![first];
+    while done.len() < GROUP_MAX {
+        let Ok(mut job) = queue.try_recv() else { break };
         match run_in_savepoint(writer, job.as_mut()) {
             Ok(()) => done.push(job),
             Err(failure) => job.answer(Err(failure)),
@@ -99,24 +122,33 @@ fn commit_group(writer: &mut Connected, first: Box<dyn Job>, queue: &Receiver<Bo
             let lost = StoreError::Unavailable("the transaction was rolled back by SQLite".to_owned());
             return done.into_iter().for_each(|job| job.answer(Err(lost.clone())));
         }
-        let room = done.len() < GROUP_MAX;
-        next = room.then(|| queue.try_recv().ok()).flatten();
     }
-    let committed = writer.connection.execute_batch("COMMIT").map_err(error);
+    let committed = control(&writer.connection, "COMMIT");
     if committed.is_err() && !writer.connection.is_autocommit() {
-        let _ = writer.connection.execute_batch("ROLLBACK");
+        let _ = control(&writer.connection, "ROLLBACK");
     }
     done.into_iter().for_each(|job| job.answer(committed.clone()));
 }
 
 fn run_in_savepoint(writer: &mut Connected, job: &mut dyn Job) -> Result<(), StoreError> {
-    writer.connection.execute_batch("SAVEPOINT job").map_err(error)?;
+    control(&writer.connection, "SAVEPOINT job")?;
+    let result = run(writer, job);
+    if result.is_err() {
+        let undone = control(&writer.connection, "ROLLBACK TO job");
+        return result.and(undone).and(control(&writer.connection, "RELEASE job"));
+    }
+    control(&writer.connection, "RELEASE job")
+}
+
+fn run(writer: &mut Connected, job: &mut dyn Job) -> Result<(), StoreError> {
     let mut tx = Tx { inner: Inner::Sqlite(&writer.connection, &mut writer.expanded) };
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run(&mut tx)))
-        .unwrap_or_else(|_| Err(StoreError::Shape("a job panicked".to_owned())));
-    let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-    let ended = writer.connection.execute_batch(end).map_err(error);
-    result.and(ended)
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run(&mut tx)))
+        .unwrap_or_else(|_| Err(StoreError::Shape("a job panicked".to_owned())))
+}
+
+/// A statement that begins or ends something, prepared once.
+fn control(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(drop).map_err(error)
 }
 
 fn read_loop(reader: &mut Connected, queue: &Receiver<Box<dyn Job>>) {
@@ -191,6 +223,20 @@ pub(super) fn execute(
 ) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached(text(expanded, sql)).map_err(error)?;
     statement.execute(rusqlite::params_from_iter(params)).map(|changed| changed as u64).map_err(error)
+}
+
+pub(super) fn execute_each(
+    connection: &Connection,
+    expanded: &mut Expanded<String>,
+    sql: &'static str,
+    rows: &[Vec<Value>],
+) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(text(expanded, sql)).map_err(error)?;
+    let mut changed = 0;
+    for row in rows {
+        changed += statement.execute(rusqlite::params_from_iter(row)).map_err(error)? as u64;
+    }
+    Ok(changed)
 }
 
 fn value(raw: ValueRef<'_>) -> Result<Value, StoreError> {

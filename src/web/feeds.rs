@@ -10,8 +10,8 @@ use crate::render::feed::{Format, Meta, Tombstone, feed};
 use crate::store::posts::{self, Filter};
 use crate::store::{Store, StoreError, changes};
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -46,12 +46,22 @@ struct Place {
     making: tokio::sync::Mutex<()>,
 }
 
+impl Place {
+    fn kept(&self) -> Option<Arc<Made>> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn fresh(&self, feeds: &Feeds) -> Option<Arc<Made>> {
+        self.kept().filter(|made| made.head >= feeds.head.load(Ordering::Acquire))
+    }
+}
+
 /// A feed as it is served.
 struct Made {
     head: i64,
     plain: Representation,
     gzip: Option<Representation>,
-    last_modified: Option<(UnixMillis, HeaderValue)>,
+    last_modified: Option<UnixMillis>,
 }
 
 struct Representation {
@@ -105,15 +115,31 @@ pub async fn watch_changes(front: Arc<Front>, mut published: watch::Receiver<u64
     }
 }
 
+/// The answer to a request for a feed that was made and is up to date, without anything else being asked. `None`: let
+/// [`serve`] see to it, or whoever is meant.
+pub(super) fn at_hand<B>(front: &Front, request: &Request<B>) -> Option<Response> {
+    let file = request.uri().path().strip_prefix("/feeds/")?;
+    // Requests that the log shows go the way on which it hears of them.
+    if request.method() != Method::GET || tracing::enabled!(tracing::Level::DEBUG) {
+        return None;
+    }
+    let place = front.feeds.place(which(front, file, request.uri().query())?)?;
+    let made = place.fresh(&front.feeds)?;
+    Some(answer(&made, request.headers(), front.clock.as_ref()))
+}
+
 /// One feed.
-pub(super) async fn serve(State(front): State<Arc<Front>>, Path(file): Path<String>, request: Request) -> Response {
+pub(super) async fn serve(
+    State(front): State<Arc<Front>>,
+    Path(file): Path<String>,
+    request: Request<Body>,
+) -> Response {
     let Some(which) = which(&front, &file, request.uri().query()) else {
         return ui::not_found(&front, &request);
     };
     let Some(place) = front.feeds.place(which) else { return ui::not_found(&front, &request) };
-    let kept = || place.kept.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let is_fresh = |made: &Arc<Made>| made.head >= front.feeds.head.load(Ordering::Acquire);
-    if let Some(made) = kept().filter(is_fresh) {
+    let kept = || place.kept();
+    if let Some(made) = place.fresh(&front.feeds) {
         return answer(&made, request.headers(), front.clock.as_ref());
     }
     // One request makes it; others get what is there meanwhile, and wait only for a feed that was never made.
@@ -122,7 +148,7 @@ pub(super) async fn serve(State(front): State<Arc<Front>>, Path(file): Path<Stri
         (Err(_), Some(made)) => return answer(&made, request.headers(), front.clock.as_ref()),
         (Err(_), None) => place.making.lock().await,
     };
-    if let Some(made) = kept().filter(is_fresh) {
+    if let Some(made) = place.fresh(&front.feeds) {
         return answer(&made, request.headers(), front.clock.as_ref());
     }
     match make(front.clone(), which).await {
@@ -164,16 +190,16 @@ fn which(front: &Front, file: &str, query: Option<&str>) -> Option<Which> {
 fn answer(made: &Made, asked: &HeaderMap, clock: &dyn Clock) -> Response {
     let chosen = made.gzip.as_ref().filter(|_| takes_gzip(asked)).unwrap_or(&made.plain);
     // A server may not tell a date that is still to come (RFC 9110 section 8.8.2.1).
-    let last_modified = made.last_modified.as_ref().filter(|(at, _)| *at <= clock.now());
-    let is_known = is_known(asked, &chosen.etag, last_modified.map(|(at, _)| *at));
+    let last_modified = made.last_modified.filter(|at| *at <= clock.now());
+    let is_known = is_known(asked, &chosen.etag, last_modified);
     let body = if is_known { Body::empty() } else { Body::from(chosen.bytes.clone()) };
     let mut response = Response::new(body);
     if is_known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     *response.headers_mut() = chosen.headers.clone();
-    if let Some((_, value)) = last_modified {
-        response.headers_mut().insert(header::LAST_MODIFIED, value.clone());
+    if last_modified.is_none() {
+        response.headers_mut().remove(header::LAST_MODIFIED);
     }
     response
 }
@@ -189,10 +215,10 @@ async fn make(front: Arc<Front>, which: Which) -> anyhow::Result<Made> {
     let bytes = tokio::task::spawn_blocking(move || write(&front, topic.as_deref(), language.as_ref(), format, &found))
         .await??;
     let gzip = compress(&bytes).filter(|gzip| gzip.len() < bytes.len());
-    let last_modified = changed_at.map(rounded_up).map(|at| (at, value(&date(at))));
-    let gzip = gzip.map(|gzip| representation(format, etag(&bytes, "-gz"), gzip, true));
-    let plain_etag = etag(&bytes, "");
-    Ok(Made { head, gzip, plain: representation(format, plain_etag, bytes, false), last_modified })
+    let last_modified = changed_at.map(rounded_up);
+    let gzip = gzip.map(|gzip| representation(format, etag(&bytes, "-gz"), gzip, true, last_modified));
+    let plain = representation(format, etag(&bytes, ""), bytes, false, last_modified);
+    Ok(Made { head, plain, gzip, last_modified })
 }
 
 struct Found {
@@ -259,7 +285,13 @@ fn write(
     Ok(feed.bytes)
 }
 
-fn representation(format: Format, etag: String, bytes: Vec<u8>, is_gzip: bool) -> Representation {
+fn representation(
+    format: Format,
+    etag: String,
+    bytes: Vec<u8>,
+    is_gzip: bool,
+    last_modified: Option<UnixMillis>,
+) -> Representation {
     let media_type = match format {
         Format::Rss => "application/rss+xml; charset=utf-8",
         Format::Atom => "application/atom+xml; charset=utf-8",
@@ -277,6 +309,9 @@ fn representation(format: Format, etag: String, bytes: Vec<u8>, is_gzip: bool) -
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     headers.insert(header::ETAG, value(&etag));
+    if let Some(at) = last_modified {
+        headers.insert(header::LAST_MODIFIED, value(&date(at)));
+    }
     Representation { bytes: bytes.into(), etag, headers }
 }
 

@@ -170,7 +170,7 @@ impl Front {
 }
 
 /// Every route.
-pub fn router(front: Arc<Front>) -> Router {
+fn router(front: Arc<Front>) -> Router {
     let log = middleware::from_fn_with_state(front.clone(), client::log);
     Router::new()
         .route("/", get(pages::home))

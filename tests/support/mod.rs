@@ -180,8 +180,12 @@ public_url = "http://127.0.0.1:{port}"
     }
 
     pub fn start(&self) -> Daemon {
+        self.start_as(self.command(&["run"]))
+    }
+
+    /// Starts `allim run` by a command of the test's own.
+    pub fn start_as(&self, mut command: Command) -> Daemon {
         let log = std::fs::File::options().create(true).append(true).open(self.path().join("log")).expect("a log");
-        let mut command = self.command(&["run"]);
         command.stdout(Stdio::null()).stderr(log);
         let child = command.spawn().expect("the daemon starts");
         let mut daemon = Daemon { child, log: self.path().join("log") };

@@ -11,20 +11,22 @@ use super::message::incoming;
 use super::topology;
 use crate::domain::backoff;
 use crate::domain::clock::Chance;
-use crate::intake::Intake;
 use crate::intake::accept::{Receipt, Verdict};
-use crate::intake::wire::{Incoming, MESSAGE_BYTES_MAX};
+use crate::intake::wire::MESSAGE_BYTES_MAX;
+use crate::intake::{Batch, Intake};
 use futures_util::{FutureExt as _, StreamExt as _};
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Consumer};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-/// Messages of one commit: enough to share a sync among all that waited, few enough that the first doesn't wait long.
-const BATCH_MAX: usize = 256;
+/// Messages of one commit: enough to share a sync, and the pages of the indexes, among all that waited; few enough that
+/// the first waits some hundredths of a second. Half of the usual prefetch, so that the broker fills the next meanwhile.
+const BATCH_MAX: usize = 1_000;
 /// Bytes after which a batch takes no further message: about what one message may have.
 const BATCH_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 /// How often a consumer that hears nothing looks whether its channel still stands.
@@ -91,8 +93,8 @@ struct Desk {
 }
 
 /// Deliveries that are committed together: what the store takes, and what answers the broker.
-struct Batch {
-    messages: Vec<Incoming>,
+struct Held {
+    batch: Batch,
     ackers: Vec<Acker>,
 }
 
@@ -109,7 +111,12 @@ impl Desk {
         tracing::info!(queue = self.settings.queue, "taking posts from RabbitMQ");
         metrics::gauge!("allim_intake_amqp_connected").set(1.0);
         ready.store(true, Ordering::SeqCst);
-        let Err(ended) = self.work(&channel, consumer, stop).await;
+        // One batch is fetched and decoded ahead while the one before is committed.
+        let (ahead, opened) = mpsc::channel(1);
+        let ended = tokio::select! {
+            ended = self.work(&channel, opened, stop) => ended,
+            never = self.fetch(consumer, ahead) => match never {},
+        };
         link.close(Some(&channel)).await;
         ended
     }
@@ -138,74 +145,99 @@ impl Desk {
         Ok((channel, consumer))
     }
 
-    /// One batch after the other; returns only when the session ends.
+    /// Fetches one batch after the other, each when there is room for it, until the consumer ends.
+    async fn fetch(&self, mut consumer: Consumer, ahead: mpsc::Sender<Result<Held, Ended>>) -> Infallible {
+        while let Ok(room) = ahead.reserve().await {
+            let held = self.next_batch(&mut consumer).await;
+            let is_end = held.is_err();
+            room.send(held);
+            if is_end {
+                break;
+            }
+        }
+        // Whoever commits ends the session once it comes to the end.
+        std::future::pending().await
+    }
+
+    /// Commits and answers one batch after the other, until the session ends.
     async fn work(
         &self,
         channel: &Channel,
-        mut consumer: Consumer,
+        mut opened: mpsc::Receiver<Result<Held, Ended>>,
         stop: &mut watch::Receiver<bool>,
-    ) -> Result<std::convert::Infallible, Ended> {
+    ) -> Ended {
         loop {
-            let batch = tokio::select! {
+            let held = tokio::select! {
                 biased;
-                () = stopped(stop) => return Err(Ended::Stopped),
-                batch = self.next_batch(&mut consumer) => batch?,
-                () = tokio::time::sleep(LOOK_EVERY) => {
-                    stands(channel)?;
-                    continue;
-                }
+                () = stopped(stop) => return Ended::Stopped,
+                held = opened.recv() => held,
+                () = tokio::time::sleep(LOOK_EVERY) => match stands(channel) {
+                    Ok(()) => continue,
+                    Err(ended) => return ended,
+                },
             };
-            let receipts = self.commit(channel, &batch, stop).await?;
-            answer(&batch.ackers, &receipts).await?;
+            let done = match held {
+                Some(Ok(held)) => self.finish(channel, &held, stop).await,
+                Some(Err(ended)) => Err(ended),
+                None => Err(Ended::Lost(anyhow::anyhow!("nothing is fetched any more"))),
+            };
+            if let Err(ended) = done {
+                return ended;
+            }
         }
     }
 
-    /// What has arrived, at least one message. Nothing is lost when this is dropped while it waits.
-    async fn next_batch(&self, consumer: &mut Consumer) -> Result<Batch, Ended> {
-        let mut batch = Batch { messages: Vec::new(), ackers: Vec::new() };
-        let mut bytes = 0;
+    async fn finish(&self, channel: &Channel, held: &Held, stop: &mut watch::Receiver<bool>) -> Result<(), Ended> {
+        let receipts = self.commit(channel, held, stop).await?;
+        answer(&held.ackers, &receipts).await
+    }
+
+    /// What has arrived, at least one message.
+    async fn next_batch(&self, consumer: &mut Consumer) -> Result<Held, Ended> {
+        let (mut messages, mut ackers, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut next = Some(consumer.next().await);
         while let Some(arrived) = next {
             let delivery =
                 arrived.ok_or_else(|| anyhow::anyhow!("the broker ended the consumer: the queue is gone"))??;
             bytes += delivery.data.len();
-            batch.ackers.push(delivery.acker.clone());
-            batch.messages.push(incoming(&self.settings.source, delivery));
-            if batch.messages.len() >= BATCH_MAX || bytes >= BATCH_BYTES_MAX {
+            ackers.push(delivery.acker.clone());
+            messages.push(incoming(&self.settings.source, delivery));
+            if messages.len() >= BATCH_MAX || bytes >= BATCH_BYTES_MAX {
                 break;
             }
             next = consumer.next().now_or_never();
         }
-        Ok(batch)
+        let batch = self.intake.open(messages).await?;
+        Ok(Held { batch, ackers })
     }
 
     /// Commits a batch, trying again while the store is out of reach, but holds it no longer than RabbitMQ suffers.
     async fn commit(
         &self,
         channel: &Channel,
-        batch: &Batch,
+        held: &Held,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<Vec<Receipt>, Ended> {
-        let held = tokio::time::sleep(self.settings.hold_max);
-        tokio::pin!(held);
+        let overlong = tokio::time::sleep(self.settings.hold_max);
+        tokio::pin!(overlong);
         let mut failures = 0;
         loop {
             // A future that is dropped here cancels no transaction: the store finishes it, and the messages that come
             // again are duplicates then. At a stop, a batch under way is finished unless the store is out of reach.
             let error = tokio::select! {
-                taken = self.intake.accept(batch.messages.clone()) => match taken {
+                taken = self.intake.keep(&held.batch) => match taken {
                     Ok(receipts) => return Ok(receipts),
                     Err(error) => error,
                 },
-                () = &mut held => return Err(hand_back(batch).await),
+                () = &mut overlong => return Err(hand_back(held).await),
                 () = overdue(stop) => return Err(Ended::Stopped),
             };
             failures += 1;
-            let messages = batch.messages.len();
+            let messages = held.ackers.len();
             tracing::warn!(%error, messages, failures, "messages from RabbitMQ wait for the store");
             tokio::select! {
                 () = tokio::time::sleep(backoff::SERVICE.wait(failures, self.chance.draw_32())) => {}
-                () = &mut held => return Err(hand_back(batch).await),
+                () = &mut overlong => return Err(hand_back(held).await),
                 // Closing the channel puts them back.
                 () = stopped(stop) => return Err(Ended::Stopped),
             }
@@ -231,10 +263,10 @@ impl Desk {
 }
 
 /// Gives everything up to the end of the batch back to the queue.
-async fn hand_back(batch: &Batch) -> Ended {
-    let messages = batch.messages.len();
+async fn hand_back(held: &Held) -> Ended {
+    let messages = held.ackers.len();
     tracing::warn!(messages, "the store took nothing for too long; the messages go back to the queue");
-    if let Some(last) = batch.ackers.last() {
+    if let Some(last) = held.ackers.last() {
         // When it fails the session is over, and the broker takes them back by itself.
         let _ = last.nack(BasicNackOptions { multiple: true, requeue: true }).await;
     }

@@ -1,5 +1,4 @@
 use super::decode;
-use crate::domain::clock::UnixMillis;
 use crate::domain::post::EventTime;
 use crate::intake::wire::{DETAIL_CHARS_MAX, Event, EventKind, Incoming, RejectReason, Rejection, SourcePolicy};
 use proptest::prelude::*;
@@ -26,7 +25,7 @@ fn incoming(content_type: &str, headers: &[(&str, &str)], bytes: impl Into<Vec<u
 }
 
 fn read(incoming: &Incoming) -> Result<Event, Box<Rejection>> {
-    decode(incoming, &policy(), UnixMillis(1_777_000_000_000))
+    decode(incoming, &policy())
 }
 
 fn read_bare(post: &Value) -> Result<Event, Box<Rejection>> {
@@ -92,11 +91,11 @@ fn the_least_post_takes_the_default_topics() {
 
     let nowhere = SourcePolicy { topics_default: vec![], ..policy() };
     let message = incoming("application/json", &[], least().to_string());
-    let rejection = decode(&message, &nowhere, UnixMillis(0)).unwrap_err();
+    let rejection = decode(&message, &nowhere).unwrap_err();
     assert_eq!((rejection.reason, rejection.path.as_str()), (RejectReason::MissingField, "topics"));
     let hash = |topics: &str| {
         let policy = SourcePolicy { topics_default: vec![topics.to_owned()], ..policy() };
-        decode(&message, &policy, UnixMillis(0)).unwrap().content_hash
+        decode(&message, &policy).unwrap().content_hash
     };
     assert_eq!(hash("notices"), hash("events"), "another default is no other content");
 }
@@ -192,7 +191,7 @@ fn an_allowed_source_may_be_urgent() {
     post["priority"] = json!("urgent");
     let allowed = SourcePolicy { urgent_allowed: true, ..policy() };
     let message = incoming("application/json", &[], post.to_string());
-    assert!(decode(&message, &allowed, UnixMillis(0)).unwrap().post().unwrap().urgent);
+    assert!(decode(&message, &allowed).unwrap().post().unwrap().urgent);
 }
 
 #[test]

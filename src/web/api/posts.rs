@@ -194,9 +194,8 @@ pub(in crate::web) async fn withdraw(
 }
 
 async fn take(front: &Front, token: &Token, incoming: Incoming) -> Result<Response, Problem> {
-    match front.intake.accept(vec![incoming]).await.map(|mut receipts| receipts.pop()) {
-        Ok(Some(receipt)) => answer(receipt),
-        Ok(None) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "no_receipt", "the log says more")),
+    match front.intake.accept_one(incoming).await {
+        Ok(receipt) => answer(receipt),
         Err(error) => {
             tracing::warn!(%error, token = token.name, "a post could not be stored");
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "nothing was stored; send it again"))

@@ -1,7 +1,6 @@
 //! Every kind of bad input, each with the reason, the path and the fix that its sender is told.
 
 use super::{event, full, incoming, least, policy, read, read_bare};
-use crate::domain::clock::UnixMillis;
 use crate::intake::decode::decode;
 use crate::intake::wire::{DETAIL_CHARS_MAX, EventKind, MESSAGE_BYTES_MAX, RejectReason, SourcePolicy};
 use RejectReason::{BadField, MissingField, NotAllowed, NotJson, TooLarge, UnknownTopic, UnknownType};
@@ -210,8 +209,7 @@ fn what_is_no_json_object_is_refused_with_its_place() {
 #[test]
 fn only_listed_event_sources_may_speak() {
     let strict = SourcePolicy { event_sources_allowed: Some(vec!["https://example.org/cms".to_owned()]), ..policy() };
-    let decode_strictly =
-        |body: Value| decode(&incoming("application/json", &[], body.to_string()), &strict, UnixMillis(0));
+    let decode_strictly = |body: Value| decode(&incoming("application/json", &[], body.to_string()), &strict);
     assert!(decode_strictly(event("published", &least())).is_ok());
     let other = with(event("published", &least()), "/source", json!("https://example.org/other"));
     for (body, path) in [(other, "source"), (least(), "")] {

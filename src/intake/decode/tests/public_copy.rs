@@ -1,7 +1,6 @@
 //! `docs/wire-format.md` is what publishers read: its examples must be taken and its numbers must be ours.
 
 use super::{incoming, policy};
-use crate::domain::clock::UnixMillis;
 use crate::intake::decode::decode;
 use crate::intake::front_matter;
 use crate::intake::wire::{self, RejectReason};
@@ -16,7 +15,7 @@ fn examples(language: &str) -> Vec<&'static str> {
 fn every_example_is_taken() {
     let mut kinds = Vec::new();
     for example in examples("json") {
-        let event = decode(&incoming("application/json", &[], example), &policy(), UnixMillis(0));
+        let event = decode(&incoming("application/json", &[], example), &policy());
         let event = event.unwrap_or_else(|rejection| panic!("{rejection}\n{example}"));
         assert!(event.repairs.is_empty());
         kinds.push(event.kind().word());
@@ -24,7 +23,7 @@ fn every_example_is_taken() {
     assert_eq!(kinds, ["published", "revised", "withdrawn", "published"]);
     for example in examples("markdown") {
         let post = front_matter::to_json(example).unwrap();
-        let event = decode(&incoming("application/json", &[], post.to_string()), &policy(), UnixMillis(0));
+        let event = decode(&incoming("application/json", &[], post.to_string()), &policy());
         event.unwrap_or_else(|rejection| panic!("{rejection}\n{example}"));
     }
     assert_eq!(examples("markdown").len(), 1);
