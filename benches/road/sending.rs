@@ -2,19 +2,17 @@
 //! pipelining client that writes prepared bytes over as many connections and records nothing, and against Postfix's
 //! `smtp-source`, which sends one canned message. All three in turn, into the same sink.
 
+use crate::setting::CONNECTIONS;
 use crate::sink::Sink;
 use crate::{Round, median, row, setting};
 use allim::app::{App, lifecycle};
 use allim::store::deliveries;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
-
-const CONNECTIONS: usize = 10;
 
 /// Readers of the digest; `ALLIM_BENCH_READERS` makes a smaller trial.
 fn readers() -> usize {
@@ -80,11 +78,7 @@ struct Digest<'a> {
 
 impl<'a> Digest<'a> {
     async fn new(folder: &'a Path, port: u16, count: usize) -> Self {
-        let listen = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-        let extra = format!(
-            "[web]\nlisten = \"127.0.0.1:{listen}\"\npublic_url = \"http://127.0.0.1:{listen}\"\n\
-             [[relay]]\nname = \"main\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nconnections = {CONNECTIONS}\n"
-        );
+        let extra = setting::relay(port);
         let app = setting::app(folder, &extra).await;
         setting::subscribe(&app, count, "weekly").await;
         Self { folder, extra, count }

@@ -147,6 +147,8 @@ async fn plan_loop(
     published: watch::Sender<u64>,
     mut stop: watch::Receiver<bool>,
 ) {
+    let waking = destinations.clone();
+    let planner = app.planner.clone().telling(move || waking.iter().for_each(|way| way.wake.notify_one()));
     let (mut failures, mut is_stream) = (0, false);
     while !*stop.borrow() {
         if is_stream {
@@ -154,7 +156,7 @@ async fn plan_loop(
             // What came meanwhile is seen by the tick that begins now.
             let _ = app.plan_wake.notified().now_or_never();
         }
-        let rest = match app.planner.tick().await {
+        let rest = match planner.tick().await {
             Ok(ticked) => {
                 failures = 0;
                 if ticked != crate::plan::Ticked::default() {
@@ -163,7 +165,7 @@ async fn plan_loop(
                 if ticked.noticed > 0 {
                     published.send_modify(|count| *count += 1);
                 }
-                if ticked.planned > 0 || ticked.moved > 0 {
+                if ticked.moved > 0 {
                     destinations.iter().for_each(|destination| destination.wake.notify_one());
                 }
                 match app.planner.next_due().await {

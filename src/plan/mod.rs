@@ -71,13 +71,21 @@ pub struct Ticked {
 pub struct Planner {
     store: Store,
     rules: Arc<Rules>,
+    planned: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Planner {
     /// A planner on a store.
     #[must_use]
     pub fn new(store: Store, rules: Rules) -> Self {
-        Self { store, rules: Arc::new(rules) }
+        Self { store, rules: Arc::new(rules), planned: Arc::new(|| ()) }
+    }
+
+    /// The same planner, which tells `planned` after each chunk that made deliveries: the first mail of a long plan needn't
+    /// wait for its end.
+    #[must_use]
+    pub fn telling(self, planned: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { planned: Arc::new(planned), ..self }
     }
 
     /// Does everything that is due now. First releases, then fires, so that what is released at nine o'clock is in
@@ -95,7 +103,11 @@ impl Planner {
             let rules = self.rules.clone();
             match self.store.write(move |tx| chunk::plan_next(tx, &rules, now)).await? {
                 Progress::Idle => break now,
-                Progress::Planned(planned) => ticked.planned += planned,
+                Progress::Planned(0) => {}
+                Progress::Planned(planned) => {
+                    ticked.planned += planned;
+                    (self.planned)();
+                }
             }
         };
         self.move_replaced(now, &mut ticked).await?;

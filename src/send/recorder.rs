@@ -11,6 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Records in one transaction at most.
 const BATCH_MAX: usize = 512;
+/// How often more is waited for, a turn of the scheduler each time.
+const GATHER_ROUNDS_MAX: usize = 16;
 /// Records waiting at most; more than all workers together can have open.
 const QUEUE_MAX: usize = 4_096;
 
@@ -51,6 +53,7 @@ impl Recorder {
 async fn run(store: Store, chance: Arc<dyn Chance>, mut records: mpsc::Receiver<Record>) {
     let mut batch = Vec::new();
     while records.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        gather(&mut records, &mut batch).await;
         let (mut begins, mut ends) = (Vec::new(), Vec::new());
         for record in batch.drain(..) {
             match record {
@@ -63,6 +66,23 @@ async fn run(store: Store, chance: Arc<dyn Chance>, mut records: mpsc::Receiver<
         let allowed = commit(&store, chance.as_ref(), attempts.clone(), ends).await;
         for (attempt, answer) in attempts.iter().zip(answers) {
             let _ = answer.send(allowed.contains(&attempt.key));
+        }
+    }
+}
+
+/// Lets those who were just answered ask for their next before the commit begins, as long as more come: otherwise the
+/// workers fall into two halves that take turns, and each commit carries half of what it could.
+async fn gather(records: &mut mpsc::Receiver<Record>, batch: &mut Vec<Record>) {
+    for _ in 0..GATHER_ROUNDS_MAX {
+        tokio::task::yield_now().await;
+        let before = batch.len();
+        while batch.len() < BATCH_MAX
+            && let Ok(record) = records.try_recv()
+        {
+            batch.push(record);
+        }
+        if batch.len() == before {
+            return;
         }
     }
 }
