@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod backup;
 mod check;
 mod config;
 mod delivery;
@@ -45,6 +46,11 @@ enum Command {
     Check,
     /// Brings the tables of the store up to date.
     Migrate,
+    /// Copies the built-in database (SQLite) into a new file while the daemon runs. The copy holds a hold.
+    Backup {
+        /// The file to make.
+        file: PathBuf,
+    },
     /// Posts: publish, list, show, release, withdraw, import.
     #[command(subcommand)]
     Post(post::Command),
@@ -129,6 +135,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Run => run::run(context).await,
         Command::Check => Ok(()),
         Command::Migrate => migrate::run(context).await,
+        Command::Backup { file } => backup::run(file, context).await,
         Command::Post(command) => post::run(command, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
         Command::Subscriber(command) => subscriber::run(command, context).await,

@@ -4,7 +4,10 @@ use super::value::params;
 use super::{Dialect, Found, StoreError, Tx};
 
 /// Every migration, oldest first: number, name, statements parted by `;`.
-const SERIES: &[(i64, &str, &str)] = &[(1, "first", include_str!("migrations/0001_first.sql"))];
+const SERIES: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("migrations/0001_first.sql")),
+    (3, "restore", include_str!("migrations/0003_restore.sql")),
+];
 
 /// Applies what is missing. Safe to run from several replicas at once.
 pub(super) fn run(tx: &mut Tx<'_>) -> Result<(), StoreError> {

@@ -5,11 +5,13 @@
 //! is ever cancelled half-way by a dropped future, and the SQL itself is plain straight code.
 //! Why not sqlx: docs/adr/0001-store.md.
 
+mod backup;
 pub mod changes;
 pub mod deliveries;
 pub mod destinations;
 mod dialect;
 pub mod editions;
+pub mod identity;
 mod jobs;
 mod migrate;
 pub mod occurrences;
@@ -24,6 +26,7 @@ pub mod subscribers;
 pub mod token_keys;
 pub mod value;
 
+pub use backup::backup;
 pub use dialect::Dialect;
 use jobs::{Call, Job};
 pub use value::{Row, Value};
