@@ -1,8 +1,10 @@
 //! Running: every loop of the daemon, from start to an orderly end.
 
+use super::custody::Custody;
 use super::{App, destinations, queue};
 use crate::domain::backoff;
 use crate::intake::spool::Spool;
+use crate::plan::Ticked;
 use crate::render::site::LocalText;
 use crate::send::decide::Patience;
 use crate::send::lease::{Lease, RENEWAL};
@@ -35,6 +37,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     let app = Arc::new(app);
     let send = &app.config.file.send;
     let (store, world) = (app.store.clone(), app.world.clone());
+    let custody = Custody::begin(store.clone(), app.high_water()).await?;
     let name = app.config.file.instance.name.clone();
     let lease =
         Lease::take(store.clone(), world.clock.clone(), &name, send.uncertain_wait).await.context("the lease")?;
@@ -58,7 +61,8 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     // Everything but the senders ends with this set; the lease goes on until the senders are done.
     let mut others = JoinSet::new();
     let (published, pages) = watch::channel(0u64);
-    others.spawn(plan_loop(app.clone(), destinations.clone(), published, stop.clone()));
+    others.spawn(custody.clone().watch(world.clock.clone(), stop.clone()));
+    others.spawn(plan_loop(app.clone(), custody, destinations.clone(), published, stop.clone()));
     others.spawn(settle_loop(app.clone(), destinations, stop.clone()));
     if let Some(table) = &app.config.file.intake.spool {
         let spool = Spool::create(app.intake.clone(), app.config.in_state(&table.folder), table.source.clone());
@@ -140,16 +144,19 @@ fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> anyhow::Res
 
 async fn plan_loop(
     app: Arc<App>,
+    custody: Custody,
     destinations: Vec<Arc<Destination>>,
     published: watch::Sender<u64>,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut failures = 0;
     while !*stop.borrow() {
-        let rest = match app.planner.tick().await {
+        // A database in doubt stays as it was found: what it missed is for an operator to say.
+        let ticked = if custody.is_in_doubt() { Ok(Ticked::default()) } else { app.planner.tick().await };
+        let rest = match ticked {
             Ok(ticked) => {
                 failures = 0;
-                if ticked != crate::plan::Ticked::default() {
+                if ticked != Ticked::default() {
                     tracing::debug!(?ticked, "planned");
                 }
                 if ticked.noticed > 0 {
@@ -159,6 +166,8 @@ async fn plan_loop(
                     destinations.iter().for_each(|destination| destination.wake.notify_one());
                 }
                 match app.planner.next_due().await {
+                    // What is due waits for the operator too.
+                    _ if custody.is_in_doubt() => POLL,
                     Ok(Some(due)) => app.world.clock.now().until(due).min(POLL),
                     _ => POLL,
                 }

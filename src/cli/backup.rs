@@ -32,6 +32,9 @@ fn told(to: &Path, json: bool) -> anyhow::Result<()> {
     if json {
         return print::json(&serde_json::json!({ "file": to.display().to_string(), "bytes": bytes }));
     }
-    print::line(format!("{}: {bytes} bytes; it holds a hold, so that it sends nothing where it is restored", to.display()));
+    print::line(format!(
+        "{}: {bytes} bytes; it holds a hold, so that it sends nothing where it is restored",
+        to.display()
+    ));
     Ok(())
 }

@@ -92,13 +92,33 @@ pub enum Backfill {
     Everything,
 }
 
+/// Which posts become public, not released.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guard {
+    /// By the configuration.
+    pub(super) backfill: Backfill,
+    /// By the word of an operator who restored the database: what was due before went out.
+    pub(super) sent_until: Option<UnixMillis>,
+}
+
+impl Guard {
+    fn holds(self, post: &Post, now: UnixMillis) -> bool {
+        let due_at = post.public_due_at();
+        let is_old = match self.backfill {
+            Backfill::Everything => true,
+            Backfill::OlderThan(age) => due_at < now.minus(age),
+        };
+        is_old || self.sent_until.is_some_and(|until| due_at < until)
+    }
+}
+
 /// Stores one message that was decoded, or sets it aside, and adds what readers may notice to `noticed`.
 pub(super) fn store(
     tx: &mut Tx<'_>,
     source: &Source,
     incoming: &Incoming,
     decoded: &Result<Event, Box<Rejection>>,
-    backfill: Backfill,
+    guard: Guard,
     now: UnixMillis,
     noticed: &mut Vec<Change>,
 ) -> Result<Receipt, StoreError> {
@@ -106,7 +126,7 @@ pub(super) fn store(
         Ok(event) => event,
         Err(rejection) => return set_aside(tx, incoming, rejection, now),
     };
-    let mut door = Door { tx, source, incoming, backfill, now, noticed };
+    let mut door = Door { tx, source, incoming, guard, now, noticed };
     let receipt = door.take(event)?;
     if receipt.verdict == Verdict::Stored {
         door.take_what_waited(&event.source_id)?;
@@ -118,7 +138,7 @@ struct Door<'a, 't> {
     tx: &'a mut Tx<'t>,
     source: &'a Source,
     incoming: &'a Incoming,
-    backfill: Backfill,
+    guard: Guard,
     now: UnixMillis,
     noticed: &'a mut Vec<Change>,
 }
@@ -175,10 +195,7 @@ impl Door<'_, '_> {
     fn publish(&mut self, event: &Event, post: &Post, post_id: &str) -> Result<Taken, StoreError> {
         let story_id =
             post.story.as_deref().map_or_else(|| post_id.to_owned(), |story| ids::story_id(&event.source, story));
-        let held = match self.backfill {
-            Backfill::Everything => true,
-            Backfill::OlderThan(age) => post.public_due_at() < self.now.minus(age),
-        };
+        let held = self.guard.holds(post, self.now);
         let revision = revision(event, post, event.revision.unwrap_or(1), self.now);
         releases::ask_for_look(self.tx, &story_id, post.public_due_at().max(self.now))?;
         let standing = Standing {

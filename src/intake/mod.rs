@@ -12,8 +12,8 @@ mod withdraw;
 
 use crate::domain::clock::UnixMillis;
 use crate::store::quarantine::Quarantined;
-use crate::store::{Store, StoreError, changes, quarantine};
-use accept::{Backfill, Receipt, Source};
+use crate::store::{Store, StoreError, changes, quarantine, restore};
+use accept::{Backfill, Guard, Receipt, Source};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -75,10 +75,11 @@ impl Intake {
         self.store
             .write(move |tx| {
                 let mut noticed = Vec::new();
+                let guard = Guard { backfill, sent_until: restore::sent_until(tx)? };
                 let mut receipts = Vec::with_capacity(messages.len());
                 for (incoming, decoded) in messages.iter().zip(&decoded) {
                     let receipt = match sources.get(&incoming.source) {
-                        Some(source) => accept::store(tx, source, incoming, decoded, backfill, now, &mut noticed)?,
+                        Some(source) => accept::store(tx, source, incoming, decoded, guard, now, &mut noticed)?,
                         None => accept::set_aside(tx, incoming, &unknown_source(), now)?,
                     };
                     receipts.push(receipt);

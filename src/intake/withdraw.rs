@@ -1,7 +1,7 @@
 //! An operator takes a post back by hand: an event like any other, which needs no message.
 
 use super::Intake;
-use super::accept::{self, Backfill, Receipt, Republish, Source};
+use super::accept::{self, Backfill, Guard, Receipt, Republish, Source};
 use super::wire::{Change, Event, Incoming, Rejection, SourcePolicy};
 use crate::domain::clock::UnixMillis;
 use crate::domain::ids;
@@ -25,7 +25,8 @@ impl Intake {
         let incoming = Incoming { source: source.policy.name.clone(), content_type: None, headers: Vec::new(), bytes };
         let written = self.store.write(move |tx| {
             let mut noticed = Vec::new();
-            let receipt = accept::store(tx, &source, &incoming, &event, Backfill::Everything, now, &mut noticed)?;
+            let guard = Guard { backfill: Backfill::Everything, sent_until: None };
+            let receipt = accept::store(tx, &source, &incoming, &event, guard, now, &mut noticed)?;
             changes::number(tx, &noticed)?;
             Ok(receipt)
         });

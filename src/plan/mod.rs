@@ -6,6 +6,7 @@ pub mod digest;
 pub mod explain;
 pub mod preview;
 pub mod release;
+pub mod restored;
 mod successor;
 
 use crate::domain::audience::{IMMEDIATE, Slot};

@@ -20,7 +20,8 @@ const PAGES_PER_STEP: i32 = 1_024;
 /// The rest between two steps, so that the writer's syncs don't wait behind one long read and write.
 const REST: Duration = Duration::from_millis(2);
 /// What stands in a copy, so that it doesn't send by itself.
-const REASON: &str = "this is a backup: if it is put in place of the original, mail may have gone out that it knows nothing of";
+const REASON: &str =
+    "this is a backup: if it is put in place of the original, mail may have gone out that it knows nothing of";
 
 /// Copies the database at `from` to a new file `to`, which holds a consistent state and may not send before an operator
 /// has decided. `progress` hears how many pages of how many are done. Blocks.
@@ -95,8 +96,7 @@ fn copy(from: &Path, to: &Path, mut progress: impl FnMut(u64, u64)) -> Result<()
         }
     }
     drop(steps);
-    let verdict: String =
-        target.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite::error)?;
+    let verdict: String = target.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite::error)?;
     if verdict == "ok" {
         Ok(())
     } else {

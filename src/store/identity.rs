@@ -62,9 +62,8 @@ pub fn doubt(tx: &mut Tx<'_>, cause: Cause, reason: &str, now: UnixMillis) -> Re
 /// [`StoreError`] from the database.
 pub fn doubts(tx: &mut Tx<'_>) -> Result<Vec<Doubt>, StoreError> {
     let rows = tx.query("SELECT cause, reason, since_at FROM doubts ORDER BY since_at, cause", &[])?;
-    let row = |row: &Row| {
-        Ok(Doubt { cause: row.parse(0, Cause::from_word)?, reason: row.text(1)?, since_at: row.at(2)? })
-    };
+    let row =
+        |row: &Row| Ok(Doubt { cause: row.parse(0, Cause::from_word)?, reason: row.text(1)?, since_at: row.at(2)? });
     rows.iter().map(row).collect()
 }
 
@@ -162,7 +161,9 @@ pub fn strayed(tx: &mut Tx<'_>, instance: &str) -> Result<Option<String>, StoreE
         told("timeline", "timeline", &place.timeline),
         told("database", "database number", &place.database),
         (place.system.starts_with(TABLE) && !is_known).then(|| {
-            format!("a server that doesn't tell its system identifier, and no instance `{instance}` worked on it before")
+            format!(
+                "a server that doesn't tell its system identifier, and no instance `{instance}` worked on it before"
+            )
         }),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

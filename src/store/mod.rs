@@ -21,6 +21,7 @@ pub mod posts;
 pub mod processes;
 pub mod quarantine;
 pub mod releases;
+pub mod restore;
 mod sqlite;
 pub mod subscribers;
 pub mod token_keys;

@@ -45,6 +45,7 @@ pub fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> bool) 
 /// A daemon's surroundings: folder, ports, and what it is connected to.
 pub struct Setting {
     pub dir: tempfile::TempDir,
+    pub name: String,
     pub port: u16,
     pub store_url: String,
     pub relay: Option<Relay>,
@@ -65,6 +66,7 @@ impl Setting {
     pub fn new() -> Self {
         Self {
             dir: tempfile::tempdir().expect("a folder"),
+            name: "test".to_owned(),
             port: free_port(),
             store_url: "sqlite:allim.sqlite".to_owned(),
             relay: None,
@@ -107,7 +109,7 @@ impl Setting {
         let text = format!(
             r#"
 [instance]
-name = "test"
+name = "{name}"
 state_dir = "{dir}"
 [store]
 url = "{store}"
@@ -146,6 +148,7 @@ uncertain_wait = "1s"
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"
 {relay}{extra}"#,
+            name = self.name,
             dir = self.path().display(),
             store = self.store_url,
             port = self.port,
