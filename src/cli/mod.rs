@@ -44,8 +44,15 @@ enum Command {
     Run,
     /// Looks whether everything is ready: configuration, store, broker, relays, name service.
     Check,
-    /// Brings the tables of the store up to date.
-    Migrate,
+    /// Brings the tables of the store up to date, or moves an installation from SQLite to PostgreSQL.
+    Migrate {
+        /// The database to move: `sqlite:FILE`, as in store.url. No daemon may run on it.
+        #[arg(long, value_name = "URL", requires = "to")]
+        from: Option<String>,
+        /// The empty database to move it to: `postgres://USER@HOST/DATABASE`.
+        #[arg(long, value_name = "URL", requires = "from")]
+        to: Option<String>,
+    },
     /// Copies the built-in database (SQLite) into a new file while the daemon runs. The copy holds a hold.
     Backup {
         /// The file to make.
@@ -134,7 +141,8 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
     match command {
         Command::Run => run::run(context).await,
         Command::Check => Ok(()),
-        Command::Migrate => migrate::run(context).await,
+        Command::Migrate { from: Some(from), to: Some(to) } => migrate::move_to(&from, &to, context).await,
+        Command::Migrate { .. } => migrate::run(context).await,
         Command::Backup { file } => backup::run(file, context).await,
         Command::Post(command) => post::run(command, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,

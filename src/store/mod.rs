@@ -14,6 +14,7 @@ pub mod editions;
 pub mod identity;
 mod jobs;
 mod migrate;
+pub mod moving;
 pub mod occurrences;
 pub mod owed;
 mod postgres;

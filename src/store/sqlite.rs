@@ -55,6 +55,16 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// A connection to a file that is there.
+pub(super) fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|e| StoreError::Unavailable(format!("{}: {e}", path.display())))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(error)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(error)?;
+    Ok(connection)
+}
+
 /// One transaction on a file that nobody else uses and that is to stand by itself afterwards, without a log beside it.
 pub(super) fn alone<T>(
     path: &Path,
