@@ -3,8 +3,10 @@
 
 mod support;
 
+use allim::app::clock::{SystemChance, SystemClock};
+use allim::app::{self, Purpose, World};
 use allim::domain::audience::{Address, Slot, Subscriber};
-use allim::domain::clock::{ManualClock, UnixMillis};
+use allim::domain::clock::{Clock, ManualClock, UnixMillis};
 use allim::domain::language::Language;
 use allim::domain::schedule::Schedule;
 use allim::intake::Intake;
@@ -13,14 +15,18 @@ use allim::intake::wire::{Incoming, SourcePolicy};
 use allim::plan::digest::Digest;
 use allim::plan::{Planner, Rules, release};
 use allim::store::{Location, Store, Tx, deliveries, posts, subscribers};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
+use support::sink::posts_in;
+use support::{Setting, post, publish, wait_until};
 use tokio::sync::Notify;
 
 /// 2026-11-23T00:00:00Z.
 const START: i64 = 1_795_392_000_000;
+/// A limit, not a wait: a machine that compiles meanwhile is slow.
+const LIMIT: Duration = Duration::from_secs(60);
 const OCCURRENCES: i64 = 1_000;
 const READERS: i64 = 3;
 const POST_EACH: i64 = 50;
@@ -71,16 +77,13 @@ fn planner(store: &Store) -> Planner {
 }
 
 fn intake(store: &Store) -> Intake {
-    let policy = SourcePolicy {
-        name: "cms".to_owned(),
-        topics_known: vec!["events".to_owned()],
-        ..SourcePolicy::default()
-    };
+    let policy =
+        SourcePolicy { name: "cms".to_owned(), topics_known: vec!["events".to_owned()], ..SourcePolicy::default() };
     let sources = BTreeMap::from([("cms".to_owned(), Source { policy, republish: Republish::Revise })]);
     Intake::new(store.clone(), sources, Backfill::OlderThan(Duration::from_secs(86_400)), Arc::new(Notify::new()))
 }
 
-async fn publish(intake: &Intake, number: i64, at: UnixMillis) {
+async fn take_in(intake: &Intake, number: i64, at: UnixMillis) {
     let post = serde_json::json!({ "id": format!("post-{number}"), "title": "소식", "language": "ko", "topics": ["events"],
         "published_at": at.to_string(), "body": { "format": "text", "content": "본문" } });
     let message = Incoming {
@@ -135,7 +138,7 @@ async fn three_replicas_fire_each_of_a_thousand_occurrences_once() {
     const FIRED: &str = "SELECT COUNT(*) FROM occurrences";
     for step in 1..=OCCURRENCES {
         if step % POST_EACH == 0 {
-            publish(&intake, step, UnixMillis(START + (step - 1) * 1_000)).await;
+            take_in(&intake, step, UnixMillis(START + (step - 1) * 1_000)).await;
         }
         store.write(|tx| tx.execute(AHEAD, &[])).await.expect("ahead");
         let fired = async {
@@ -178,4 +181,125 @@ async fn each_story_is_in_one_issue_of_each_reader(store: &Store) {
         };
         assert_eq!(store.read(look).await.expect("read"), [1, 1, 1], "post-{step}");
     }
+}
+
+fn mails(setting: &Setting) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(setting.maildir()).into_iter().flatten();
+    let posts = entries.flat_map(|entry| posts_in(&std::fs::read(entry.expect("an entry").path()).expect("a mail")));
+    posts.collect()
+}
+
+/// Four daemons, each with a part of the work: together they are one.
+#[tokio::test(flavor = "multi_thread")]
+async fn daemons_share_the_work_by_roles() {
+    let Some(server) = support::server("ALLIM_TEST_POSTGRES") else { return };
+    let url = support::create_database(&server, &format!("roles_{}", std::process::id())).await;
+    let setting = |name: &str| Setting { store_url: url.clone(), name: name.to_owned(), spool: true, ..Setting::new() };
+    let [intake, plan, send, web] = ["intake", "plan", "send", "web"].map(setting);
+    intake.subscribe(&["ko@example.net,,ko,events,immediate".to_owned()]);
+    let daemons = [(&intake, "intake"), (&plan, "plan"), (&send, "send")].map(|(one, role)| one.start_as(role));
+    let serving = web.start_as("web");
+
+    // What comes in by a folder at one machine and over HTTP at another leaves from a third.
+    let body = post("by-folder", "폴더로", "ko", &["events"]).to_string();
+    let spool = intake.path().join("spool");
+    std::fs::write(spool.join(".by-folder"), body).expect("written");
+    std::fs::rename(spool.join(".by-folder"), spool.join("by-folder.json")).expect("moved in");
+    let by_folder = allim::domain::ids::post_id("cms", "by-folder");
+    wait_until("the mail about the folder's", LIMIT, || mails(&send).contains(&by_folder));
+    let client = reqwest::Client::new();
+    let by_http = publish(&client, &web.url("/api/v1/posts"), &post("by-http", "웹으로", "ko", &["events"])).await;
+    wait_until("the mail about the other", LIMIT, || mails(&send).contains(&by_http));
+    for (page, known) in [(&by_folder, true), (&by_http, true), (&"nothing".to_owned(), false)] {
+        let answer = client.get(web.url(&format!("/posts/{page}"))).send().await.expect("an answer");
+        assert_eq!(answer.status().is_success(), known, "{page}");
+    }
+    for one in [&intake, &plan, &send] {
+        assert!(std::net::TcpStream::connect(("127.0.0.1", one.port)).is_err(), "{} serves", one.name);
+    }
+    for one in [&intake, &plan, &web] {
+        assert!(!one.maildir().exists(), "{} sends", one.name);
+    }
+    let store = open(&url).await;
+    assert_eq!(number(&store, "SELECT COUNT(*) FROM processes").await, 1, "only who sends has a lease");
+    daemons.into_iter().for_each(support::Daemon::stop);
+    serving.stop();
+    assert_eq!(number(&store, "SELECT COUNT(*) FROM processes WHERE ended_at IS NULL").await, 0);
+}
+
+#[test]
+fn roles_that_are_none_are_refused() {
+    let setting = Setting::new();
+    for (roles, code) in [("send,nonsense", 2), ("", 2)] {
+        let output = setting.command(&["run", "--roles", roles]).output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(told.contains("intake, plan, send, web"), "{told}");
+    }
+    for (roles, words) in [("[]", "instance.roles: name at least one"), ("[\"nonsense\"]", "expected one of `intake`")]
+    {
+        let mut command = setting.command(&["run"]);
+        let output = command.env("ALLIM__INSTANCE__ROLES", roles).output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(words), "{told}");
+    }
+    // Roles or not: an embedded database is one daemon's alone.
+    let first = setting.start_as("plan,send");
+    let output = setting.command(&["run", "--roles", "web"]).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another allim runs"));
+    first.stop();
+}
+
+/// The system's clock, set wrong.
+#[derive(Default)]
+struct Wrong {
+    by_ms: AtomicI64,
+}
+
+impl Clock for Wrong {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(SystemClock.now().0 + self.by_ms.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Duration {
+        SystemClock.uptime()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_whose_clock_is_off_is_not_ready() {
+    let Some(server) = support::server("ALLIM_TEST_POSTGRES") else { return };
+    let url = support::create_database(&server, &format!("clock_{}", std::process::id())).await;
+    let setting = Setting { store_url: url, ..Setting::new() };
+    let config = allim::config::load(&setting.config(), std::iter::empty()).expect("a configuration");
+    let clock = Arc::new(Wrong::default());
+    clock.by_ms.store(-1_500, Ordering::SeqCst);
+    let world = World { clock: clock.clone(), chance: Arc::new(SystemChance) };
+    let app = app::build(config, world, Purpose::Daemon).await.expect("built");
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let running = tokio::spawn(app::lifecycle::run(app, Arc::new(String::new), stopping));
+    let ready = async |wanted: (u16, &str)| {
+        let asked = async {
+            loop {
+                if let Ok(answer) = reqwest::get(setting.url("/readyz")).await {
+                    let found = (answer.status().as_u16(), answer.text().await.expect("a text"));
+                    if found.0 == wanted.0 && found.1.contains(wanted.1) {
+                        break;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, asked).await.unwrap_or_else(|_| panic!("not {wanted:?}"));
+    };
+    ready((200, "ready\n")).await;
+    for by_ms in [-2_500, 2_500] {
+        clock.by_ms.store(by_ms, Ordering::SeqCst);
+        ready((503, "clock is more than 2 s off the database's")).await;
+        clock.by_ms.store(0, Ordering::SeqCst);
+        ready((200, "ready\n")).await;
+    }
+    stop.send_replace(true);
+    running.await.expect("no panic").expect("an orderly end");
 }

@@ -2,12 +2,16 @@
 
 pub mod clock;
 pub mod custody;
+mod front;
 pub mod high_water;
 pub mod lifecycle;
 pub mod lock;
+mod loops;
 pub mod quickstart;
 pub mod roster;
 pub mod telemetry;
+
+pub use loops::CLOCK_OFF_MS_MAX;
 
 use crate::config::Config;
 use crate::config::file::Relay;

@@ -3,7 +3,7 @@
 use super::print;
 use crate::app::custody::WAYS;
 use crate::app::high_water::HighWater;
-use crate::app::{self, World};
+use crate::app::{self, CLOCK_OFF_MS_MAX, World};
 use crate::config::{Config, ConfigError};
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::delivery::Outcome;
@@ -157,6 +157,16 @@ async fn contents(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let (holds, slots, aside) = store.read(look).await?;
     let mut findings = doubts(config, &store).await?;
     let in_doubt = !findings.is_empty();
+    let offset_ms = store.clock_offset_ms().await?;
+    if offset_ms.unsigned_abs() > CLOCK_OFF_MS_MAX {
+        let found = format!("{offset_ms} ms off the database's");
+        findings.push(Finding::new(
+            "clock",
+            Verdict::Fail,
+            found,
+            "set it by NTP: a replica that is 2 s off isn't ready",
+        ));
+    }
     for (scope, reason, _) in holds.into_iter().filter(|(scope, ..)| !in_doubt || scope != identity::SCOPE) {
         findings.push(Finding::new(
             "hold",

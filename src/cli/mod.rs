@@ -16,7 +16,7 @@ mod subscriber;
 mod token;
 
 use crate::app::telemetry::{self, LogFormat};
-use crate::config::{self as configuration, Config};
+use crate::config::{self as configuration, Config, Role};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,7 +41,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the daemon.
-    Run,
+    Run {
+        /// What it does of the whole; several on one PostgreSQL may share the work. Default: `instance.roles`, which is all.
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "ROLE,…")]
+        roles: Vec<Role>,
+    },
     /// Looks whether everything is ready: configuration, store, broker, relays, name service.
     Check,
     /// Brings the tables of the store up to date, or moves an installation from SQLite to PostgreSQL.
@@ -104,7 +108,7 @@ pub(crate) struct Context {
 pub fn main() -> ExitCode {
     // Wrong usage ends here, with code 2.
     let arguments = Arguments::parse();
-    let level = if matches!(arguments.command, Command::Run) { "info" } else { "warn" };
+    let level = if matches!(arguments.command, Command::Run { .. }) { "info" } else { "warn" };
     telemetry::logs(arguments.log_format, level);
     crate::app::choose_tls_provider();
     match start(arguments) {
@@ -139,7 +143,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
 
 async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
     match command {
-        Command::Run => run::run(context).await,
+        Command::Run { roles } => run::run(roles, context).await,
         Command::Check => Ok(()),
         Command::Migrate { from: Some(from), to: Some(to) } => migrate::move_to(&from, &to, context).await,
         Command::Migrate { .. } => migrate::run(context).await,

@@ -214,6 +214,20 @@ impl Store {
     }
 }
 
+impl Store {
+    /// How far this process's clock is ahead of the database's, in milliseconds; behind is negative. As long as the answer
+    /// took, the database's may have been any instant in between: what is told is the least that it can be off.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn clock_offset_ms(&self) -> Result<i64, StoreError> {
+        let before = self.clock.now();
+        let there = self.now().await?;
+        let after = self.clock.now();
+        Ok((before.0 - there.0).max(0) + (after.0 - there.0).min(0))
+    }
+}
+
 /// Statements already expanded for the dialect of one connection.
 type Expanded<T> = HashMap<&'static str, T>;
 

@@ -16,7 +16,7 @@ pub(super) async fn alive() -> &'static str {
 /// Ready: the store answers, and so does what else is needed. The body says if nothing is sent, and why.
 pub(super) async fn ready(State(front): State<Arc<Front>>) -> Response {
     if let Some(need) = front.needs.iter().find(|need| !need.met.load(Ordering::SeqCst)) {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("{} is missing\n", need.what)).into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", need.unmet)).into_response();
     }
     match front.store.read(identity::doubts).await {
         Ok(doubts) => {

@@ -182,12 +182,31 @@ public_url = "http://127.0.0.1:{port}"
         self.run(&["subscriber", "import", file.to_str().expect("a path")]);
     }
 
+    /// A daemon that does a part of the work; it may serve nothing, so its log says when it runs.
+    pub fn start_as(&self, roles: &str) -> Daemon {
+        let log = self.path().join("log");
+        let runs = || std::fs::read_to_string(&log).unwrap_or_default().matches(" running ").count();
+        let before = runs();
+        let mut daemon = self.spawn(&["run", "--roles", roles]);
+        wait_until("the daemon to run", Duration::from_secs(30), || {
+            if let Some(status) = daemon.child.try_wait().expect("a status") {
+                panic!("the daemon ended with {status}: {}", daemon.log());
+            }
+            runs() > before
+        });
+        daemon
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> Daemon {
+        let log = self.path().join("log");
+        let file = std::fs::File::options().create(true).append(true).open(&log).expect("a log");
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(file);
+        Daemon { child: command.spawn().expect("the daemon starts"), log }
+    }
+
     pub fn start(&self) -> Daemon {
-        let log = std::fs::File::options().create(true).append(true).open(self.path().join("log")).expect("a log");
-        let mut command = self.command(&["run"]);
-        command.stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().expect("the daemon starts");
-        let mut daemon = Daemon { child, log: self.path().join("log") };
+        let mut daemon = self.spawn(&["run"]);
         wait_until("the daemon to be ready", Duration::from_secs(30), || {
             if let Some(status) = daemon.child.try_wait().expect("a status") {
                 panic!("the daemon ended with {status}: {}", daemon.log());
