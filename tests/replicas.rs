@@ -14,6 +14,7 @@ use allim::intake::accept::{Backfill, Republish, Source};
 use allim::intake::wire::{Incoming, SourcePolicy};
 use allim::plan::digest::Digest;
 use allim::plan::{Planner, Rules, release};
+use allim::store::bell::Ring;
 use allim::store::{Location, Store, Tx, deliveries, posts, subscribers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -225,6 +226,37 @@ async fn daemons_share_the_work_by_roles() {
     daemons.into_iter().for_each(support::Daemon::stop);
     serving.stop();
     assert_eq!(number(&store, "SELECT COUNT(*) FROM processes WHERE ended_at IS NULL").await, 0);
+}
+
+/// A replica hears what others ring and not itself, also after its connection was cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_wake_each_other() {
+    let Some(server) = support::server("ALLIM_TEST_POSTGRES") else { return };
+    let url = support::create_database(&server, &format!("bell_{}", std::process::id())).await;
+    let (one, two) = (open(&url).await, open(&url).await);
+    let mut heard_by_one = one.listen().expect("a thread").expect("a server");
+    let mut heard_by_two = two.listen().expect("a thread").expect("a server");
+    // What was rung before is unheard, so a new connection counts as a ring of everything.
+    for heard in [&mut heard_by_one, &mut heard_by_two] {
+        assert_eq!([hear(heard).await, hear(heard).await], [Ring::Accepted, Ring::Planned]);
+    }
+    for _ in 0..3 {
+        one.ring(Ring::Planned).await.expect("rung");
+        assert_eq!(hear(&mut heard_by_two).await, Ring::Planned);
+    }
+    let cut = "SELECT CAST(COUNT(pg_terminate_backend(pid)) AS BIGINT) FROM pg_stat_activity
+         WHERE datname = current_database() AND query LIKE 'SELECT CAST(pg_backend_pid()%' AND pid <> pg_backend_pid()";
+    assert_eq!(number(&one, cut).await, 2, "both listeners");
+    for heard in [&mut heard_by_one, &mut heard_by_two] {
+        assert_eq!([hear(heard).await, hear(heard).await], [Ring::Accepted, Ring::Planned]);
+    }
+    two.ring(Ring::Accepted).await.expect("rung");
+    assert_eq!(hear(&mut heard_by_one).await, Ring::Accepted);
+    assert!(heard_by_two.try_recv().is_err(), "its own ring");
+}
+
+async fn hear(heard: &mut tokio::sync::mpsc::UnboundedReceiver<Ring>) -> Ring {
+    tokio::time::timeout(LIMIT, heard.recv()).await.expect("in time").expect("a ring")
 }
 
 #[test]

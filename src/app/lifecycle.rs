@@ -1,6 +1,7 @@
 //! Running: every loop of the daemon, from start to an orderly end.
 
 use super::custody::Custody;
+use super::wakes::Wakes;
 use super::{App, destinations, front, loops, queue};
 use crate::config::Role;
 use crate::intake::spool::Spool;
@@ -40,20 +41,18 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     let destinations = sending.as_ref().map_or_else(Vec::new, |sending| sending.destinations.clone());
     // Everything but the senders ends with this set; the lease goes on until the senders are done.
     others.spawn(custody.clone().watch(app.world.clock.clone(), stop.clone()));
-    // Kept to the end, planner or not: whoever shows pages listens to it.
-    let (published, pages) = watch::channel(0u64);
-    let published = Arc::new(published);
+    let wakes = Wakes::start(&app, destinations, &mut others, &stop)?;
     if roles.has(Role::Plan) {
-        others.spawn(loops::plan(app.clone(), custody, destinations.clone(), published.clone(), stop.clone()));
+        others.spawn(loops::plan(app.clone(), custody, wakes.clone(), stop.clone()));
     }
     if roles.has(Role::Send) {
-        others.spawn(loops::settle(app.clone(), destinations, stop.clone()));
+        others.spawn(loops::settle(app.clone(), wakes.clone(), stop.clone()));
     }
     needs.extend(start_comparing_clocks(&app, &mut others, &stop));
     if roles.has(Role::Web) {
         let listener = web::listen(&app.config.file.web.listen).await?;
         let front = Arc::new(front::front(&app, metrics, needs)?);
-        others.spawn(web::watch_changes(front.clone(), pages, stop.clone()));
+        others.spawn(web::watch_changes(front.clone(), wakes.pages(), stop.clone()));
         let (router, stop) = (web::router(front), stop.clone());
         others.spawn(async move {
             if let Err(error) = web::serve(listener, router, stop).await {

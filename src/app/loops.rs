@@ -2,9 +2,9 @@
 
 use super::App;
 use super::custody::Custody;
+use super::wakes::Wakes;
 use crate::domain::backoff;
 use crate::plan::Ticked;
-use crate::send::Destination;
 use crate::send::lease::{Lease, RENEWAL};
 use crate::settle;
 use crate::store::Store;
@@ -21,13 +21,7 @@ const SETTLE_POLL: Duration = Duration::from_secs(5);
 pub const CLOCK_OFF_MS_MAX: u64 = 2_000;
 
 /// Plans until `stop` turns true.
-pub(super) async fn plan(
-    app: Arc<App>,
-    custody: Custody,
-    destinations: Vec<Arc<Destination>>,
-    published: Arc<watch::Sender<u64>>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(super) async fn plan(app: Arc<App>, custody: Custody, wakes: Wakes, mut stop: watch::Receiver<bool>) {
     let mut failures = 0;
     while !*stop.borrow() {
         // A database in doubt stays as it was found: what it missed is for an operator to say.
@@ -38,11 +32,8 @@ pub(super) async fn plan(
                 if ticked != Ticked::default() {
                     tracing::debug!(?ticked, "planned");
                 }
-                if ticked.noticed > 0 {
-                    published.send_modify(|count| *count += 1);
-                }
-                if ticked.planned > 0 || ticked.moved > 0 {
-                    destinations.iter().for_each(|destination| destination.wake.notify_one());
+                if ticked.noticed > 0 || ticked.planned > 0 || ticked.moved > 0 {
+                    wakes.planned(ticked.noticed > 0);
                 }
                 match app.planner.next_due().await {
                     // What is due waits for the operator too.
@@ -66,13 +57,13 @@ pub(super) async fn plan(
 }
 
 /// Settles uncertain deliveries until `stop` turns true.
-pub(super) async fn settle(app: Arc<App>, destinations: Vec<Arc<Destination>>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn settle(app: Arc<App>, wakes: Wakes, mut stop: watch::Receiver<bool>) {
     let policy = app.config.file.send.uncertain;
     while !*stop.borrow() {
         let rest = match settle::settle(&app.store, policy).await {
             Ok((due, next)) => {
                 if due > 0 {
-                    destinations.iter().for_each(|destination| destination.wake.notify_one());
+                    wakes.due();
                 }
                 next.map_or(SETTLE_POLL, |at| {
                     app.world.clock.now().until(at).clamp(Duration::from_millis(50), SETTLE_POLL)

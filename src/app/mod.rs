@@ -10,6 +10,7 @@ mod loops;
 pub mod quickstart;
 pub mod roster;
 pub mod telemetry;
+mod wakes;
 
 pub use loops::CLOCK_OFF_MS_MAX;
 

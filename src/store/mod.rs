@@ -6,6 +6,7 @@
 //! Why not sqlx: docs/adr/0001-store.md.
 
 mod backup;
+pub mod bell;
 pub mod changes;
 pub mod deliveries;
 pub mod destinations;
@@ -117,6 +118,7 @@ pub struct Store {
     reads: crossbeam_channel::Sender<Box<dyn Job>>,
     dialect: Dialect,
     clock: Arc<dyn Clock>,
+    bell: bell::Bell,
 }
 
 impl Store {
@@ -130,7 +132,11 @@ impl Store {
             Location::Memory => sqlite::start(None)?,
             Location::Postgres { url, connections } => postgres::start(url, *connections)?,
         };
-        Ok(Self { writes, reads, dialect, clock })
+        let bell = match location {
+            Location::Postgres { url, .. } => bell::Bell::at(url),
+            Location::Sqlite(_) | Location::Memory => bell::Bell::default(),
+        };
+        Ok(Self { writes, reads, dialect, clock, bell })
     }
 
     /// Which database this is.
