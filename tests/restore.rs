@@ -96,7 +96,7 @@ async fn a_backup_is_made_while_posts_come_in_and_holds_a_hold() {
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path_text(path).contains("copy.sqlite"))
         .collect();
-    assert_eq!(files, [target.clone()], "one file, with nothing beside it");
+    assert_eq!(files, std::slice::from_ref(&target), "one file, with nothing beside it");
 
     let holds = json(&with_copy(&target), &["hold"]);
     assert_eq!(holds[0]["scope"], "all");

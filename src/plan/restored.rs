@@ -30,15 +30,12 @@ impl Planner {
     /// [`StoreError`] from the database.
     pub async fn count_as_sent(&self, until: UnixMillis) -> Result<CountedAsSent, StoreError> {
         let now = self.store.now().await?;
-        let mut counted = CountedAsSent::default();
-        counted.posts = self
-            .store
-            .write(move |tx| {
-                // First of all, so that what comes again from now on is guarded at the door.
-                restore::set_sent_until(tx, until)?;
-                restore::guard_posts(tx, until, now)
-            })
-            .await?;
+        let guard = move |tx: &mut Tx<'_>| {
+            // First of all, so that what comes again from now on is guarded at the door.
+            restore::set_sent_until(tx, until)?;
+            restore::guard_posts(tx, until, now)
+        };
+        let mut counted = CountedAsSent { posts: self.store.write(guard).await?, ..CountedAsSent::default() };
         for state in self.store.read(occurrences::slots).await? {
             let planner = self.clone();
             let fired = self.store.write(move |tx| planner.count_slot(tx, state.clone(), until)).await?;
