@@ -31,7 +31,7 @@ fn start_traced(setting: &Setting) -> (Daemon, PathBuf) {
         "strace can't watch a process here, so nothing can be said about durability: install strace \
          (tests/run.sh does) and allow ptrace (in a container: --cap-add SYS_PTRACE): {probe:?}"
     );
-    let daemon = setting.start_as(command);
+    let daemon = setting.start_by(command);
     wait_until("strace to write something down", LIMIT, || std::fs::metadata(&trace).is_ok_and(|file| file.len() > 0));
     (daemon, trace)
 }

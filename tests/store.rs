@@ -16,9 +16,11 @@ use allim::intake::wire::{Incoming, SourcePolicy};
 use allim::plan::digest::Digest;
 use allim::plan::{Planner, Rules, Ticked, release};
 use allim::store::deliveries::{self, AttemptRef, Claimed, Ended};
+use allim::store::identity::Cause;
 use allim::store::token_keys::{self, TokenKey};
 use allim::store::{
-    Location, Store, StoreError, changes, destinations, occurrences, owed, posts, processes, quarantine, subscribers,
+    Location, Store, StoreError, changes, destinations, identity, occurrences, owed, posts, processes, quarantine,
+    subscribers,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,6 +118,17 @@ impl World {
 
     async fn tick(&self) -> Ticked {
         self.planner.tick().await.expect("a tick")
+    }
+
+    /// Releases and plans immediate mail, as a daemon does that died before a digest was due.
+    async fn tick_immediate_only(&self) {
+        let (now, keep) =
+            (self.now().await, "UPDATE slots SET considered_at = considered_at + $1 WHERE slot = 'daily'");
+        let shift = |by: i64| move |tx: &mut allim::store::Tx<'_>| tx.execute(keep, &[by.into()]);
+        let far = now.0;
+        self.store.write(shift(far)).await.expect("set");
+        self.tick().await;
+        self.store.write(shift(-far)).await.expect("set back");
     }
 
     async fn register(&self) -> i64 {
@@ -244,6 +257,8 @@ on_both!(
     an_unsent_issue_is_superseded,
     a_revision_moves_what_waits_and_a_withdrawal_cancels_it,
     the_small_nouns_keep_what_they_are_given,
+    what_was_due_before_a_restore_counts_as_sent,
+    a_doubt_ends_by_a_decision_and_the_counter_begins_above_it,
     lists_and_looks,
 );
 
@@ -653,6 +668,90 @@ async fn a_revision_moves_what_waits_and_a_withdrawal_cancels_it(world: World) {
     world.tick().await;
     assert_eq!(world.states().await, BTreeMap::from([("cancelled".to_owned(), 5)]));
     assert_eq!(world.tick().await, Ticked::default(), "nothing is left to move");
+}
+
+/// Published a moment ago, for whoever compares it with an instant that lies further back.
+async fn publish_fresh(world: &World, id: &str) {
+    world.clock.set(world.clock.now().plus(Duration::from_millis(10)));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut message = world.post(id, &["events"]).await;
+    message["published_at"] = json!(world.now().await.to_string());
+    assert_eq!(world.accept(&message).await, Verdict::Stored);
+}
+
+async fn held_as_backfill(world: &World, id: &str) -> bool {
+    found(world, id).await.0.backfill_at.is_some()
+}
+
+async fn what_was_due_before_a_restore_counts_as_sent(world: World) {
+    let immediate = world.subscriber("immediate", &[("events", "immediate")]).await;
+    let daily = world.subscriber("daily", &[("events", "daily")]).await;
+    world.publish("old", &["events"]).await;
+    world.tick().await;
+    // As if three days had passed, with two firings of the digest that this database knows nothing of.
+    let long_ago = |tx: &mut allim::store::Tx<'_>| {
+        tx.execute("UPDATE changes SET at = at - 259200000", &[])?;
+        tx.execute("UPDATE slots SET considered_at = considered_at - 172800000 WHERE slot = 'daily'", &[])
+    };
+    world.store.write(long_ago).await.expect("moved back");
+    world.publish("given", &["events"]).await;
+    world.tick_immediate_only().await;
+    world.publish("unreleased", &["events"]).await;
+    let until = UnixMillis(world.now().await.0 + 1);
+    let counted = world.planner.count_as_sent(until).await.expect("counted");
+    assert_eq!((counted.deliveries, counted.occurrences, counted.posts), (2, 1, 1));
+    assert_eq!(world.states().await, BTreeMap::from([("uncertain".to_owned(), 2)]));
+    assert!(held_as_backfill(&world, "unreleased").await && !held_as_backfill(&world, "given").await);
+
+    // It stays so: nothing is planned for what went out, and the answer of an operator is needed for the rest.
+    let later = world.now().await.plus(Duration::from_secs(30 * 86_400));
+    world.store.write(move |tx| deliveries::settle_uncertain(tx, later)).await.expect("settled");
+    assert_eq!(world.tick().await.planned, 0);
+    assert_eq!(world.states().await, BTreeMap::from([("uncertain".to_owned(), 2)]));
+
+    // What was published before comes again and is shown only; what is new goes to everybody.
+    world.publish("again", &["events"]).await;
+    assert!(held_as_backfill(&world, "again").await);
+    publish_fresh(&world, "new").await;
+    world.tick().await;
+    world.planner.fire_now("daily").await.expect("fired");
+    world.tick().await;
+    for (id, at_once, in_issue) in
+        [("old", 1, 0), ("given", 1, 1), ("unreleased", 0, 0), ("again", 0, 0), ("new", 1, 1)]
+    {
+        let story = found(&world, id).await.0.story_id;
+        for (reader, expected) in [(immediate, at_once), (daily, in_issue)] {
+            let story = story.clone();
+            let held = world.store.read(move |tx| deliveries::holding(tx, &story, reader)).await.expect("read");
+            assert_eq!(held.len(), expected, "{id}, reader of {}", if reader == daily { "the issue" } else { "mail" });
+        }
+    }
+}
+
+async fn a_doubt_ends_by_a_decision_and_the_counter_begins_above_it(world: World) {
+    let now = world.now().await;
+    let doubt = move |tx: &mut allim::store::Tx<'_>| {
+        identity::raise(tx)?;
+        identity::doubt(tx, Cause::Behind, "first words", now)?;
+        identity::doubt(tx, Cause::Behind, "it was restored", now)?;
+        Ok((identity::doubts(tx)?, destinations::holds(tx)?))
+    };
+    let (doubts, holds) = world.store.write(doubt).await.expect("doubted");
+    assert_eq!(doubts.len(), 1);
+    assert_eq!((doubts[0].cause, doubts[0].reason.as_str()), (Cause::Behind, "it was restored"));
+    assert_eq!((holds[0].0.as_str(), holds[0].1.as_str()), ("all", "it was restored"));
+    let decide = |tx: &mut allim::store::Tx<'_>| {
+        let counter = identity::dispel(tx, 1_000)?;
+        Ok((counter, identity::raise(tx)?, identity::doubts(tx)?.len() + destinations::holds(tx)?.len()))
+    };
+    let (counter, raised, left) = world.store.write(decide).await.expect("decided");
+    assert!(counter > 1_000 && raised == counter + 1 && left == 0);
+    // Nothing to compare yet, then the same place for any name.
+    let strayed = |tx: &mut allim::store::Tx<'_>| {
+        identity::remember(tx, "one")?;
+        identity::strayed(tx, "two")
+    };
+    assert_eq!(world.store.write(strayed).await.expect("compared"), None);
 }
 
 async fn the_small_nouns_keep_what_they_are_given(world: World) {

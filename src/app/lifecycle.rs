@@ -1,93 +1,140 @@
 //! Running: every loop of the daemon, from start to an orderly end.
 
-use super::{App, destinations, queue};
-use crate::domain::backoff;
+use super::custody::Custody;
+use super::wakes::Wakes;
+use super::{App, destinations, front, loops, queue};
+use crate::config::Role;
 use crate::intake::spool::Spool;
-use crate::render::site::LocalText;
 use crate::send::decide::Patience;
-use crate::send::lease::{Lease, RENEWAL};
+use crate::send::lease::Lease;
 use crate::send::recorder::Recorder;
 use crate::send::{self, Destination, Office};
-use crate::{settle, web};
+use crate::store::Dialect;
+use crate::web;
 use anyhow::Context as _;
-use futures_util::FutureExt as _;
 use std::sync::Arc;
-#[cfg(feature = "amqp")]
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
-/// An idle planner looks for work this often, in case a wake-up was lost or came from another process.
-const POLL: Duration = Duration::from_secs(1);
 /// How long attempts under way may take at shutdown; what isn't finished then becomes uncertain.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
-/// How long the planner rests when more posts came while it was at work: what comes in a stream is released together,
-/// and leaves the writer to those who bring it. A post that comes alone is planned at once.
-const STREAM_REST: Duration = Duration::from_millis(5);
-/// An idle settler looks this often.
-const SETTLE_POLL: Duration = Duration::from_secs(5);
 
-/// Runs the daemon until `stop` turns true.
+/// Runs the daemon, in its roles, until `stop` turns true.
 ///
 /// # Errors
 /// What keeps it from starting. Once it runs, faults are logged and tried again.
 pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let roles = app.config.roles.clone();
+    if app.store.dialect() == Dialect::Sqlite && !roles.is_all() {
+        tracing::warn!(%roles, "nobody else can do the rest: an embedded database is one daemon's alone");
+    }
+    let app = Arc::new(app);
+    let custody = Custody::begin(app.store.clone(), app.high_water()).await?;
+    let mut others = JoinSet::new();
+    let mut needs = Vec::new();
+    if roles.has(Role::Intake) {
+        needs.extend(start_intake(&app, &mut others, &stop).await?);
+    }
+    let sending = if roles.has(Role::Send) { Some(Sending::start(&app, &stop).await?) } else { None };
+    let destinations = sending.as_ref().map_or_else(Vec::new, |sending| sending.destinations.clone());
+    // Everything but the senders ends with this set; the lease goes on until the senders are done.
+    others.spawn(custody.clone().watch(app.world.clock.clone(), stop.clone()));
+    let wakes = Wakes::start(&app, destinations, &mut others, &stop)?;
+    if roles.has(Role::Plan) {
+        others.spawn(loops::plan(app.clone(), custody, wakes.clone(), stop.clone()));
+    }
+    if roles.has(Role::Send) {
+        others.spawn(loops::settle(app.clone(), wakes.clone(), stop.clone()));
+    }
+    needs.extend(start_comparing_clocks(&app, &mut others, &stop));
+    if roles.has(Role::Web) {
+        let listener = web::listen(&app.config.file.web.listen).await?;
+        let front = Arc::new(front::front(&app, metrics, needs)?);
+        others.spawn(web::watch_changes(front.clone(), wakes.pages(), stop.clone()));
+        let stop = stop.clone();
+        others.spawn(async move {
+            if let Err(error) = web::serve(listener, front, stop).await {
+                tracing::error!(%error, "the web server ended");
+            }
+        });
+    }
+    tracing::info!(%roles, "running");
+    while others.join_next().await.is_some() {}
+    match sending {
+        Some(sending) => sending.finish().await,
+        None => Ok(()),
+    }
+}
+
+/// What sends, and what it stands on.
+struct Sending {
+    office: Arc<Office>,
+    destinations: Vec<Arc<Destination>>,
+    senders: JoinSet<()>,
+    recording: JoinHandle<()>,
+    renewing: JoinHandle<()>,
+}
+
+impl Sending {
+    async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) -> anyhow::Result<Self> {
+        let send = &app.config.file.send;
+        let (store, world) = (app.store.clone(), app.world.clone());
+        let name = &app.config.file.instance.name;
+        let lease =
+            Lease::take(store.clone(), world.clock.clone(), name, send.uncertain_wait).await.context("the lease")?;
+        let (recorder, recording) = Recorder::start(store.clone(), world.chance.clone());
+        let destinations = destinations(&app.config, &world)?;
+        let office = Arc::new(Office {
+            store,
+            lease: lease.clone(),
+            recorder,
+            preparer: app.preparer.clone(),
+            patience: Patience { give_up_after: send.give_up_after, uncertain_wait: send.uncertain_wait },
+            chance: world.chance.clone(),
+        });
+        let mut senders = JoinSet::new();
+        for destination in &destinations {
+            senders.spawn(send::run(office.clone(), destination.clone(), stop.clone()));
+        }
+        let renewing = tokio::spawn(loops::renew(app.clone(), lease));
+        Ok(Self { office, destinations, senders, recording, renewing })
+    }
+
+    /// Waits for the attempts under way, records them and ends the lease.
+    async fn finish(mut self) -> anyhow::Result<()> {
+        let finished = async { while self.senders.join_next().await.is_some() {} };
+        if tokio::time::timeout(SHUTDOWN_MAX, finished).await.is_err() {
+            tracing::warn!("some attempts didn't end in time; they are uncertain now");
+            self.senders.shutdown().await;
+        }
+        let lease = self.office.lease.clone();
+        // The recorder ends when nobody can ask it for anything any more.
+        drop(self.office);
+        let _ = tokio::time::timeout(SHUTDOWN_MAX, self.recording).await;
+        self.renewing.abort();
+        lease.end().await.context("ending the lease")
+    }
+}
+
+/// Starts the ways in, and tells what readiness needs of them.
+async fn start_intake(
+    app: &Arc<App>,
+    tasks: &mut JoinSet<()>,
+    stop: &watch::Receiver<bool>,
+) -> anyhow::Result<Vec<web::Need>> {
     if let Some(queue) = queue(&app.config) {
         queue.check()?;
     }
-    let app = Arc::new(app);
-    let send = &app.config.file.send;
-    let (store, world) = (app.store.clone(), app.world.clone());
-    let name = app.config.file.instance.name.clone();
-    let lease =
-        Lease::take(store.clone(), world.clock.clone(), &name, send.uncertain_wait).await.context("the lease")?;
     if let Some(table) = &app.config.file.quickstart {
-        super::quickstart::load(&app, table).await.context("quickstart")?;
+        super::quickstart::load(app, table).await.context("quickstart")?;
     }
-    let (recorder, recording) = Recorder::start(store.clone(), world.chance.clone());
-    let destinations = destinations(&app.config, &world)?;
-    let office = Arc::new(Office {
-        store: store.clone(),
-        lease: lease.clone(),
-        recorder,
-        preparer: app.preparer.clone(),
-        patience: Patience { give_up_after: send.give_up_after, uncertain_wait: send.uncertain_wait },
-        chance: world.chance.clone(),
-    });
-    let mut senders = JoinSet::new();
-    for destination in &destinations {
-        senders.spawn(send::run(office.clone(), destination.clone(), stop.clone()));
-    }
-    // Everything but the senders ends with this set; the lease goes on until the senders are done.
-    let mut others = JoinSet::new();
-    let (published, pages) = watch::channel(0u64);
-    others.spawn(plan_loop(app.clone(), destinations.clone(), published, stop.clone()));
-    others.spawn(settle_loop(app.clone(), destinations, stop.clone()));
     if let Some(table) = &app.config.file.intake.spool {
         let spool = Spool::create(app.intake.clone(), app.config.in_state(&table.folder), table.source.clone());
-        others.spawn(spool.context("intake.spool.folder")?.watch(world.chance.clone(), stop.clone()));
+        tasks.spawn(spool.context("intake.spool.folder")?.watch(app.world.chance.clone(), stop.clone()));
     }
-    let listener = web::listen(&app.config.file.web.listen).await?;
-    let needs = start_queue(&app, &mut others, &stop);
-    let front = Arc::new(front(&app, metrics, needs)?);
-    others.spawn(web::watch_changes(front.clone(), pages, stop.clone()));
-    others.spawn(async move {
-        if let Err(error) = web::serve(listener, front, stop).await {
-            tracing::error!(%error, "the web server ended");
-        }
-    });
-    let renewing = tokio::spawn(renew_loop(app.clone(), lease.clone()));
-    while others.join_next().await.is_some() {}
-    let finished = async { while senders.join_next().await.is_some() {} };
-    if tokio::time::timeout(SHUTDOWN_MAX, finished).await.is_err() {
-        tracing::warn!("some attempts didn't end in time; they are uncertain now");
-        senders.shutdown().await;
-    }
-    drop(office);
-    let _ = tokio::time::timeout(SHUTDOWN_MAX, recording).await;
-    renewing.abort();
-    lease.end().await.context("ending the lease")
+    Ok(start_queue(app, tasks, stop))
 }
 
 /// Starts the intake from RabbitMQ, if it is configured, and tells what readiness needs of it.
@@ -97,7 +144,7 @@ fn start_queue(app: &App, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>)
     let connected = Arc::new(AtomicBool::new(false));
     let (intake, chance) = (app.intake.clone(), app.world.chance.clone());
     tasks.spawn(crate::intake::amqp::run(settings, intake, chance, connected.clone(), stop.clone()));
-    vec![web::Need { what: "the connection to RabbitMQ", met: connected }]
+    vec![web::Need { unmet: "the connection to RabbitMQ is missing", met: connected }]
 }
 
 #[cfg(not(feature = "amqp"))]
@@ -105,124 +152,12 @@ fn start_queue(_: &App, _: &mut JoinSet<()>, _: &watch::Receiver<bool>) -> Vec<w
     Vec::new()
 }
 
-fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> anyhow::Result<web::Front> {
-    let (config, file) = (&app.config, &app.config.file);
-    let token = |token: &crate::config::file::Token| web::Token {
-        name: token.name.clone(),
-        sha256: token.sha256.clone(),
-        source: token.source.clone(),
-    };
-    let titles = file.digest.iter().map(|table| (&table.name, &table.title));
-    let digest = |(name, title): (&String, &LocalText)| {
-        let digest = config.digests.get(name)?;
-        Some((name.clone(), (title.clone(), digest.schedule.clone())))
-    };
-    // Mail that went to a relay lies in no folder of ours.
-    let is_shown = file.web.show_mail_folder && file.relay.is_empty();
-    let front = web::Front::new(web::Parts {
-        store: app.store.clone(),
-        intake: app.intake.clone(),
-        tokens: file.intake.token.iter().map(token).collect(),
-        metrics,
-        needs,
-        clock: app.world.clock.clone(),
-        site: config.site.clone(),
-        tag_authority: file.site.tag_authority.clone(),
-        zone: config.zone.clone(),
-        languages: config.release.languages.clone(),
-        topics: file.topic.iter().map(|topic| (topic.name.clone(), topic.title.clone())).collect(),
-        digests: titles.filter_map(digest).collect(),
-        templates: app.stationery.templates.clone(),
-        listen: file.web.listen.clone(),
-        proxies: config.proxies.clone(),
-        samples: super::quickstart::pictures(config)?,
-        mail_folder: is_shown.then(|| config.in_state(&file.send.folder)),
-    });
-    front.context("templates.folder: page.css")
-}
-
-async fn plan_loop(
-    app: Arc<App>,
-    destinations: Vec<Arc<Destination>>,
-    published: watch::Sender<u64>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let waking = destinations.clone();
-    let planner = app.planner.clone().telling(move || waking.iter().for_each(|way| way.wake.notify_one()));
-    let (mut failures, mut is_stream) = (0, false);
-    while !*stop.borrow() {
-        if is_stream {
-            tokio::time::sleep(STREAM_REST).await;
-            // What came meanwhile is seen by the tick that begins now.
-            let _ = app.plan_wake.notified().now_or_never();
-        }
-        let rest = match planner.tick().await {
-            Ok(ticked) => {
-                failures = 0;
-                if ticked != crate::plan::Ticked::default() {
-                    tracing::debug!(?ticked, "planned");
-                }
-                if ticked.noticed > 0 {
-                    published.send_modify(|count| *count += 1);
-                }
-                if ticked.moved > 0 {
-                    destinations.iter().for_each(|destination| destination.wake.notify_one());
-                }
-                match app.planner.next_due().await {
-                    Ok(Some(due)) => app.world.clock.now().until(due).min(POLL),
-                    _ => POLL,
-                }
-            }
-            Err(error) => {
-                failures += 1;
-                tracing::warn!(%error, failures, "planning failed; it goes on where it stopped");
-                backoff::SERVICE.wait(failures, app.world.chance.draw_32())
-            }
-        };
-        is_stream = app.plan_wake.notified().now_or_never().is_some();
-        if is_stream {
-            continue;
-        }
-        tokio::select! {
-            () = app.plan_wake.notified() => {}
-            () = tokio::time::sleep(rest) => {}
-            _ = stop.changed() => {}
-        }
+/// Replicas go by the database's clock; one whose own is far off isn't ready. An embedded database has no clock.
+fn start_comparing_clocks(app: &App, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) -> Option<web::Need> {
+    if app.store.dialect() == Dialect::Sqlite {
+        return None;
     }
-}
-
-async fn settle_loop(app: Arc<App>, destinations: Vec<Arc<Destination>>, mut stop: watch::Receiver<bool>) {
-    let policy = app.config.file.send.uncertain;
-    while !*stop.borrow() {
-        let rest = match settle::settle(&app.store, policy).await {
-            Ok((due, next)) => {
-                if due > 0 {
-                    destinations.iter().for_each(|destination| destination.wake.notify_one());
-                }
-                next.map_or(SETTLE_POLL, |at| {
-                    app.world.clock.now().until(at).clamp(Duration::from_millis(50), SETTLE_POLL)
-                })
-            }
-            Err(error) => {
-                tracing::warn!(%error, "uncertain deliveries could not be settled");
-                SETTLE_POLL
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(rest) => {}
-            _ = stop.changed() => {}
-        }
-    }
-}
-
-async fn renew_loop(app: Arc<App>, lease: Arc<Lease>) {
-    loop {
-        tokio::time::sleep(RENEWAL).await;
-        if let Err(error) = lease.renew().await {
-            tracing::warn!(%error, "the lease could not be renewed");
-        }
-        if let Err(error) = app.preparer.refresh_keys().await {
-            tracing::warn!(%error, "the token keys could not be read");
-        }
-    }
+    let is_right = Arc::new(AtomicBool::new(true));
+    tasks.spawn(loops::compare_clocks(app.store.clone(), is_right.clone(), stop.clone()));
+    Some(web::Need { unmet: "this machine's clock is more than 2 s off the database's; set it by NTP", met: is_right })
 }

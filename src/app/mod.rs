@@ -1,11 +1,18 @@
 //! The roof: builds everything from a configuration and keeps it running.
 
 pub mod clock;
+pub mod custody;
+mod front;
+pub mod high_water;
 pub mod lifecycle;
 pub mod lock;
+mod loops;
 pub mod quickstart;
 pub mod roster;
 pub mod telemetry;
+mod wakes;
+
+pub use loops::CLOCK_OFF_MS_MAX;
 
 use crate::config::Config;
 use crate::config::file::Relay;
@@ -22,9 +29,11 @@ use crate::send::carriers::maildir::Maildir;
 use crate::send::carriers::smtp::{self, Smtp};
 use crate::send::pace::Pace;
 use crate::send::prepare::{Preparer, Stationery};
+use crate::store::identity::{self, Cause};
 use crate::store::token_keys::{self, TokenKey};
 use crate::store::{Location, Store};
 use anyhow::Context as _;
+use high_water::HighWater;
 use std::fs::File;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -36,6 +45,15 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub chance: Arc<dyn Chance>,
+}
+
+impl App {
+    /// The file that remembers how far the database had come.
+    #[must_use]
+    pub fn high_water(&self) -> HighWater {
+        let instance = &self.config.file.instance;
+        HighWater::new(&instance.state_dir, &instance.name)
+    }
 }
 
 impl World {
@@ -88,6 +106,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let lock = (purpose == Purpose::Daemon && embedded).then(|| lock::take(state_dir)).transpose()?;
     let (location, clock) = (config.store.clone(), world.clock.clone());
     let store = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await?.context("store.url")?;
+    refuse_unfinished(&store).await?;
     ensure_token_key(&store, &world).await?;
     let templates_folder = config.file.templates.folder.as_ref().map(|folder| config.base.join(folder));
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
@@ -128,6 +147,13 @@ fn stationery(config: &Config, templates: Arc<Templates>) -> Stationery {
         senders: config.senders.clone(),
         templates,
     }
+}
+
+/// A database that a move didn't fill to the end is of no use to anybody: rows are missing.
+async fn refuse_unfinished(store: &Store) -> anyhow::Result<()> {
+    let doubts = store.read(identity::doubts).await.context("store.url")?;
+    let unfinished = doubts.into_iter().find(|doubt| doubt.cause == Cause::Unfinished);
+    unfinished.map_or(Ok(()), |doubt| Err(anyhow::anyhow!("store.url: {}", doubt.reason)))
 }
 
 /// The first start makes the first key.

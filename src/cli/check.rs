@@ -1,10 +1,13 @@
 //! `allim check`: whether this configuration can work here, point by point, each with a verdict and a fix.
 
 use super::print;
-use crate::app::{self, World};
+use crate::app::custody::WAYS;
+use crate::app::high_water::HighWater;
+use crate::app::{self, CLOCK_OFF_MS_MAX, World};
 use crate::config::{Config, ConfigError};
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::delivery::Outcome;
+use crate::store::identity::{self, Cause};
 use crate::store::{self, Found, Store, StoreError, destinations, occurrences, quarantine};
 use serde::Serialize;
 use std::path::Path;
@@ -152,8 +155,19 @@ async fn contents(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let store = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await??;
     let look = |tx: &mut store::Tx<'_>| Ok((destinations::holds(tx)?, occurrences::slots(tx)?, quarantine::count(tx)?));
     let (holds, slots, aside) = store.read(look).await?;
-    let mut findings = Vec::new();
-    for (scope, reason, _) in holds {
+    let mut findings = doubts(config, &store).await?;
+    let in_doubt = !findings.is_empty();
+    let offset_ms = store.clock_offset_ms().await?;
+    if offset_ms.unsigned_abs() > CLOCK_OFF_MS_MAX {
+        let found = format!("{offset_ms} ms off the database's");
+        findings.push(Finding::new(
+            "clock",
+            Verdict::Fail,
+            found,
+            "set it by NTP: a replica that is 2 s off isn't ready",
+        ));
+    }
+    for (scope, reason, _) in holds.into_iter().filter(|(scope, ..)| !in_doubt || scope != identity::SCOPE) {
         findings.push(Finding::new(
             "hold",
             Verdict::Warn,
@@ -178,6 +192,23 @@ async fn contents(config: &Config) -> anyhow::Result<Vec<Finding>> {
         findings.push(Finding::new("quarantine", Verdict::Warn, found, "`allim quarantine list` says why"));
     }
     Ok(findings)
+}
+
+/// Whether this database is what it was: what a daemon has found, and what one would find if it were started now.
+async fn doubts(config: &Config, store: &Store) -> anyhow::Result<Vec<Finding>> {
+    const POINT: &str = "database";
+    let instance = &config.file.instance;
+    let known = store.read(identity::doubts).await?;
+    let suspected = HighWater::new(&instance.state_dir, &instance.name).suspicions(store).await?;
+    let new = suspected.into_iter().filter(|(cause, _)| !known.iter().any(|doubt| doubt.cause == *cause));
+    let finding = |(cause, reason): (Cause, String)| match cause {
+        Cause::Unfinished | Cause::Moved => {
+            Finding::new(POINT, Verdict::Fail, reason, "set store.url to the database in use")
+        }
+        _ => Finding::new(POINT, Verdict::Warn, format!("nothing is sent: {reason}"), WAYS),
+    };
+    let all = known.iter().map(|doubt| (doubt.cause, doubt.reason.clone())).chain(new);
+    Ok(all.map(finding).collect())
 }
 
 async fn broker(config: &Config) -> Option<Finding> {

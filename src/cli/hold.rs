@@ -1,9 +1,12 @@
 //! `allim hold`: stops sending and lets it go on.
 
 use super::{Context, print};
+use crate::app::custody::WAYS;
 use crate::app::{self, App, Purpose, World};
 use crate::config::FOLDER_DESTINATION;
-use crate::store::destinations;
+use crate::domain::clock::UnixMillis;
+use crate::store::{destinations, identity};
+use anyhow::Context as _;
 use std::collections::BTreeSet;
 
 /// What is done with holds.
@@ -18,11 +21,18 @@ pub(super) enum Action {
         #[arg(long)]
         reason: String,
     },
-    /// Lets sending go on.
+    /// Lets sending go on. A database that was restored, cloned or moved wants to know what it missed.
     Off {
         /// Only to this destination; the hold on all when left out.
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["sent_until", "resend"])]
         destination: Option<String>,
+        /// After a restore: what was due before this time went out and isn't sent again. RFC 3339
+        /// (2026-11-23T10:00:00+09:00), or the site's own time (2026-11-23T10:00).
+        #[arg(long, value_name = "TIME", conflicts_with = "resend")]
+        sent_until: Option<String>,
+        /// After a restore: nothing went out that this database doesn't know of, or it may go out twice.
+        #[arg(long)]
+        resend: bool,
     },
 }
 
@@ -35,7 +45,15 @@ pub(super) async fn run(action: Option<Action>, context: Context) -> anyhow::Res
             let (scope, now) = (scope(&app, destination.as_deref())?, app.store.now().await?);
             app.store.write(move |tx| destinations::hold(tx, &scope, &reason, now)).await?;
         }
-        Some(Action::Off { destination }) => {
+        Some(Action::Off { sent_until: Some(until), .. }) => {
+            let until = instant(&until, &app)?;
+            decide(&app, Some(until), json).await?;
+        }
+        Some(Action::Off { resend: true, .. }) => decide(&app, None, json).await?,
+        Some(Action::Off { destination, .. }) => {
+            if destination.is_none() {
+                refuse_in_doubt(&app).await?;
+            }
             let scope = scope(&app, destination.as_deref())?;
             let asked = scope.clone();
             let was_on = app.store.write(move |tx| destinations::release_hold(tx, &asked)).await?;
@@ -43,6 +61,48 @@ pub(super) async fn run(action: Option<Action>, context: Context) -> anyhow::Res
         }
     }
     show(&app, json).await
+}
+
+/// A hold that a doubt put on ends with a decision, not just so.
+async fn refuse_in_doubt(app: &App) -> anyhow::Result<()> {
+    let doubts = app.store.read(identity::doubts).await?;
+    let reasons: Vec<String> = doubts.into_iter().map(|doubt| doubt.reason).collect();
+    anyhow::ensure!(
+        reasons.is_empty(),
+        "{}. Say what it missed: {WAYS}. Neither can be taken back",
+        reasons.join("; ")
+    );
+    Ok(())
+}
+
+/// Ends the doubts about this database: everything due before `until` went out, or nothing did.
+async fn decide(app: &App, until: Option<UnixMillis>, json: bool) -> anyhow::Result<()> {
+    let doubted = !app.store.read(identity::doubts).await?.is_empty();
+    // A database that no daemon has looked at yet is judged now.
+    let suspected = !app.high_water().suspicions(&app.store).await?.is_empty();
+    anyhow::ensure!(doubted || suspected, "nothing speaks against this database; plain `allim hold off` will do");
+    if let Some(until) = until {
+        let counted = app.planner.count_as_sent(until).await?;
+        if !json {
+            eprintln!(
+                "counted as sent: {} deliveries (uncertain now; `allim delivery retry` sends one), {} firings of schedules, \
+                 {} posts (shown and mailed to nobody; `allim post release` mails one)",
+                counted.deliveries, counted.occurrences, counted.posts
+            );
+        }
+    }
+    app.high_water().accept(&app.store).await
+}
+
+/// An instant that has passed: RFC 3339, or a civil time in the site's zone.
+fn instant(text: &str, app: &App) -> anyhow::Result<UnixMillis> {
+    let exact = text.parse::<jiff::Timestamp>().ok();
+    let civil = || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(app.config.zone.clone()).ok();
+    let at = exact.or_else(|| civil().map(|zoned| zoned.timestamp()));
+    let at = at.map(UnixMillis::from_timestamp);
+    let at = at.with_context(|| format!("--sent-until: `{text}` is no time; write 2026-11-23T10:00:00+09:00"))?;
+    anyhow::ensure!(at <= app.world.clock.now(), "--sent-until: {at} hasn't come yet");
+    Ok(at)
 }
 
 async fn show(app: &App, json: bool) -> anyhow::Result<()> {

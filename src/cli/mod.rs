@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod backup;
 mod check;
 mod config;
 mod delivery;
@@ -15,7 +16,7 @@ mod subscriber;
 mod token;
 
 use crate::app::telemetry::{self, LogFormat};
-use crate::config::{self as configuration, Config};
+use crate::config::{self as configuration, Config, Role};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,11 +41,27 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the daemon.
-    Run,
+    Run {
+        /// What it does of the whole; several on one PostgreSQL may share the work. Default: `instance.roles`, which is all.
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "ROLE,…")]
+        roles: Vec<Role>,
+    },
     /// Looks whether everything is ready: configuration, store, broker, relays, name service.
     Check,
-    /// Brings the tables of the store up to date.
-    Migrate,
+    /// Brings the tables of the store up to date, or moves an installation from SQLite to PostgreSQL.
+    Migrate {
+        /// The database to move: `sqlite:FILE`, as in store.url. No daemon may run on it.
+        #[arg(long, value_name = "URL", requires = "to")]
+        from: Option<String>,
+        /// The empty database to move it to: `postgres://USER@HOST/DATABASE`.
+        #[arg(long, value_name = "URL", requires = "from")]
+        to: Option<String>,
+    },
+    /// Copies the built-in database (SQLite) into a new file while the daemon runs. The copy holds a hold.
+    Backup {
+        /// The file to make.
+        file: PathBuf,
+    },
     /// Posts: publish, list, show, release, withdraw, import.
     #[command(subcommand)]
     Post(post::Command),
@@ -91,7 +108,7 @@ pub(crate) struct Context {
 pub fn main() -> ExitCode {
     // Wrong usage ends here, with code 2.
     let arguments = Arguments::parse();
-    let level = if matches!(arguments.command, Command::Run) { "info" } else { "warn" };
+    let level = if matches!(arguments.command, Command::Run { .. }) { "info" } else { "warn" };
     telemetry::logs(arguments.log_format, level);
     crate::app::choose_tls_provider();
     match start(arguments) {
@@ -126,9 +143,11 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
 
 async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
     match command {
-        Command::Run => run::run(context).await,
+        Command::Run { roles } => run::run(roles, context).await,
         Command::Check => Ok(()),
-        Command::Migrate => migrate::run(context).await,
+        Command::Migrate { from: Some(from), to: Some(to) } => migrate::move_to(&from, &to, context).await,
+        Command::Migrate { .. } => migrate::run(context).await,
+        Command::Backup { file } => backup::run(file, context).await,
         Command::Post(command) => post::run(command, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
         Command::Subscriber(command) => subscriber::run(command, context).await,

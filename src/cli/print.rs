@@ -2,6 +2,7 @@
 
 use crate::domain::clock::UnixMillis;
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write as _;
 
 /// A line of a result.
@@ -43,6 +44,14 @@ pub(super) fn fields(rows: &[(&str, String)]) {
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
         line(format!("{name:width$}  {}", visible(value)));
     }
+}
+
+/// A bar for long work, on standard error and only on a terminal.
+pub(super) fn progress(doing: &'static str, of: &str) -> ProgressBar {
+    let template = format!("{{msg}} {{bar:40}} {{human_pos}}/{{human_len}} {of} {{per_sec}}");
+    // The template is ours; one that can't be read falls back to the library's own.
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style).with_message(doing)
 }
 
 /// An instant in the site's zone.

@@ -2,12 +2,17 @@
 
 use super::Context;
 use crate::app::{self, Purpose, World, lifecycle, telemetry};
+use crate::config::{Role, Roles};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// Runs until SIGTERM or SIGINT; a second one ends it at once.
-pub(super) async fn run(context: Context) -> anyhow::Result<()> {
+pub(super) async fn run(roles: Vec<Role>, mut context: Context) -> anyhow::Result<()> {
+    // None named: those of the configuration.
+    if let Some(roles) = Roles::new(roles) {
+        context.config.roles = roles;
+    }
     let prometheus = telemetry::metrics()?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopping) = watch::channel(false);

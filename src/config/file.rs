@@ -59,6 +59,9 @@ pub struct Instance {
     /// A name for logs and leases.
     #[serde(default = "defaults::instance")]
     pub name: String,
+    /// What this daemon does of the whole; `allim run --roles` overrides it.
+    #[serde(default = "super::roles::all")]
+    pub roles: Vec<super::Role>,
     /// Lock file, embedded database, mail folder; relative paths below are taken from here.
     pub state_dir: PathBuf,
 }

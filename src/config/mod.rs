@@ -2,10 +2,12 @@
 //! line, the key and what would be right.
 
 pub mod file;
+mod roles;
 pub mod show;
 mod validate;
 
 pub use file::File;
+pub use roles::{Role, Roles};
 pub use validate::{Config, FOLDER_DESTINATION};
 
 use std::path::{Path, PathBuf};

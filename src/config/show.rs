@@ -19,7 +19,8 @@ pub fn redacted(file: &File) -> Result<String, toml::ser::Error> {
 }
 
 /// A URL with its password hidden, wherever it stands: before the host, or among the parameters as PostgreSQL takes it.
-fn without_password(text: &str) -> String {
+#[must_use]
+pub fn without_password(text: &str) -> String {
     let Ok(mut url) = url::Url::parse(text) else {
         // PostgreSQL takes lists of hosts and ports, which are no URL: rather nothing is shown than a password.
         return text.split_once("://").map_or_else(|| text.to_owned(), |(scheme, _)| format!("{scheme}://{HIDDEN}"));

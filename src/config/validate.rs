@@ -1,7 +1,7 @@
 //! Checks a file and makes the values that the parts are built from: parsed at the door, nothing is checked again inside.
 
-use super::Mistake;
 use super::file::{DigestTable, File};
+use super::{Mistake, Roles};
 use crate::domain::audience::{Address, IMMEDIATE};
 use crate::domain::language::Language;
 use crate::domain::schedule::Schedule;
@@ -26,6 +26,8 @@ pub struct Config {
     pub base: PathBuf,
     /// The store.
     pub store: Location,
+    /// What this daemon does.
+    pub roles: Roles,
     /// Sources by name.
     pub sources: BTreeMap<String, Source>,
     /// Digests by name.
@@ -71,7 +73,10 @@ impl Config {
         let sources = sources(&file)?;
         ways_in(&file, &sources)?;
         numbers(&file)?;
+        let roles = Roles::new(file.instance.roles.iter().copied());
+        let none = || Mistake::new("instance.roles", "name at least one of `intake`, `plan`, `send` and `web`");
         Ok(Self {
+            roles: roles.ok_or_else(none)?,
             store: store(&file)?,
             digests: digests(&file)?,
             routes: routes(&file, &senders)?,

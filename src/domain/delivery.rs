@@ -165,6 +165,8 @@ words! {
         Unsubscribed = "unsubscribed",
         /// An operator asked for it.
         Operator = "operator",
+        /// The database was restored: it may have gone out before.
+        Restored = "restored",
         /// Tried until the limit.
         GaveUp = "gave_up",
     }

@@ -1,6 +1,8 @@
 //! The words of the one door: what a source may do, and what becomes of a message.
 
 use super::wire::SourcePolicy;
+use crate::domain::clock::UnixMillis;
+use crate::domain::post::Post;
 use std::time::Duration;
 
 /// What became of a message. All of these are durable.
@@ -82,4 +84,25 @@ pub enum Backfill {
     OlderThan(Duration),
     /// Every post becomes public, not released: an import of old posts.
     Everything,
+}
+
+/// Which posts become public, not released.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guard {
+    /// By the configuration.
+    pub(super) backfill: Backfill,
+    /// By the word of an operator who restored the database: what was due before went out.
+    pub(super) sent_until: Option<UnixMillis>,
+}
+
+impl Guard {
+    /// Whether a post that comes now is held as backfill.
+    pub(super) fn holds(self, post: &Post, now: UnixMillis) -> bool {
+        let due_at = post.public_due_at();
+        let is_old = match self.backfill {
+            Backfill::Everything => true,
+            Backfill::OlderThan(age) => due_at < now.minus(age),
+        };
+        is_old || self.sent_until.is_some_and(|until| due_at < until)
+    }
 }

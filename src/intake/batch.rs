@@ -1,7 +1,7 @@
 //! Many messages in one transaction, in their order. Most of them are new posts: these are gathered and written
 //! together. Whatever else comes has them written first and goes through the door by itself.
 
-use super::accept::{Backfill, Receipt, Source, Verdict};
+use super::accept::{Guard, Receipt, Source, Verdict};
 use super::aside::{read_message, set_aside};
 use super::decode::decode;
 use super::door::{Door, new_post};
@@ -59,7 +59,7 @@ pub(super) struct Terms<'a> {
     /// Who may speak.
     pub(super) sources: &'a Sources,
     /// How old posts are guarded.
-    pub(super) backfill: Backfill,
+    pub(super) guard: Guard,
     /// The present instant.
     pub(super) now: UnixMillis,
 }
@@ -73,7 +73,7 @@ pub(super) fn store(tx: &mut Tx<'_>, terms: Terms<'_>, messages: &[Arc<Opened>])
         let is_new = known.learn(message);
         receipts.push(match message.published().filter(|_| is_new) {
             Some((event, post)) => {
-                desk.gathered.push(new_post(event, post, &message.post_id, terms.backfill, terms.now));
+                desk.gathered.push(new_post(event, post, &message.post_id, terms.guard, terms.now));
                 Receipt { post_id: Some(message.post_id.clone()), verdict: Verdict::Stored }
             }
             None => {
@@ -131,11 +131,11 @@ impl Desk<'_> {
         incoming: &Incoming,
         decoded: &Result<Event, Box<Rejection>>,
     ) -> Result<Receipt, StoreError> {
-        let Terms { sources, backfill, now } = self.terms;
+        let Terms { sources, guard, now } = self.terms;
         match (decoded, sources.get(&incoming.source)) {
             (Ok(event), Some(source)) => {
                 let noticed = &mut self.noticed;
-                let receipt = Door { tx, source, incoming, backfill, now, noticed }.take(event)?;
+                let receipt = Door { tx, source, incoming, guard, now, noticed }.take(event)?;
                 if receipt.verdict == Verdict::Stored {
                     self.take_what_waited(tx, source, &[&event.source_id])?;
                 }
@@ -166,13 +166,13 @@ impl Desk<'_> {
 
     /// Revisions and withdrawals that overtook their posts on the way in.
     fn take_what_waited(&mut self, tx: &mut Tx<'_>, source: &Source, source_ids: &[&str]) -> Result<(), StoreError> {
-        let Terms { backfill, now, .. } = self.terms;
+        let Terms { guard, now, .. } = self.terms;
         let word = RejectReason::UnknownPost.word();
         for row in quarantine::waiting_for_posts(tx, &source.policy.name, source_ids, word)? {
             let Some(incoming) = read_message(&row) else { continue };
             if let Ok(event) = decode(&incoming, &source.policy) {
                 let noticed = &mut self.noticed;
-                let receipt = Door { tx, source, incoming: &incoming, backfill, now, noticed }.take(&event)?;
+                let receipt = Door { tx, source, incoming: &incoming, guard, now, noticed }.take(&event)?;
                 if !matches!(receipt.verdict, Verdict::Quarantined { .. }) {
                     quarantine::set_replayed(tx, &row.id, now)?;
                 }

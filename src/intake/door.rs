@@ -1,6 +1,6 @@
 //! What one event changes, by what is known of it and of its post.
 
-use super::accept::{Backfill, Receipt, Republish, Source, Verdict};
+use super::accept::{Guard, Receipt, Republish, Source, Verdict};
 use super::aside::set_aside;
 use super::wire::{Change as Said, Event, Incoming, RejectReason, Rejection};
 use crate::domain::clock::UnixMillis;
@@ -20,7 +20,7 @@ pub(super) struct Door<'a, 't> {
     /// What was said, for the quarantine.
     pub(super) incoming: &'a Incoming,
     /// How old posts are guarded.
-    pub(super) backfill: Backfill,
+    pub(super) guard: Guard,
     /// The present instant.
     pub(super) now: UnixMillis,
     /// Gets what readers may notice.
@@ -51,7 +51,7 @@ impl Door<'_, '_> {
         let standing = posts::lock(self.tx, &event.source, &event.source_id)?;
         let verdict = match (&event.change, &standing) {
             (Said::Published(post), None) => {
-                fresh::insert(self.tx, &mut [new_post(event, post, &post_id, self.backfill, self.now)])?;
+                fresh::insert(self.tx, &mut [new_post(event, post, &post_id, self.guard, self.now)])?;
                 return Ok(Receipt { post_id: Some(post_id), verdict: Verdict::Stored });
             }
             (Said::Published(post), Some(standing)) => {
@@ -156,15 +156,12 @@ pub(super) fn new_post<'a>(
     event: &'a Event,
     post: &'a Post,
     post_id: &str,
-    backfill: Backfill,
+    guard: Guard,
     now: UnixMillis,
 ) -> Fresh<'a> {
     let story_id =
         post.story.as_deref().map_or_else(|| post_id.to_owned(), |story| ids::story_id(&event.source, story));
-    let held = match backfill {
-        Backfill::Everything => true,
-        Backfill::OlderThan(age) => post.public_due_at() < now.minus(age),
-    };
+    let held = guard.holds(post, now);
     let revision = revision(event, post, event.revision.unwrap_or(1), now);
     let standing = Standing {
         post_id: post_id.to_owned(),

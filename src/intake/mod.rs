@@ -15,8 +15,8 @@ pub mod wire;
 mod withdraw;
 
 use crate::store::quarantine::Quarantined;
-use crate::store::{Store, StoreError, quarantine};
-use accept::{Backfill, Receipt, Source};
+use crate::store::{Store, StoreError, quarantine, restore};
+use accept::{Backfill, Guard, Receipt, Source};
 use batch::{Opened, Terms};
 use gather::Gathering;
 use std::collections::BTreeMap;
@@ -113,7 +113,10 @@ impl Intake {
         let now = self.store.now().await?;
         let (sources, backfill, opened) = (self.sources.clone(), self.backfill, batch.0.clone());
         self.store
-            .write(move |tx| batch::store(tx, Terms { sources: &sources, backfill, now }, &opened[range.clone()]))
+            .write(move |tx| {
+                let guard = Guard { backfill, sent_until: restore::sent_until(tx)? };
+                batch::store(tx, Terms { sources: &sources, guard, now }, &opened[range.clone()])
+            })
             .await
     }
 

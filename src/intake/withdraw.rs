@@ -1,7 +1,7 @@
 //! An operator takes a post back by hand: an event like any other, which needs no message.
 
 use super::Intake;
-use super::accept::{Backfill, Receipt, Republish, Source};
+use super::accept::{Backfill, Guard, Receipt, Republish, Source};
 use super::door::Door;
 use super::wire::{Change, Event, Incoming, SourcePolicy};
 use crate::domain::ids;
@@ -24,8 +24,8 @@ impl Intake {
         let incoming = Incoming { source: source.policy.name.clone(), content_type: None, headers: Vec::new(), bytes };
         let written = self.store.write(move |tx| {
             let mut noticed = Vec::new();
-            let backfill = Backfill::Everything;
-            let mut door = Door { tx, source: &source, incoming: &incoming, backfill, now, noticed: &mut noticed };
+            let guard = Guard { backfill: Backfill::Everything, sent_until: None };
+            let mut door = Door { tx, source: &source, incoming: &incoming, guard, now, noticed: &mut noticed };
             let receipt = door.take(&event)?;
             changes::number(tx, &noticed)?;
             Ok(receipt)

@@ -5,7 +5,7 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::ids;
 use crate::domain::schedule::{Schedule, ScheduleError};
 use crate::store::occurrences::{self, Occurrence, SlotState};
-use crate::store::{StoreError, Tx, changes};
+use crate::store::{StoreError, Tx, changes, releases};
 use std::time::Duration;
 
 /// A digest's schedule as configured.
@@ -74,6 +74,11 @@ pub fn fire(
         occurrences::save_slot(tx, &state)?;
     }
     let Some(due_at) = due(schedule, &state, now) else { return Ok(Firing::NotDue) };
+    // Another replica may be releasing this moment what is due by then: the issue waits for it, else it would come a
+    // whole period later.
+    if releases::is_waiting(tx, due_at)? {
+        return Ok(Firing::NotDue);
+    }
     let skipped = (due_at.until(now) > digest.max_late).then_some("later than max_late");
     let bound = changes::head(tx)?;
     let id = ids::occurrence_id(slot.as_str(), due_at.0, "");

@@ -7,6 +7,7 @@ pub mod explain;
 mod groups;
 pub mod preview;
 pub mod release;
+pub mod restored;
 mod successor;
 
 use crate::domain::audience::{IMMEDIATE, Slot};

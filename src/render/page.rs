@@ -183,7 +183,7 @@ pub fn feed_links(look: &Look<'_>, topic: &str, title: &str, language: Option<&L
     Format::ALL.map(link).to_vec()
 }
 
-/// The first page.
+/// The first page. `held` says why nothing is sent, if that is so.
 ///
 /// # Errors
 /// [`RenderError`] when an operator's template asks for something that isn't there. So with all below.
@@ -193,16 +193,18 @@ pub fn home(
     topics: &[TopicView],
     posts: &[PostLine],
     now: Option<&Now>,
+    held: &[String],
 ) -> Result<String, RenderError> {
     #[derive(Serialize)]
     struct Home<'a> {
+        held: &'a [String],
         topics: &'a [TopicView],
         posts: &'a [PostLine],
         now: Option<&'a Now>,
     }
     let discover: Vec<FeedLink> =
         topics.iter().take(1).flat_map(|topic| topic.feeds.iter().flat_map(|(_, links)| links.clone())).collect();
-    look.page("page_home.html", templates, &discover, Home { topics, posts, now })
+    look.page("page_home.html", templates, &discover, Home { held, topics, posts, now })
 }
 
 /// The posts of a topic.

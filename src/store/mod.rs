@@ -5,15 +5,19 @@
 //! is ever cancelled half-way by a dropped future, and the SQL itself is plain straight code.
 //! Why not sqlx: docs/adr/0001-store.md.
 
+mod backup;
 pub mod batches;
+pub mod bell;
 pub mod changes;
 pub mod deliveries;
 pub mod destinations;
 mod dialect;
 pub mod editions;
 pub mod fresh;
+pub mod identity;
 mod jobs;
 mod migrate;
+pub mod moving;
 pub mod occurrences;
 pub mod owed;
 mod postgres;
@@ -21,12 +25,14 @@ pub mod posts;
 pub mod processes;
 pub mod quarantine;
 pub mod releases;
+pub mod restore;
 mod sqlite;
 pub mod subscribers;
 pub mod token_keys;
 pub mod value;
 pub mod window;
 
+pub use backup::backup;
 pub use dialect::Dialect;
 use jobs::{Call, Job};
 pub use value::{Row, Value};
@@ -118,6 +124,7 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     /// By how much the database's clock was ahead of ours when it was asked last.
     ahead_ms: Arc<AtomicI64>,
+    bell: bell::Bell,
 }
 
 impl Store {
@@ -131,7 +138,11 @@ impl Store {
             Location::Memory => sqlite::start(None)?,
             Location::Postgres { url, connections } => postgres::start(url, *connections)?,
         };
-        Ok(Self { writes, reads, dialect, clock, ahead_ms: Arc::default() })
+        let bell = match location {
+            Location::Postgres { url, .. } => bell::Bell::at(url),
+            Location::Sqlite(_) | Location::Memory => bell::Bell::default(),
+        };
+        Ok(Self { writes, reads, dialect, clock, ahead_ms: Arc::default(), bell })
     }
 
     /// Which database this is.
@@ -223,6 +234,20 @@ impl Store {
     #[must_use]
     pub fn about_now(&self) -> UnixMillis {
         UnixMillis(self.clock.now().0 + self.ahead_ms.load(Ordering::Relaxed))
+    }
+}
+
+impl Store {
+    /// How far this process's clock is ahead of the database's, in milliseconds; behind is negative. As long as the answer
+    /// took, the database's may have been any instant in between: what is told is the least that it can be off.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn clock_offset_ms(&self) -> Result<i64, StoreError> {
+        let before = self.clock.now();
+        let there = self.now().await?;
+        let after = self.clock.now();
+        Ok((before.0 - there.0).max(0) + (after.0 - there.0).min(0))
     }
 }
 

@@ -102,7 +102,12 @@ impl Session {
     }
 }
 
-fn in_transaction(
+/// A connection for work that isn't a job, on a thread of the caller's that isn't one of tokio's.
+pub(super) fn client(url: &str) -> Result<Client, StoreError> {
+    connect(&configured(url)?)
+}
+
+pub(super) fn in_transaction(
     client: &mut Client,
     prepared: &mut Expanded<Statement>,
     work: &mut dyn FnMut(&mut Tx<'_>) -> Result<(), StoreError>,
@@ -202,7 +207,7 @@ fn row(raw: &postgres::Row) -> Result<Row, StoreError> {
     values.collect::<Result<_, _>>().map(Row)
 }
 
-fn error(failure: postgres::Error) -> StoreError {
+pub(super) fn error(failure: postgres::Error) -> StoreError {
     let Some(db) = failure.as_db_error() else {
         return StoreError::Unavailable(with_cause(&failure));
     };

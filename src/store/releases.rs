@@ -68,6 +68,14 @@ pub fn next_look(tx: &mut Tx<'_>) -> Result<Option<UnixMillis>, StoreError> {
     tx.query_opt(SQL, &[])?.map(|row| row.at(0)).transpose()
 }
 
+/// Whether a look that was due by `at` is still to come, or under way in another replica.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn is_waiting(tx: &mut Tx<'_>, at: UnixMillis) -> Result<bool, StoreError> {
+    Ok(tx.query_opt("SELECT 1 FROM stories WHERE check_at <= $1 LIMIT 1", params![at])?.is_some())
+}
+
 /// Locks stories whose look is due and returns them with their posts.
 ///
 /// # Errors

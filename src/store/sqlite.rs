@@ -52,10 +52,43 @@ pub(super) fn look<T>(
     path: &Path,
     mut work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(error)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(error)?;
+    let connection = open_to_read(path)?;
     let mut expanded = Expanded::new();
     work(&mut Tx { inner: Inner::Sqlite(&connection, &mut expanded) })
+}
+
+/// A connection that changes nothing.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(error)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(error)?;
+    Ok(connection)
+}
+
+/// A connection to a file that is there.
+pub(super) fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|e| StoreError::Unavailable(format!("{}: {e}", path.display())))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(error)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(error)?;
+    Ok(connection)
+}
+
+/// One transaction on a file that nobody else uses and that is to stand by itself afterwards, without a log beside it.
+pub(super) fn alone<T>(
+    path: &Path,
+    mut work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let connection = Connection::open(path).map_err(error)?;
+    connection.pragma_update(None, "journal_mode", "DELETE").map_err(error)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(error)?;
+    let mut result = None;
+    let mut on = Connected { connection, expanded: Expanded::new() };
+    in_transaction(&mut on, |tx| {
+        result = Some(work(tx)?);
+        Ok(())
+    })?;
+    result.ok_or_else(|| StoreError::Shape("no result".to_owned()))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
@@ -252,7 +285,7 @@ fn value(raw: ValueRef<'_>) -> Result<Value, StoreError> {
     }
 }
 
-fn error(failure: rusqlite::Error) -> StoreError {
+pub(super) fn error(failure: rusqlite::Error) -> StoreError {
     let text = failure.to_string();
     match failure.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Again(text),

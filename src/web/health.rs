@@ -1,7 +1,7 @@
 //! Whether it lives, whether it can work, and how it does.
 
 use super::Front;
-use crate::store::deliveries;
+use crate::store::{deliveries, identity};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,13 +13,17 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Ready: the store answers, and so does what else is needed.
+/// Ready: the store answers, and so does what else is needed. The body says if nothing is sent, and why.
 pub(super) async fn ready(State(front): State<Arc<Front>>) -> Response {
     if let Some(need) = front.needs.iter().find(|need| !need.met.load(Ordering::SeqCst)) {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("{} is missing\n", need.what)).into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", need.unmet)).into_response();
     }
-    match front.store.read(crate::store::changes::head).await {
-        Ok(_) => "ready\n".into_response(),
+    match front.store.read(identity::doubts).await {
+        Ok(doubts) => {
+            // Ready all the same: posts are taken in and pages are shown; only an operator can do something about it.
+            let held = doubts.iter().map(|doubt| format!("nothing is sent: {}\n", doubt.reason));
+            format!("ready\n{}", held.collect::<String>()).into_response()
+        }
         Err(error) => {
             tracing::warn!(%error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, "the store doesn't answer\n").into_response()

@@ -45,8 +45,8 @@ pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Something that must hold before this process is ready, beside the store.
 pub struct Need {
-    /// What is missing while it doesn't hold, such as `the connection to RabbitMQ`.
-    pub what: &'static str,
+    /// What is said while it doesn't hold, such as `the connection to RabbitMQ is missing`.
+    pub unmet: &'static str,
     /// Whether it holds.
     pub met: Arc<AtomicBool>,
 }

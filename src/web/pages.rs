@@ -9,7 +9,7 @@ use crate::domain::post::{Post, Showable, Standing};
 use crate::render::page::{self, FeedLink, Look, NextIssue, Notice, Now, TopicView, feed_links};
 use crate::render::words::page::own_name;
 use crate::store::posts::{self, Filter};
-use crate::store::{StoreError, deliveries};
+use crate::store::{StoreError, Tx, deliveries, identity};
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -27,7 +27,8 @@ pub(super) async fn home(State(front): State<Arc<Front>>, request: Request) -> R
     let asked = Asked::new(&front, &request);
     let is_near = client::is_near(&front, &request);
     let filter = Filter { public_only: true, ..Filter::default() };
-    let found = match front.store.read(move |tx| posts::list(tx, &filter, NEWEST_LOOKED_AT)).await {
+    let read = move |tx: &mut Tx<'_>| Ok((posts::list(tx, &filter, NEWEST_LOOKED_AT)?, identity::doubts(tx)?));
+    let (found, doubts) = match front.store.read(read).await {
         Ok(found) => found,
         Err(error) => return unavailable(&front, &asked, &error),
     };
@@ -43,7 +44,8 @@ pub(super) async fn home(State(front): State<Arc<Front>>, request: Request) -> R
     topics.extend(front.topics.iter().map(|(name, _)| topic_view(&front, &look, Some(name))));
     let lines: Vec<_> = one_per_story(found, asked.language()).into_iter().take(NEWEST).collect();
     let lines: Vec<_> = lines.iter().map(|showable| line(&front, &look, showable)).collect();
-    asked.answer(StatusCode::OK, page::home(&look, &front.templates, &topics, &lines, now.as_ref()))
+    let held: Vec<String> = doubts.into_iter().map(|doubt| doubt.reason).collect();
+    asked.answer(StatusCode::OK, page::home(&look, &front.templates, &topics, &lines, now.as_ref(), &held))
 }
 
 /// A topic's posts, newest first; `?before=` goes on where the last page ended.

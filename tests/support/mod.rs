@@ -45,6 +45,7 @@ pub fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> bool) 
 /// A daemon's surroundings: folder, ports, and what it is connected to.
 pub struct Setting {
     pub dir: tempfile::TempDir,
+    pub name: String,
     pub port: u16,
     pub store_url: String,
     pub relay: Option<Relay>,
@@ -65,6 +66,7 @@ impl Setting {
     pub fn new() -> Self {
         Self {
             dir: tempfile::tempdir().expect("a folder"),
+            name: "test".to_owned(),
             port: free_port(),
             store_url: "sqlite:allim.sqlite".to_owned(),
             relay: None,
@@ -107,7 +109,7 @@ impl Setting {
         let text = format!(
             r#"
 [instance]
-name = "test"
+name = "{name}"
 state_dir = "{dir}"
 [store]
 url = "{store}"
@@ -146,6 +148,7 @@ uncertain_wait = "1s"
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"
 {relay}{extra}"#,
+            name = self.name,
             dir = self.path().display(),
             store = self.store_url,
             port = self.port,
@@ -179,12 +182,35 @@ public_url = "http://127.0.0.1:{port}"
         self.run(&["subscriber", "import", file.to_str().expect("a path")]);
     }
 
+    /// A daemon that does a part of the work; it may serve nothing, so its log says when it runs.
+    pub fn start_as(&self, roles: &str) -> Daemon {
+        let log = self.path().join("log");
+        let runs = || std::fs::read_to_string(&log).unwrap_or_default().matches(" running ").count();
+        let before = runs();
+        let mut daemon = self.spawn(&["run", "--roles", roles]);
+        wait_until("the daemon to run", Duration::from_secs(30), || {
+            if let Some(status) = daemon.child.try_wait().expect("a status") {
+                panic!("the daemon ended with {status}: {}", daemon.log());
+            }
+            runs() > before
+        });
+        daemon
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> Daemon {
+        let log = self.path().join("log");
+        let file = std::fs::File::options().create(true).append(true).open(&log).expect("a log");
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(file);
+        Daemon { child: command.spawn().expect("the daemon starts"), log }
+    }
+
     pub fn start(&self) -> Daemon {
-        self.start_as(self.command(&["run"]))
+        self.start_by(self.command(&["run"]))
     }
 
     /// Starts `allim run` by a command of the test's own.
-    pub fn start_as(&self, mut command: Command) -> Daemon {
+    pub fn start_by(&self, mut command: Command) -> Daemon {
         let log = std::fs::File::options().create(true).append(true).open(self.path().join("log")).expect("a log");
         command.stdout(Stdio::null()).stderr(log);
         let child = command.spawn().expect("the daemon starts");

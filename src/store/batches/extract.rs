@@ -88,6 +88,18 @@ pub(in crate::store) fn all_open(
     close(tx, key, now)
 }
 
+/// Gives everybody who is open in some batches that were due before `until` rows of their own. Returns how many batches
+/// that were.
+pub(in crate::store) fn all_due_before(tx: &mut Tx<'_>, until: UnixMillis, now: UnixMillis) -> Result<u64, StoreError> {
+    const SQL: &str = "SELECT plan_id, number FROM batches b WHERE state IN ('due', 'claimed') AND due_at < $1
+         ORDER BY plan_id, number LIMIT 16 {lock b}";
+    let batches = tx.query(SQL, params![until])?;
+    for row in &batches {
+        all_open(tx, row.int(0)?, row.int(1)?, now)?;
+    }
+    Ok(batches.len() as u64)
+}
+
 /// Notes who has a row of their own, and how many are left open.
 pub(super) fn note_own(tx: &mut Tx<'_>, key: BatchKey, own: &BTreeSet<u32>, open: i64) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE batches SET own = $3, own_count = $4, open = $5 WHERE plan_id = $1 AND number = $2";

@@ -1,0 +1,43 @@
+//! What the web server is made from.
+
+use super::App;
+use crate::render::site::LocalText;
+use crate::web;
+use anyhow::Context as _;
+
+/// Builds what the handlers share.
+pub(super) fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> anyhow::Result<web::Front> {
+    let (config, file) = (&app.config, &app.config.file);
+    let token = |token: &crate::config::file::Token| web::Token {
+        name: token.name.clone(),
+        sha256: token.sha256.clone(),
+        source: token.source.clone(),
+    };
+    let titles = file.digest.iter().map(|table| (&table.name, &table.title));
+    let digest = |(name, title): (&String, &LocalText)| {
+        let digest = config.digests.get(name)?;
+        Some((name.clone(), (title.clone(), digest.schedule.clone())))
+    };
+    // Mail that went to a relay lies in no folder of ours.
+    let is_shown = file.web.show_mail_folder && file.relay.is_empty();
+    let front = web::Front::new(web::Parts {
+        store: app.store.clone(),
+        intake: app.intake.clone(),
+        tokens: file.intake.token.iter().map(token).collect(),
+        metrics,
+        needs,
+        clock: app.world.clock.clone(),
+        site: config.site.clone(),
+        tag_authority: file.site.tag_authority.clone(),
+        zone: config.zone.clone(),
+        languages: config.release.languages.clone(),
+        topics: file.topic.iter().map(|topic| (topic.name.clone(), topic.title.clone())).collect(),
+        digests: titles.filter_map(digest).collect(),
+        templates: app.stationery.templates.clone(),
+        listen: file.web.listen.clone(),
+        proxies: config.proxies.clone(),
+        samples: super::quickstart::pictures(config)?,
+        mail_folder: is_shown.then(|| config.in_state(&file.send.folder)),
+    });
+    front.context("templates.folder: page.css")
+}
