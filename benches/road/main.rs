@@ -6,6 +6,7 @@
 
 mod fan_out;
 mod feeds;
+mod growth;
 #[cfg(feature = "amqp")]
 mod intake;
 mod latency;
@@ -13,6 +14,7 @@ mod posting;
 mod sending;
 mod setting;
 mod sink;
+mod urgent;
 
 use std::time::Duration;
 
@@ -59,12 +61,24 @@ fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|choice| name.contains(choice.as_str()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    if let Ok(what) = std::env::var(growth::PRODUCT) {
+        return runtime.block_on(growth::be(&what));
+    }
     println!("| work | allim | baseline | ratio | baseline is |\n|---|---|---|---|---|");
     if wanted("fan-out") {
         runtime.block_on(fan_out::run(rounds));
     }
     if wanted("sending") {
         runtime.block_on(sending::run(rounds));
+    }
+    if wanted("growth") {
+        runtime.block_on(growth::run());
+    }
+    if wanted("urgent") {
+        runtime.block_on(urgent::run());
+    }
+    if wanted("elsewhere") {
+        runtime.block_on(sending::elsewhere(rounds));
     }
     if wanted("cpu") {
         runtime.block_on(sending::cpu(rounds));

@@ -25,9 +25,9 @@ pub async fn run(rounds: usize) {
         return;
     };
     let count = readers();
-    for (name, bytes) in [("5 kB", 900), ("30 kB", 19_000)] {
+    for (name, bytes) in [("small", SMALL), ("large", LARGE)] {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut digest = Digest::new(folder.path(), sink.port, count).await;
+        let mut digest = Digest::new(folder.path(), "", sink.port, count).await;
         let (mut product, mut bare, mut canned, mut size) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for round in 0..rounds {
             let (done, letter, _) = digest.send(&format!("{name} {round}"), bytes).await;
@@ -49,15 +49,53 @@ pub async fn run(rounds: usize) {
     }
 }
 
+/// The first row on PostgreSQL, against the same on SQLite; and over a distance of 20 ms, against one message a round trip
+/// and connection.
+pub async fn elsewhere(rounds: usize) {
+    let count = readers();
+    let Some(sink) = Sink::postfix() else { return };
+    if let Ok(url) = std::env::var("ALLIM_TEST_POSTGRES") {
+        let (here, there) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let mut sqlite = Digest::new(here.path(), "", sink.port, count).await;
+        let mut postgres = Digest::new(there.path(), &setting::postgres(&url).await, sink.port, count).await;
+        let (mut on_sqlite, mut on_postgres) = (Vec::new(), Vec::new());
+        for round in 0..rounds {
+            on_sqlite.push(sqlite.send(&format!("here {round}"), SMALL).await.0.rate());
+            on_postgres.push(postgres.send(&format!("there {round}"), SMALL).await.0.rate());
+        }
+        row("sending: the small digest on PostgreSQL", "messages/s", on_postgres, on_sqlite, "the same on SQLite");
+    }
+    let far = Sink::answering_only(Duration::from_millis(20));
+    let folder = tempfile::tempdir().expect("a folder");
+    let count = (count / 20).max(1_000);
+    let mut digest = Digest::new(folder.path(), "", far.port, count).await;
+    let mut rates = Vec::new();
+    for round in 0..rounds {
+        rates.push(digest.send(&format!("far {round}"), SMALL).await.0.rate());
+    }
+    let ideal = vec![CONNECTIONS as f64 * 50.0; rounds];
+    row(
+        "sending: answers after 20 ms, 10 connections",
+        "messages/s",
+        rates,
+        ideal,
+        "one message a round trip and connection",
+    );
+}
+
+/// Octets of the bodies of the small and of the large digest: the second is made of several posts.
+const SMALL: usize = 100;
+const LARGE: usize = 1_400;
+
 /// The product's own work for each message, against a sink that only answers.
 pub async fn cpu(rounds: usize) {
     let count = readers();
     let sink = Sink::answering_only(Duration::ZERO);
     let folder = tempfile::tempdir().expect("a folder");
-    let mut digest = Digest::new(folder.path(), sink.port, count).await;
+    let mut digest = Digest::new(folder.path(), "", sink.port, count).await;
     let (mut micros, mut rates, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
-        let (done, letter, used) = digest.send(&format!("cpu {round}"), 900).await;
+        let (done, letter, used) = digest.send(&format!("cpu {round}"), SMALL).await;
         rates.push(done.rate());
         micros.push(used.as_secs_f64() * 1e6 / count as f64);
         bare.push(bare_clients(sink.port, Arc::new(letter), count).await.rate());
@@ -72,23 +110,26 @@ pub async fn cpu(rounds: usize) {
 /// An installation with a digest and its readers.
 struct Digest<'a> {
     folder: &'a Path,
+    store: String,
     extra: String,
     count: usize,
 }
 
 impl<'a> Digest<'a> {
-    async fn new(folder: &'a Path, port: u16, count: usize) -> Self {
+    async fn new(folder: &'a Path, store: &str, port: u16, count: usize) -> Self {
         let extra = setting::relay(port);
-        let app = setting::app(folder, &extra).await;
-        setting::subscribe(&app, count, "weekly").await;
-        Self { folder, extra, count }
+        let app = setting::app_on(folder, store, &extra).await;
+        setting::crowd_of(&app, count, "events").await;
+        Self { folder, store: store.to_owned(), extra, count }
     }
 
     /// Plans an issue, then measures from the start of sending to the last recorded outcome. Also says what one reader
     /// got, and the processor time of this process.
     async fn send(&mut self, id: &str, bytes: usize) -> (Round, Vec<u8>, Duration) {
-        let app = setting::app(self.folder, &self.extra).await;
-        setting::publish(&app, id, bytes).await;
+        let app = setting::app_on(self.folder, &self.store, &self.extra).await;
+        for number in 0..if bytes == LARGE { 8 } else { 1 } {
+            setting::publish(&app, &format!("{id} {number}"), bytes).await;
+        }
         app.planner.fire_now("weekly").await.expect("fired");
         assert_eq!(app.planner.tick().await.expect("planned").planned, self.count);
         let letter = one_letter(&app).await;
@@ -112,7 +153,7 @@ impl<'a> Digest<'a> {
 }
 
 /// What this process has used of the processors.
-fn processor_time() -> Duration {
+pub fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

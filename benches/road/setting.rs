@@ -39,6 +39,7 @@ address = "news@example.org"
 list_id = "news.example.org"
 [[intake.source]]
 name = "cms"
+urgent = true
 {store}
 {extra}"#,
         folder.display()
@@ -84,12 +85,20 @@ pub fn topics() -> String {
 /// Adds `count` readers of the weekly digest at once, each with three of [`TOPICS`], in ten domains; they were planned with their
 /// slot before, as all but new ones are.
 pub async fn crowd(app: &App, count: usize) {
+    crowd_of(app, count, "t").await;
+}
+
+/// The same with the one topic `events`, or with three that begin with `t`.
+pub async fn crowd_of(app: &App, count: usize, topic: &'static str) {
     let add = move |tx: &mut allim::store::Tx<'_>| {
         const READERS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $1)
              INSERT INTO subscribers (id, address, address_key, domain, language, created_at)
              SELECT i * 1000003, 'r' || i || '@d' || (i % 10) || '.example.net', 'r' || i || '@d' || (i % 10) || '.example.net',
                  'd' || (i % 10) || '.example.net', 'ko', 1 FROM n";
-        const WISHES: &str =
+        const ONE: &str =
+            "INSERT INTO subscriptions (subscriber_id, topic, schedule, slot, since, mark, created_at, followed_at)
+             SELECT id, 'events', 'weekly', 'weekly', 0, 0, 1, 1 FROM subscribers";
+        const THREE: &str =
             "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $1)
              INSERT INTO subscriptions (subscriber_id, topic, schedule, slot, since, mark, created_at, followed_at)
              SELECT i * 1000003, 't' || ((i * 7 + (i / 20) * k * (k + 1) + k * 3) % 20), 'weekly', 'weekly', 0, 0, 1, 1
@@ -98,7 +107,10 @@ pub async fn crowd(app: &App, count: usize) {
         const SLOT: &str = "INSERT INTO slots (slot, line, considered_at, bound) VALUES ('weekly', '', 1, 0)
              ON CONFLICT (slot) DO NOTHING";
         tx.execute(READERS, &[(count as i64).into()])?;
-        tx.execute(WISHES, &[(count as i64).into()])?;
+        match topic {
+            "events" => tx.execute(ONE, &[])?,
+            _ => tx.execute(THREE, &[(count as i64).into()])?,
+        };
         tx.execute(SLOT, &[])
     };
     app.store.write(add).await.expect("a crowd");
@@ -111,12 +123,25 @@ pub async fn publish(app: &App, id: &str, bytes: usize) {
 
 /// Takes in ten posts, each under two of [`TOPICS`].
 pub async fn publish_ten(app: &App, id: &str) {
-    let at = app.world.clock.now().timestamp();
+    app.intake.accept(ten(id, app.world.clock.now().timestamp())).await.expect("accepted");
+}
+
+/// Ten posts, each under two of [`TOPICS`].
+pub fn ten(id: &str, at: jiff::Timestamp) -> Vec<Incoming> {
     let post = |number: usize| {
         let topics = [number * 2 % TOPICS, (number * 3 + 1) % TOPICS].map(|topic| format!("t{topic}"));
         about(&format!("{id}-{number}"), 700, at, &serde_json::json!(topics))
     };
-    app.intake.accept((0..10).map(post).collect()).await.expect("accepted");
+    (0..10).map(post).collect()
+}
+
+/// A post that may not wait.
+pub fn urgent(id: &str, at: jiff::Timestamp) -> Incoming {
+    let mut post = message(id, 700, at);
+    let mut json: serde_json::Value = serde_json::from_slice(&post.bytes).expect("JSON");
+    json["priority"] = serde_json::json!("urgent");
+    post.bytes = json.to_string().into_bytes();
+    post
 }
 
 /// A bare post.
