@@ -323,7 +323,7 @@ pub struct SendTable {
     /// Given up this long after planning.
     #[serde(with = "span")]
     pub give_up_after: Duration,
-    /// Recipients planned in one transaction.
+    /// Subscriptions planned in one transaction, about; nothing else is written meanwhile on SQLite.
     pub chunk: i64,
 }
 
@@ -334,7 +334,7 @@ impl Default for SendTable {
             uncertain: Uncertain::Resend,
             uncertain_wait: Duration::from_secs(15 * 60),
             give_up_after: Duration::from_secs(5 * 86_400),
-            chunk: 1_000,
+            chunk: 20_000,
         }
     }
 }

@@ -42,6 +42,19 @@ impl Address {
         Ok(Self(address))
     }
 
+    /// An address that [`Address::parse`] has read before, as the store keeps it. It is looked over only for what
+    /// would break a line or an envelope.
+    ///
+    /// # Errors
+    /// [`BadAddress`] when it can't have been one.
+    pub fn stored(raw: &str) -> Result<Self, BadAddress> {
+        let is_sound = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>');
+        if !raw.chars().all(is_sound) || !raw.contains('@') {
+            return Err(BadAddress("it was stored by somebody else"));
+        }
+        Ok(Self(raw.to_owned()))
+    }
+
     /// The address.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -35,7 +35,7 @@ pub mod window;
 pub use backup::backup;
 pub use dialect::Dialect;
 use jobs::{Call, Job};
-pub use value::{Row, Value};
+pub use value::{Cells, Row, Value};
 
 use crate::domain::clock::{Clock, UnixMillis};
 use std::collections::HashMap;
@@ -284,19 +284,19 @@ impl Tx<'_> {
         Ok(self.query(sql, params)?.into_iter().next())
     }
 
-    /// Runs a statement that returns one BIGINT a row, and hands each over without keeping it.
+    /// Runs a statement and hands each row over without keeping it: for results of thousands of rows.
     ///
     /// # Errors
-    /// [`StoreError`] from the database.
-    pub fn each(&mut self, sql: &'static str, params: &[Value], take: &mut dyn FnMut(i64)) -> Result<(), StoreError> {
+    /// [`StoreError`] from the database, or what `take` returned.
+    pub fn each(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+        take: &mut dyn FnMut(Cells<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         match &mut self.inner {
             Inner::Sqlite(connection, expanded) => sqlite::each(connection, expanded, sql, params, take),
-            Inner::Postgres(..) => {
-                for row in self.query(sql, params)? {
-                    take(row.int(0)?);
-                }
-                Ok(())
-            }
+            Inner::Postgres(..) => self.query(sql, params)?.iter().try_for_each(|row| take(Cells::Kept(row))),
         }
     }
 

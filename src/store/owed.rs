@@ -7,6 +7,8 @@ use super::value::{json, params};
 use super::{Row, StoreError, Tx};
 use crate::domain::audience::Slot;
 use crate::domain::clock::UnixMillis;
+use std::collections::HashSet;
+use std::rc::Rc;
 
 /// A recipient under planning, locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +16,9 @@ pub struct Recipient {
     /// The subscriber.
     pub id: i64,
     /// The language they read, as stored.
-    pub language: String,
+    pub language: Rc<str>,
     /// The domain of their address.
-    pub domain: String,
+    pub domain: Rc<str>,
 }
 
 /// A story that matches a subscription and has a number above its mark.
@@ -47,8 +49,29 @@ pub struct Match {
 pub fn lock(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<Recipient>, StoreError> {
     const LOCK: &str = "SELECT u.id, u.language, u.domain FROM {list $1: int} ids CROSS JOIN subscribers u
          WHERE u.id = ids.value AND u.unsubscribed_at IS NULL AND u.suppressed_at IS NULL ORDER BY u.id {lock u}";
-    let read = |row: &Row| Ok(Recipient { id: row.int(0)?, language: row.text(1)?, domain: row.text(2)? });
-    tx.query(LOCK, &[json(ids)?])?.iter().map(read).collect()
+    let mut recipients = Vec::with_capacity(ids.len());
+    let (mut languages, mut domains) = (Shared::default(), Shared::default());
+    tx.each(LOCK, &[json(ids)?], &mut |row| {
+        let (language, domain) = (languages.get(row.text(1)?), domains.get(row.text(2)?));
+        recipients.push(Recipient { id: row.int(0)?, language, domain });
+        Ok(())
+    })?;
+    Ok(recipients)
+}
+
+/// Equal texts of a result, kept once.
+#[derive(Default)]
+struct Shared(HashSet<Rc<str>>);
+
+impl Shared {
+    fn get(&mut self, text: &str) -> Rc<str> {
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
+        }
+        let text: Rc<str> = text.into();
+        self.0.insert(text.clone());
+        text
+    }
 }
 
 /// Everything that matches the recipients' subscriptions in the occurrence's slot, up to its bound. `CROSS JOIN` makes

@@ -1,7 +1,7 @@
 //! The embedded database: one writer thread that commits for all who wait, and a few readers.
 
 use super::jobs::Job;
-use super::{Dialect, Expanded, Inner, Row, StoreError, Tx, Value, migrate};
+use super::{Cells, Dialect, Expanded, Inner, Row, StoreError, Tx, Value, migrate};
 use crossbeam_channel::{Receiver, Sender};
 use rusqlite::{Connection, ErrorCode, config::DbConfig, types::ValueRef};
 use std::path::Path;
@@ -238,12 +238,12 @@ pub(super) fn each(
     expanded: &mut Expanded<String>,
     sql: &'static str,
     params: &[Value],
-    take: &mut dyn FnMut(i64),
+    take: &mut dyn FnMut(Cells<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(text(expanded, sql)).map_err(error)?;
     let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(error)?;
     while let Some(row) = rows.next().map_err(error)? {
-        take(row.get(0).map_err(error)?);
+        take(Cells::Sqlite(row))?;
     }
     Ok(())
 }

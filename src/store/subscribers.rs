@@ -7,6 +7,7 @@ use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::text::CleanText;
+use std::collections::HashMap;
 
 /// A recipient × topic, with a schedule and a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +72,24 @@ pub fn lock(tx: &mut Tx<'_>, id: i64) -> Result<Option<Subscriber>, StoreError> 
 pub fn active(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<Subscriber>, StoreError> {
     const SQL: &str =
         subscriber_sql!("WHERE id IN {list $1: int} AND unsubscribed_at IS NULL AND suppressed_at IS NULL");
-    tx.query(SQL, &[json(ids)?])?.iter().map(read).collect()
+    let mut active = Vec::with_capacity(ids.len());
+    let mut languages: HashMap<String, Language> = HashMap::new();
+    tx.each(SQL, &[json(ids)?], &mut |row| {
+        let tag = row.text(3)?;
+        let language = match languages.get(tag) {
+            Some(known) => known.clone(),
+            None => {
+                let language = Language::parse(tag).map_err(|e| StoreError::Shape(e.to_string()))?;
+                languages.entry(tag.to_owned()).or_insert(language).clone()
+            }
+        };
+        let address = Address::stored(row.text(1)?).map_err(|e| StoreError::Shape(e.to_string()))?;
+        let name = row.text_opt(2)?.map(CleanText::new);
+        let unsubscribed_at = row.int_opt(4)?.map(UnixMillis);
+        active.push(Subscriber { id: row.int(0)?, address, name, language, unsubscribed_at });
+        Ok(())
+    })?;
+    Ok(active)
 }
 
 /// Subscribers in id order, from after `after`.

@@ -136,3 +136,60 @@ impl Row {
         read(&text).ok_or_else(|| StoreError::Shape(format!("column {column} holds an unknown word")))
     }
 }
+
+/// A row that is looked at and not kept.
+#[derive(Clone, Copy)]
+pub enum Cells<'a> {
+    /// As SQLite has it.
+    Sqlite(&'a rusqlite::Row<'a>),
+    /// One that was kept all the same.
+    Kept(&'a Row),
+}
+
+impl Cells<'_> {
+    /// A BIGINT that can't be NULL.
+    ///
+    /// # Errors
+    /// As [`Row::int`].
+    pub fn int(&self, column: usize) -> Result<i64, StoreError> {
+        match self {
+            Self::Sqlite(row) => row.get(column).map_err(|e| StoreError::Shape(e.to_string())),
+            Self::Kept(row) => row.int(column),
+        }
+    }
+
+    /// A BIGINT or NULL.
+    ///
+    /// # Errors
+    /// As [`Row::int`].
+    pub fn int_opt(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Sqlite(row) => row.get(column).map_err(|e| StoreError::Shape(e.to_string())),
+            Self::Kept(row) => row.int_opt(column),
+        }
+    }
+
+    /// A TEXT, or NULL.
+    ///
+    /// # Errors
+    /// As [`Row::int`].
+    pub fn text_opt(&self, column: usize) -> Result<Option<&str>, StoreError> {
+        let shape = || StoreError::Shape(format!("column {column} is not TEXT"));
+        match self {
+            Self::Sqlite(row) => row.get_ref(column).map_err(|_| shape())?.as_str_or_null().map_err(|_| shape()),
+            Self::Kept(row) => match row.0.get(column) {
+                Some(Value::Text(text)) => Ok(Some(text)),
+                Some(Value::Null) => Ok(None),
+                _ => Err(shape()),
+            },
+        }
+    }
+
+    /// A TEXT that can't be NULL.
+    ///
+    /// # Errors
+    /// As [`Row::int`].
+    pub fn text(&self, column: usize) -> Result<&str, StoreError> {
+        self.text_opt(column)?.ok_or_else(|| StoreError::Shape(format!("column {column} is NULL")))
+    }
+}

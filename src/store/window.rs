@@ -86,7 +86,10 @@ pub fn interested(
            AND subscriber_id <= $4";
     let mut interested = Vec::new();
     for (index, topic) in (0u16..).zip(topics) {
-        tx.each(SQL, params![slot, *topic, after, until], &mut |id| interested.push((id, index)))?;
+        tx.each(SQL, params![slot, *topic, after, until], &mut |row| {
+            interested.push((row.int(0)?, index));
+            Ok(())
+        })?;
     }
     interested.sort_unstable();
     Ok(interested)
@@ -100,6 +103,9 @@ pub fn fresh(tx: &mut Tx<'_>, slot: &str, after: i64, until: i64) -> Result<Vec<
     const SQL: &str = "SELECT DISTINCT subscriber_id FROM subscriptions WHERE slot = $1 AND followed_at IS NULL
            AND subscriber_id > $2 AND subscriber_id <= $3 ORDER BY subscriber_id";
     let mut fresh = Vec::new();
-    tx.each(SQL, params![slot, after, until], &mut |id| fresh.push(id))?;
+    tx.each(SQL, params![slot, after, until], &mut |row| {
+        fresh.push(row.int(0)?);
+        Ok(())
+    })?;
     Ok(fresh)
 }
