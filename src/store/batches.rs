@@ -1,6 +1,6 @@
 //! Batches: the deliveries of one edition that go the straight road (due, claimed, sending, sent), kept together at a few
 //! octets each. A member that leaves the road gets a row of its own (`extract`), and from then on that row is
-//! the truth about it. Why, and what it brought: docs/adr/0005-batches.md.
+//! the truth about it. Why, and what it brought: docs/adr/0006-batches.md.
 
 pub(super) mod extract;
 pub(super) mod look;

@@ -1,5 +1,5 @@
 -- Most deliveries of an edition go the straight road: due, claimed, sending, sent. They are kept by the batch, at a few
--- octets each; a delivery that leaves the road gets a row of its own in `deliveries` (docs/adr/0005-batches.md).
+-- octets each; a delivery that leaves the road gets a row of its own in `deliveries` (docs/adr/0006-batches.md).
 
 -- The header of a batch: what changes while it is sent. `number` is the position of its first member in the plan.
 -- `own` holds the indexes of members that have a row of their own or went to another batch.
