@@ -1,6 +1,6 @@
 //! Running: every loop of the daemon, from start to an orderly end.
 
-use super::{App, destinations, queue};
+use super::{App, Ways, queue, ways};
 use crate::domain::backoff;
 use crate::intake::spool::Spool;
 use crate::render::site::LocalText;
@@ -42,7 +42,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
         super::quickstart::load(&app, table).await.context("quickstart")?;
     }
     let (recorder, recording) = Recorder::start(store.clone(), world.chance.clone());
-    let destinations = destinations(&app.config, &world)?;
+    let Ways { relays, destinations } = ways(&app.config, &world)?;
     let office = Arc::new(Office {
         store: store.clone(),
         lease: lease.clone(),
@@ -57,6 +57,9 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     }
     // Everything but the senders ends with this set; the lease goes on until the senders are done.
     let mut others = JoinSet::new();
+    for relay in &relays {
+        others.spawn(send::purser::keep(office.clone(), relay.clone(), stop.clone()));
+    }
     let (published, pages) = watch::channel(0u64);
     others.spawn(plan_loop(app.clone(), destinations.clone(), published, stop.clone()));
     others.spawn(settle_loop(app.clone(), destinations, stop.clone()));
@@ -80,6 +83,9 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     if tokio::time::timeout(SHUTDOWN_MAX, finished).await.is_err() {
         tracing::warn!("some attempts didn't end in time; they are uncertain now");
         senders.shutdown().await;
+    }
+    for relay in &relays {
+        relay.close().await;
     }
     drop(office);
     let _ = tokio::time::timeout(SHUTDOWN_MAX, recording).await;

@@ -4,6 +4,7 @@
 pub mod file;
 pub mod show;
 mod validate;
+pub mod ways;
 
 pub use file::File;
 pub use validate::{Config, FOLDER_DESTINATION};

@@ -195,7 +195,7 @@ fn write(
     for recipient in recipients {
         let Some(matches) = owing.get(&recipient.id).filter(|matches| !matches.is_empty()) else { continue };
         let language = Language::parse(&recipient.language).map_err(|e| StoreError::Shape(e.to_string()))?;
-        let (sender, destination) = rules.route(schedule, &language);
+        let (sender, destination) = rules.route(schedule, &language, &recipient.domain);
         let content = *known.entry((std::rc::Rc::as_ptr(matches), &recipient.language)).or_insert_with(|| {
             let content = Content {
                 kind: EditionKind::Issue,

@@ -7,6 +7,7 @@ use super::{Dialect, Found, StoreError, Tx};
 const SERIES: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("migrations/0001_first.sql")),
     (2, "batches", include_str!("migrations/0002_batches.sql")),
+    (4, "relays", include_str!("migrations/0004_relays.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.
