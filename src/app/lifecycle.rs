@@ -21,6 +21,8 @@ use tokio::task::JoinSet;
 const POLL: Duration = Duration::from_secs(1);
 /// How long attempts under way may take at shutdown; what isn't finished then becomes uncertain.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
+/// Mail for destinations that the configuration lacks may still come back from a process that is gone: looked for this often.
+const REROUTE_POLL: Duration = Duration::from_secs(30);
 /// An idle settler looks this often.
 const SETTLE_POLL: Duration = Duration::from_secs(5);
 
@@ -184,8 +186,19 @@ async fn plan_loop(
 }
 
 async fn settle_loop(app: Arc<App>, destinations: Vec<Arc<Destination>>, mut stop: watch::Receiver<bool>) {
-    let policy = app.config.file.send.uncertain;
+    let (policy, known) = (app.config.file.send.uncertain, app.config.destinations());
+    // None yet: what an earlier configuration left is moved at once.
+    let mut rerouted_at: Option<Duration> = None;
     while !*stop.borrow() {
+        let uptime = app.world.clock.uptime();
+        if rerouted_at.is_none_or(|at| uptime.saturating_sub(at) > REROUTE_POLL) {
+            rerouted_at = Some(uptime);
+            match send::reroute::run(&app.store, &known).await {
+                Ok(0) => {}
+                Ok(_) => destinations.iter().for_each(|destination| destination.wake.notify_one()),
+                Err(error) => tracing::warn!(%error, "mail of unknown destinations could not be moved"),
+            }
+        }
         let rest = match settle::settle(&app.store, policy).await {
             Ok((due, next)) => {
                 if due > 0 {

@@ -31,13 +31,15 @@ pub(super) async fn run(action: Option<Action>, context: Context) -> anyhow::Res
     match action {
         None => {}
         Some(Action::On { destination, reason }) => {
-            let (scopes, now) = (scopes(&app, destination.as_deref())?, app.store.now().await?);
+            let (scopes, now) = (scopes(&app, destination.as_deref(), &[])?, app.store.now().await?);
             let hold =
                 move |tx: &mut Tx<'_>| scopes.iter().try_for_each(|scope| destinations::hold(tx, scope, &reason, now));
             app.store.write(hold).await?;
         }
         Some(Action::Off { destination }) => {
-            let scopes = scopes(&app, destination.as_deref())?;
+            let holds = app.store.read(destinations::holds).await?;
+            let held: Vec<String> = holds.into_iter().map(|(scope, ..)| scope).collect();
+            let scopes = scopes(&app, destination.as_deref(), &held)?;
             let asked = scopes.clone();
             let release = move |tx: &mut Tx<'_>| {
                 let released = asked.iter().map(|scope| destinations::release_hold(tx, scope));
@@ -67,9 +69,12 @@ async fn show(app: &App, json: bool) -> anyhow::Result<()> {
 
 /// The scopes as the store names them; a destination that doesn't exist would hold nothing, so it is refused. A group of
 /// relays is held with every class of domains that goes by it.
-fn scopes(app: &App, destination: Option<&str>) -> anyhow::Result<Vec<String>> {
+/// What is `held` can be named too, for the configuration may have changed since.
+fn scopes(app: &App, destination: Option<&str>, held: &[String]) -> anyhow::Result<Vec<String>> {
     let Some(name) = destination else { return Ok(vec!["all".to_owned()]) };
-    let known = app.config.destinations();
+    let mut known = app.config.destinations();
+    let held = held.iter().filter_map(|scope| scope.strip_prefix("destination:"));
+    known.extend(held.filter(|name| !app.config.destinations().iter().any(|known| known == name)).map(str::to_owned));
     let full = if name.contains(':') { name.to_owned() } else { format!("email:{name}") };
     anyhow::ensure!(known.contains(&full), "there is no destination `{full}`; there are: {}", known.join(", "));
     let is_meant = |known: &&String| **known == full || destination::group_of(known) == full;

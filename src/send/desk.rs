@@ -77,7 +77,8 @@ impl Desk {
         let had_back = waiting.back.len();
         let mut taken = None;
         for lane in Lane::ALL {
-            while let (None, Some(job)) = (&taken, waiting.lanes[*lane as usize].pop_front()) {
+            while taken.is_none() {
+                let Some(job) = waiting.lanes[*lane as usize].pop_front() else { break };
                 match waiting.domains.admit(*lane, job, now) {
                     Admission::Go(job) => taken = Some(job),
                     Admission::Parked => {}

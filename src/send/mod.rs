@@ -12,6 +12,7 @@ pub mod prepare;
 pub mod purser;
 pub mod recorder;
 pub mod relay;
+pub mod reroute;
 mod worker;
 
 use crate::domain::audience::Subscriber;

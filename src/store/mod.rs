@@ -20,6 +20,7 @@ pub mod posts;
 pub mod processes;
 pub mod quarantine;
 pub mod releases;
+pub mod reroute;
 mod sqlite;
 pub mod subscribers;
 pub mod token_keys;

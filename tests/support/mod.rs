@@ -53,6 +53,8 @@ pub struct Setting {
     /// More lines of `[intake.amqp]`.
     pub amqp_extra: String,
     pub spool: bool,
+    /// More lines of `[[sender]]`.
+    pub sender_extra: String,
     pub extra: String,
 }
 
@@ -72,6 +74,7 @@ impl Setting {
             queue: "allim.posts".to_owned(),
             amqp_extra: String::new(),
             spool: false,
+            sender_extra: String::new(),
             extra: String::new(),
         }
     }
@@ -132,6 +135,7 @@ name = "news"
 from = {{ ko = "연구원 소식", en = "Institute News" }}
 address = "news@example.org"
 list_id = "news.example.org"
+{sender}
 [[intake.source]]
 name = "cms"
 urgent = true
@@ -149,6 +153,7 @@ public_url = "http://127.0.0.1:{port}"
             dir = self.path().display(),
             store = self.store_url,
             port = self.port,
+            sender = self.sender_extra,
             extra = self.extra,
         );
         let file = self.path().join("allim.toml");
