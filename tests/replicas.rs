@@ -73,6 +73,7 @@ fn planner(store: &Store) -> Planner {
         chunk_recipients: 2,
         routes: BTreeMap::new(),
         route_default: ("news".to_owned(), "email:folder".to_owned()),
+        classes: Default::default(),
     };
     Planner::new(store.clone(), rules)
 }

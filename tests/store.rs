@@ -210,6 +210,7 @@ fn rules() -> Rules {
         chunk_recipients: 3,
         routes: BTreeMap::new(),
         route_default: ("news".to_owned(), "email:folder".to_owned()),
+        classes: Default::default(),
     }
 }
 
@@ -758,7 +759,7 @@ async fn the_small_nouns_keep_what_they_are_given(world: World) {
     let now = world.now().await;
     let standing = world.store.write(|tx| destinations::lock(tx, "email:main")).await.expect("made");
     let breaker = standing.breaker.failed(now, Some(now.plus(LEASE)), 0);
-    let changed = destinations::Standing { breaker, allowance_at: now };
+    let changed = destinations::Standing { breaker, allowance_at: now, day: 20_000, day_count: 7 };
     world.store.write(move |tx| destinations::save(tx, "email:main", &changed)).await.expect("saved");
     let read = world.store.write(|tx| destinations::lock(tx, "email:main")).await.expect("read");
     assert_eq!(read, changed);

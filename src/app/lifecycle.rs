@@ -2,12 +2,13 @@
 
 use super::custody::Custody;
 use super::wakes::Wakes;
-use super::{App, destinations, front, loops, queue};
+use super::{App, Ways, front, loops, queue, ways};
 use crate::config::Role;
 use crate::intake::spool::Spool;
 use crate::send::decide::Patience;
 use crate::send::lease::Lease;
 use crate::send::recorder::Recorder;
+use crate::send::relay::Relay;
 use crate::send::{self, Destination, Office};
 use crate::store::Dialect;
 use crate::web;
@@ -37,7 +38,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     if roles.has(Role::Intake) {
         needs.extend(start_intake(&app, &mut others, &stop).await?);
     }
-    let sending = if roles.has(Role::Send) { Some(Sending::start(&app, &stop).await?) } else { None };
+    let sending = if roles.has(Role::Send) { Some(Sending::start(&app, &mut others, &stop).await?) } else { None };
     let destinations = sending.as_ref().map_or_else(Vec::new, |sending| sending.destinations.clone());
     // Everything but the senders ends with this set; the lease goes on until the senders are done.
     others.spawn(custody.clone().watch(app.world.clock.clone(), stop.clone()));
@@ -72,20 +73,21 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
 struct Sending {
     office: Arc<Office>,
     destinations: Vec<Arc<Destination>>,
+    relays: Vec<Arc<Relay>>,
     senders: JoinSet<()>,
     recording: JoinHandle<()>,
     renewing: JoinHandle<()>,
 }
 
 impl Sending {
-    async fn start(app: &Arc<App>, stop: &watch::Receiver<bool>) -> anyhow::Result<Self> {
+    async fn start(app: &Arc<App>, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) -> anyhow::Result<Self> {
         let send = &app.config.file.send;
         let (store, world) = (app.store.clone(), app.world.clone());
         let name = &app.config.file.instance.name;
         let lease =
             Lease::take(store.clone(), world.clock.clone(), name, send.uncertain_wait).await.context("the lease")?;
         let (recorder, recording) = Recorder::start(store.clone(), world.chance.clone());
-        let destinations = destinations(&app.config, &world)?;
+        let Ways { relays, destinations } = ways(&app.config, &world)?;
         let office = Arc::new(Office {
             store,
             lease: lease.clone(),
@@ -98,8 +100,11 @@ impl Sending {
         for destination in &destinations {
             senders.spawn(send::run(office.clone(), destination.clone(), stop.clone()));
         }
+        for relay in &relays {
+            tasks.spawn(send::purser::keep(office.clone(), relay.clone(), stop.clone()));
+        }
         let renewing = tokio::spawn(loops::renew(app.clone(), lease));
-        Ok(Self { office, destinations, senders, recording, renewing })
+        Ok(Self { office, destinations, relays, senders, recording, renewing })
     }
 
     /// Waits for the attempts under way, records them and ends the lease.
@@ -108,6 +113,9 @@ impl Sending {
         if tokio::time::timeout(SHUTDOWN_MAX, finished).await.is_err() {
             tracing::warn!("some attempts didn't end in time; they are uncertain now");
             self.senders.shutdown().await;
+        }
+        for relay in &self.relays {
+            relay.close().await;
         }
         let lease = self.office.lease.clone();
         // The recorder ends when nobody can ask it for anything any more.

@@ -5,6 +5,7 @@ use super::custody::Custody;
 use super::wakes::Wakes;
 use crate::domain::backoff;
 use crate::plan::Ticked;
+use crate::send;
 use crate::send::lease::{Lease, RENEWAL};
 use crate::settle;
 use crate::store::Store;
@@ -19,6 +20,8 @@ const POLL: Duration = Duration::from_secs(1);
 /// How long the planner rests when more posts came while it was at work: what comes in a stream is released together,
 /// and leaves the writer to those who bring it. A post that comes alone is planned at once.
 const STREAM_REST: Duration = Duration::from_millis(5);
+/// Mail for destinations that the configuration lacks may still come back from a process that is gone: looked for this often.
+const REROUTE_POLL: Duration = Duration::from_secs(30);
 /// An idle settler looks this often.
 const SETTLE_POLL: Duration = Duration::from_secs(5);
 /// A replica whose clock is further off the database's isn't ready (design rule 9): what it shows and logs would mislead.
@@ -73,8 +76,19 @@ pub(super) async fn plan(app: Arc<App>, custody: Custody, wakes: Wakes, mut stop
 
 /// Settles uncertain deliveries until `stop` turns true.
 pub(super) async fn settle(app: Arc<App>, wakes: Wakes, mut stop: watch::Receiver<bool>) {
-    let policy = app.config.file.send.uncertain;
+    let (policy, known) = (app.config.file.send.uncertain, app.config.destinations());
+    // None yet: what an earlier configuration left is moved at once.
+    let mut rerouted_at: Option<Duration> = None;
     while !*stop.borrow() {
+        let uptime = app.world.clock.uptime();
+        if rerouted_at.is_none_or(|at| uptime.saturating_sub(at) > REROUTE_POLL) {
+            rerouted_at = Some(uptime);
+            match send::reroute::run(&app.store, &known).await {
+                Ok(0) => {}
+                Ok(_) => wakes.due(),
+                Err(error) => tracing::warn!(%error, "mail of unknown destinations could not be moved"),
+            }
+        }
         let rest = match settle::settle(&app.store, policy).await {
             Ok((due, next)) => {
                 if due > 0 {

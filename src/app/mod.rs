@@ -14,21 +14,24 @@ mod wakes;
 
 pub use loops::CLOCK_OFF_MS_MAX;
 
-use crate::config::Config;
 use crate::config::file::Relay;
+use crate::config::{Config, ways};
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::{Chance, Clock};
-use crate::domain::ids;
+use crate::domain::{destination, ids};
 use crate::intake::Intake;
 use crate::intake::accept::Backfill;
 use crate::intake::amqp;
+use crate::plan::route::Classes;
 use crate::plan::{Planner, Rules};
 use crate::render::templates::Templates;
 use crate::send::Destination;
 use crate::send::carriers::maildir::Maildir;
 use crate::send::carriers::smtp::{self, Smtp};
-use crate::send::pace::Pace;
+use crate::send::group::Group;
+use crate::send::pace::{Pace, Ramp};
 use crate::send::prepare::{Preparer, Stationery};
+use crate::send::relay::{self, Limits};
 use crate::store::identity::{self, Cause};
 use crate::store::token_keys::{self, TokenKey};
 use crate::store::{Location, Store};
@@ -129,6 +132,11 @@ fn rules(config: &Config, templates: &Templates) -> Rules {
         chunk_recipients: config.file.send.chunk,
         routes: config.routes.clone(),
         route_default,
+        classes: Classes::new(
+            config.classes.iter().map(|class| (class.name.as_str(), &class.domains[..])),
+            // A folder takes all mail as it comes.
+            config.groups.iter().filter(|group| !group.relays.is_empty()).map(|group| group.name.as_str()),
+        ),
     }
 }
 
@@ -203,26 +211,64 @@ pub fn choose_tls_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
+/// The ways out.
+pub struct Ways {
+    /// The relays; or the folder in the place of one.
+    pub relays: Vec<Arc<relay::Relay>>,
+    /// The destinations that go by them; the one that most mail goes to comes first.
+    pub destinations: Vec<Arc<Destination>>,
+}
+
 /// The ways out of a configuration, and a sentence about each for the log.
 ///
 /// # Errors
 /// What is missing or wrong.
-pub fn destinations(config: &Config, world: &World) -> anyhow::Result<Vec<Arc<Destination>>> {
+pub fn ways(config: &Config, world: &World) -> anyhow::Result<Ways> {
     if config.file.relay.is_empty() {
         let folder = config.in_state(&config.file.send.folder);
         let carrier = Maildir::create(&folder).with_context(|| format!("send.folder {}", folder.display()))?;
         tracing::warn!(folder = %folder.display(), "no [[relay]] is configured: mail is written into a folder and sent to nobody");
+        let relay = relay::Relay::new("folder", Box::new(carrier), Limits::default());
         let name = crate::config::FOLDER_DESTINATION.to_owned();
-        return Ok(vec![Arc::new(Destination::new(name, Box::new(carrier), Pace { per_second: None }))]);
+        let destination = Destination::new(name, Group::new([(relay.clone(), 1)]));
+        return Ok(Ways { relays: vec![relay], destinations: vec![Arc::new(destination)] });
     }
-    config.file.relay.iter().map(|relay| relay_destination(config, relay, world)).collect()
+    let used =
+        |table: &&Relay| config.groups.iter().any(|group| group.relays.iter().any(|(name, _)| *name == table.name));
+    let relays: Vec<_> =
+        config.file.relay.iter().filter(used).map(|table| relay(config, table, world)).collect::<Result<_, _>>()?;
+    let group = |group: &ways::Group| {
+        let relay = |(name, weight): &(String, u32)| {
+            relays.iter().find(|relay| relay.name == *name).map(|relay| (relay.clone(), *weight))
+        };
+        Group::new(group.relays.iter().filter_map(relay))
+    };
+    let of_everybody = config.groups.iter().map(|table| Destination::new(table.name.clone(), group(table)));
+    let of_classes = config.groups.iter().flat_map(|table| {
+        let group = &group;
+        config.classes.iter().map(move |class| {
+            let name = destination::of_class(&table.name, &class.name);
+            Destination::of_class(name, group(table), class.connections, Pace { per_second: class.per_second })
+        })
+    });
+    let destinations = of_everybody.chain(of_classes).map(Arc::new).collect();
+    Ok(Ways { relays, destinations })
 }
 
-fn relay_destination(config: &Config, relay: &Relay, world: &World) -> anyhow::Result<Arc<Destination>> {
-    let carrier = smtp(config, relay, world)?;
-    tracing::info!(relay = relay.name, host = relay.host, port = relay.port, tls = ?relay.tls, "mail goes to a relay");
-    let pace = Pace { per_second: relay.per_second };
-    Ok(Arc::new(Destination::new(format!("email:{}", relay.name), Box::new(carrier), pace)))
+fn relay(config: &Config, table: &Relay, world: &World) -> anyhow::Result<Arc<relay::Relay>> {
+    let carrier = smtp(config, table, world)?;
+    tracing::info!(relay = table.name, host = table.host, port = table.port, tls = ?table.tls, "mail goes to a relay");
+    let limits = Limits { pace: Pace { per_second: table.rate() }, ramp: ramp(config, table)? };
+    Ok(relay::Relay::new(&table.name, Box::new(carrier), limits))
+}
+
+fn ramp(config: &Config, table: &Relay) -> anyhow::Result<Option<Ramp>> {
+    let ways::WarmUp { since, from_per_day, factor } = match ways::warm_up(table) {
+        Ok(Some(warm_up)) => warm_up,
+        Ok(None) => return Ok(None),
+        Err(mistake) => anyhow::bail!("relay {}: warm_up.{}: {}", table.name, mistake.key, mistake.reason),
+    };
+    Ok(Some(Ramp { since, from_per_day, factor, zone: config.zone.clone() }))
 }
 
 /// The carrier to a relay, not connected yet.
@@ -233,7 +279,8 @@ pub fn smtp(config: &Config, relay: &Relay, world: &World) -> anyhow::Result<Smt
     let about = || format!("relay {}", relay.name);
     let mut settings = smtp::Settings::new(&relay.host, relay.port, relay.tls);
     settings.ca_file = relay.ca_file.as_deref().map(|file| config.in_state(file));
-    settings.connections = relay.connections;
+    settings.connections = usize::try_from(relay.connections).unwrap_or(1);
+    settings.letters_max = u32::try_from(relay.messages_per_connection).unwrap_or(1);
     if let Some(hello) = &relay.hello {
         settings.hello.clone_from(hello);
     }

@@ -72,6 +72,7 @@ pub(super) async fn run(loaded: Result<Config, ConfigError>, path: &Path, json: 
             findings.extend(broker(&config).await);
             findings.extend(spool(&config));
             findings.extend(relays(&config).await);
+            findings.extend(ways(&config));
             findings.push(public_url(&config).await);
         }
     }
@@ -167,7 +168,15 @@ async fn contents(config: &Config) -> anyhow::Result<Vec<Finding>> {
             "set it by NTP: a replica that is 2 s off isn't ready",
         ));
     }
+    let known = config.destinations();
     for (scope, reason, _) in holds.into_iter().filter(|(scope, ..)| !in_doubt || scope != identity::SCOPE) {
+        if let Some(name) = scope.strip_prefix("destination:").filter(|name| !known.iter().any(|other| other == name)) {
+            let found = format!("{scope} holds mail of a destination that the configuration no longer has: {reason}");
+            let fix =
+                format!("`allim hold off --destination {name}` lets it go by another; hold that one if it must wait");
+            findings.push(Finding::new("hold", Verdict::Warn, found, fix));
+            continue;
+        }
         findings.push(Finding::new(
             "hold",
             Verdict::Warn,
@@ -266,6 +275,34 @@ async fn relays(config: &Config) -> Vec<Finding> {
             Err(_) => Finding::new(&point, Verdict::Fail, format!("{place}: no answer in time"), fix),
         });
     }
+    findings
+}
+
+/// Which relays a sender's mail goes by, and which recipient domains have a pace of their own.
+fn ways(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for group in config.groups.iter().filter(|group| group.relays.len() > 1) {
+        let weights: Vec<String> = group.relays.iter().map(|(relay, weight)| format!("{relay} {weight}")).collect();
+        findings.push(Finding::ok(&group.name, format!("weights: {}", weights.join(", "))));
+    }
+    for relay in &config.file.relay {
+        if !config.groups.iter().any(|group| group.relays.iter().any(|(name, _)| *name == relay.name)) {
+            let fix = "name it in `relay` or `relays` of a [[sender]], or take it out";
+            findings.push(Finding::new(
+                &format!("relay {}", relay.name),
+                Verdict::Warn,
+                "no sender's mail goes by it",
+                fix,
+            ));
+        }
+    }
+    let classes = config.classes.iter().filter(|_| !config.file.relay.is_empty());
+    findings.extend(classes.map(|class| {
+        let connections = class.connections.map_or_else(|| "half of the".to_owned(), |number| number.to_string());
+        let rate = class.per_second.map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} messages"));
+        let found = format!("{}: {connections} connections, {rate} a second", class.domains.join(", "));
+        Finding::ok(&format!("pace {}", class.name), found)
+    }));
     findings
 }
 

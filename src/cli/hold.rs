@@ -3,18 +3,17 @@
 use super::{Context, print};
 use crate::app::custody::WAYS;
 use crate::app::{self, App, Purpose, World};
-use crate::config::FOLDER_DESTINATION;
 use crate::domain::clock::UnixMillis;
-use crate::store::{destinations, identity};
+use crate::domain::destination;
+use crate::store::{Tx, destinations, identity};
 use anyhow::Context as _;
-use std::collections::BTreeSet;
 
 /// What is done with holds.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Action {
     /// Stops sending. Posts are taken in and planned; their mail waits.
     On {
-        /// Only to this destination, such as `email:main`; to all when left out.
+        /// Only to this destination, such as `email:main` with all its domains, or `email:main/naver.com`; to all when left out.
         #[arg(long)]
         destination: Option<String>,
         /// Why, for whoever looks.
@@ -42,8 +41,10 @@ pub(super) async fn run(action: Option<Action>, context: Context) -> anyhow::Res
     match action {
         None => {}
         Some(Action::On { destination, reason }) => {
-            let (scope, now) = (scope(&app, destination.as_deref())?, app.store.now().await?);
-            app.store.write(move |tx| destinations::hold(tx, &scope, &reason, now)).await?;
+            let (scopes, now) = (scopes(&app, destination.as_deref(), &[])?, app.store.now().await?);
+            let hold =
+                move |tx: &mut Tx<'_>| scopes.iter().try_for_each(|scope| destinations::hold(tx, scope, &reason, now));
+            app.store.write(hold).await?;
         }
         Some(Action::Off { sent_until: Some(until), .. }) => {
             let until = instant(&until, &app)?;
@@ -54,10 +55,16 @@ pub(super) async fn run(action: Option<Action>, context: Context) -> anyhow::Res
             if destination.is_none() {
                 refuse_in_doubt(&app).await?;
             }
-            let scope = scope(&app, destination.as_deref())?;
-            let asked = scope.clone();
-            let was_on = app.store.write(move |tx| destinations::release_hold(tx, &asked)).await?;
-            anyhow::ensure!(was_on, "no hold of the scope `{scope}` is on");
+            let holds = app.store.read(destinations::holds).await?;
+            let held: Vec<String> = holds.into_iter().map(|(scope, ..)| scope).collect();
+            let scopes = scopes(&app, destination.as_deref(), &held)?;
+            let asked = scopes.clone();
+            let release = move |tx: &mut Tx<'_>| {
+                let released = asked.iter().map(|scope| destinations::release_hold(tx, scope));
+                Ok(released.collect::<Result<Vec<bool>, _>>()?.contains(&true))
+            };
+            let was_on = app.store.write(release).await?;
+            anyhow::ensure!(was_on, "no hold of the scope `{}` is on", scopes.join(", "));
         }
     }
     show(&app, json).await
@@ -120,16 +127,16 @@ async fn show(app: &App, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The scope as the store names it; a destination that doesn't exist would hold nothing, so it is refused.
-fn scope(app: &App, destination: Option<&str>) -> anyhow::Result<String> {
-    let Some(name) = destination else { return Ok("all".to_owned()) };
-    let relays = app.config.file.relay.iter().map(|relay| format!("email:{}", relay.name));
-    let mut known: BTreeSet<String> = relays.collect();
-    if known.is_empty() {
-        known.insert(FOLDER_DESTINATION.to_owned());
-    }
+/// The scopes as the store names them; a destination that doesn't exist would hold nothing, so it is refused. A group of
+/// relays is held with every class of domains that goes by it.
+/// What is `held` can be named too, for the configuration may have changed since.
+fn scopes(app: &App, destination: Option<&str>, held: &[String]) -> anyhow::Result<Vec<String>> {
+    let Some(name) = destination else { return Ok(vec!["all".to_owned()]) };
+    let mut known = app.config.destinations();
+    let held = held.iter().filter_map(|scope| scope.strip_prefix("destination:"));
+    known.extend(held.filter(|name| !app.config.destinations().iter().any(|known| known == name)).map(str::to_owned));
     let full = if name.contains(':') { name.to_owned() } else { format!("email:{name}") };
-    let list: Vec<&str> = known.iter().map(String::as_str).collect();
-    anyhow::ensure!(known.contains(&full), "there is no destination `{full}`; there are: {}", list.join(", "));
-    Ok(format!("destination:{full}"))
+    anyhow::ensure!(known.contains(&full), "there is no destination `{full}`; there are: {}", known.join(", "));
+    let is_meant = |known: &&String| **known == full || destination::group_of(known) == full;
+    Ok(known.iter().filter(is_meant).map(|known| format!("destination:{known}")).collect())
 }

@@ -1,5 +1,6 @@
 //! The configuration file as it is written: `config/allim.toml` is its manual.
 
+use super::ways::{PaceTable, WarmUpTable};
 use crate::intake::accept::Republish;
 use crate::intake::amqp::Topology;
 use crate::render::site::LocalText;
@@ -36,6 +37,9 @@ pub struct File {
     /// Mail servers; none: mail goes into a folder.
     #[serde(default)]
     pub relay: Vec<Relay>,
+    /// Recipient domains with a pace of their own.
+    #[serde(default)]
+    pub pace: Vec<PaceTable>,
     /// How posts come in.
     pub intake: IntakeTable,
     /// How mail goes out.
@@ -182,6 +186,9 @@ pub struct SenderTable {
     /// The relay; the first one when absent.
     #[serde(default)]
     pub relay: Option<String>,
+    /// Several relays with their weights, instead of `relay`.
+    #[serde(default)]
+    pub relays: Option<std::collections::BTreeMap<String, i64>>,
 }
 
 /// `[[relay]]`
@@ -210,10 +217,24 @@ pub struct Relay {
     pub hello: Option<String>,
     /// Connections at once.
     #[serde(default = "defaults::connections")]
-    pub connections: usize,
+    pub connections: i64,
+    /// Messages sent over one connection before it is replaced.
+    #[serde(default = "defaults::messages_per_connection")]
+    pub messages_per_connection: i64,
     /// Messages a second; no limit when absent.
     #[serde(default)]
-    pub per_second: Option<u32>,
+    pub per_second: Option<i64>,
+    /// The first weeks of an address that nobody knows yet.
+    #[serde(default)]
+    pub warm_up: Option<WarmUpTable>,
+}
+
+impl Relay {
+    /// Messages a second.
+    #[must_use]
+    pub fn rate(&self) -> Option<u32> {
+        self.per_second.and_then(|rate| u32::try_from(rate).ok())
+    }
 }
 
 /// `[intake]`
@@ -325,6 +346,8 @@ pub struct SendTable {
     pub give_up_after: Duration,
     /// Subscriptions planned in one transaction, about; nothing else is written meanwhile on SQLite.
     pub chunk: i64,
+    /// Whether the large mailbox hosts have a pace without being named in `[[pace]]`.
+    pub pace_defaults: bool,
 }
 
 impl Default for SendTable {
@@ -335,6 +358,7 @@ impl Default for SendTable {
             uncertain_wait: Duration::from_secs(15 * 60),
             give_up_after: Duration::from_secs(5 * 86_400),
             chunk: 20_000,
+            pace_defaults: true,
         }
     }
 }
@@ -432,8 +456,11 @@ mod defaults {
     pub(super) fn max_age() -> Duration {
         Duration::from_secs(7 * 86_400)
     }
-    pub(super) fn connections() -> usize {
+    pub(super) fn connections() -> i64 {
         10
+    }
+    pub(super) fn messages_per_connection() -> i64 {
+        100
     }
     pub(super) fn queue() -> String {
         "allim.posts".to_owned()

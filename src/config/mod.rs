@@ -5,6 +5,7 @@ pub mod file;
 mod roles;
 pub mod show;
 mod validate;
+pub mod ways;
 
 pub use file::File;
 pub use roles::{Role, Roles};

@@ -89,3 +89,86 @@ fn the_environment_lies_over_the_file() {
     let error = parsed(LEAST, &[("ALLIM__WEB__LISTN", "x")]).expect_err("no such key");
     assert!(error.contains("listn"), "{error}");
 }
+
+const TWO_RELAYS: &str = r#"
+[[relay]]
+name = "one"
+host = "one.example.org"
+port = 587
+tls = "starttls"
+[[relay]]
+name = "two"
+host = "two.example.org"
+port = 587
+tls = "starttls"
+[web]
+public_url = "https://allim.example.org"
+"#;
+
+fn with_relays(sender: &str, more: &str) -> Result<Config, String> {
+    let list_id = "list_id = \"news.example.org\"";
+    parsed(&format!("{}{TWO_RELAYS}{more}", LEAST.replace(list_id, &format!("{list_id}\n{sender}"))), &[])
+}
+
+#[test]
+fn several_relays_are_one_way_out() {
+    let config = with_relays("relays = { two = 1, one = 3 }", "").expect("holds together");
+    assert_eq!(config.groups.len(), 1);
+    assert_eq!(config.groups[0].name, "email:one+two");
+    assert_eq!(config.groups[0].relays, [("one".to_owned(), 3), ("two".to_owned(), 1)]);
+    assert_eq!(config.routes[&("immediate".to_owned(), None)].1, "email:one+two");
+}
+
+#[test]
+fn large_hosts_have_a_pace_that_a_table_replaces() {
+    let classes = |more: &str| with_relays("", more).expect("holds together").classes;
+    let of = |classes: &[ways::Class], name: &str| classes.iter().find(|class| class.name == name).cloned();
+    let least = classes("");
+    assert!(of(&least, "daum.net").is_some_and(|class| class.domains.contains(&"hanmail.net".to_owned())));
+    assert_eq!(of(&least, "gmail.com").and_then(|class| class.per_second), Some(50));
+    let own = classes("[[pace]]\nname = \"korea\"\ndomains = [\"NAVER.com\", \"hanmail.net\"]\n");
+    assert!(of(&own, "naver.com").is_none(), "its one domain is taken");
+    assert_eq!(
+        of(&own, "korea").map(|class| class.domains),
+        Some(vec!["naver.com".to_owned(), "hanmail.net".to_owned()])
+    );
+    assert!(of(&own, "daum.net").is_some_and(|class| !class.domains.contains(&"hanmail.net".to_owned())));
+    assert_eq!(classes("[send]\npace_defaults = false\n"), []);
+}
+
+#[test]
+fn mistakes_about_relays_and_paces_name_key_and_fix() {
+    let pace = |lines: &str| format!("[[pace]]\nname = \"a\"\n{lines}\n");
+    let twice = format!("{}{}", pace("domains = [\"a.example\"]"), pace("domains = [\"b.example\"]"));
+    let shared = pace("domains = [\"a.example\"]\n[[pace]]\nname = \"b\"\ndomains = [\"A.example\"]");
+    let warm = |lines: &str| TWO_RELAYS.replace("[web]", &format!("[relay.warm_up]\n{lines}\n[web]"));
+    let cases = [
+        ("relays = { one = 1, three = 1 }", String::new(), "sender[0].relays.three: ", "no [[relay]]"),
+        ("relays = { one = 0, two = 0 }", String::new(), "sender[0].relays: ", "at least one relay a weight"),
+        ("relays = { one = -1 }", String::new(), "sender[0].relays.one: ", "from 0 to"),
+        ("relay = \"one\"\nrelays = { two = 1 }", String::new(), "sender[0].relay: ", "leave it out"),
+        ("relay = \"three\"", String::new(), "sender[0].relay: ", "no [[relay]]"),
+        ("", twice, "pace[1].name: ", "twice"),
+        ("", shared, "pace[1].domains[0]: ", "one pace"),
+        ("", pace("domains = []"), "pace[0].domains: ", "name at least one"),
+        ("", pace("domains = [\"a b\"]"), "pace[0].domains[0]: ", "is no domain"),
+        ("", pace("domains = [\"a.example\"]\nper_second = -5"), "pace[0].per_second: ", "at least 1"),
+        ("", pace("domains = [\"a.example\"]\nconnections = 0"), "pace[0].connections: ", "at least 1"),
+    ];
+    for (sender, more, place, fix) in cases {
+        let error = with_relays(sender, &more).expect_err(place);
+        assert!(error.contains(place) && error.contains(fix), "{place}: {error}");
+    }
+    let relays = [
+        (TWO_RELAYS.replace("\"two\"", "\"one\""), "relay[1].name: ", "twice"),
+        (TWO_RELAYS.replace("[web]", "per_second = 0\n[web]"), "relay[1].per_second: ", "at least 1"),
+        (TWO_RELAYS.replace("[web]", "messages_per_connection = 0\n[web]"), "messages_per_connection: ", "at least 1"),
+        (warm("since = \"soon\"\nfrom_per_day = 5"), "relay[1].warm_up.since: ", "2026-11-01"),
+        (warm("since = \"2026-11-01\"\nfrom_per_day = 0"), "relay[1].warm_up.from_per_day: ", "at least 1"),
+        (warm("since = \"2026-11-01\"\nfrom_per_day = 5\nfactor = 0.5"), "relay[1].warm_up.factor: ", "above 1"),
+    ];
+    for (text, place, fix) in relays {
+        let error = parsed(&format!("{LEAST}{text}"), &[]).expect_err(place);
+        assert!(error.contains(place) && error.contains(fix), "{place}: {error}");
+    }
+}

@@ -1,8 +1,10 @@
 //! Checks a file and makes the values that the parts are built from: parsed at the door, nothing is checked again inside.
 
 use super::file::{DigestTable, File};
+use super::ways::{self, Class, Group};
 use super::{Mistake, Roles};
 use crate::domain::audience::{Address, IMMEDIATE};
+use crate::domain::destination;
 use crate::domain::language::Language;
 use crate::domain::schedule::Schedule;
 use crate::intake::accept::Source;
@@ -44,6 +46,10 @@ pub struct Config {
     pub proxies: TrustedProxies,
     /// Sender and destination by schedule and language.
     pub routes: BTreeMap<(String, Option<Language>), (String, String)>,
+    /// The groups of relays that mail goes by, that of immediate mail first.
+    pub groups: Vec<Group>,
+    /// Recipient domains with a pace of their own.
+    pub classes: Vec<Class>,
 }
 
 /// The destination of mail when no relay is configured.
@@ -69,6 +75,7 @@ impl Config {
         let proxies = TrustedProxies::parse(&file.web.trusted_proxies)
             .map_err(|(index, error)| Mistake::new(format!("web.trusted_proxies[{index}]"), error))?;
         let release = languages(&file)?;
+        ways::relays(&file)?;
         let senders = senders(&file)?;
         let sources = sources(&file)?;
         ways_in(&file, &sources)?;
@@ -80,6 +87,8 @@ impl Config {
             store: store(&file)?,
             digests: digests(&file)?,
             routes: routes(&file, &senders)?,
+            groups: ways::groups(&file)?,
+            classes: ways::classes(&file)?,
             base: base.to_owned(),
             sources,
             release,
@@ -95,6 +104,18 @@ impl Config {
     #[must_use]
     pub fn in_state(&self, path: &Path) -> PathBuf {
         self.file.instance.state_dir.join(path)
+    }
+
+    /// The names of all destinations: each group of relays, then each class of domains by each group.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<String> {
+        let groups = self.groups.iter().map(|group| group.name.clone());
+        let of_classes = self
+            .groups
+            .iter()
+            .filter(|group| !group.relays.is_empty())
+            .flat_map(|group| self.classes.iter().map(|class| destination::of_class(&group.name, &class.name)));
+        groups.chain(of_classes).collect()
     }
 
     /// Topic titles by name.
@@ -149,7 +170,7 @@ fn zone(name: &str, key: &str) -> Result<jiff::tz::TimeZone, Mistake> {
         .map_err(|_| Mistake::new(key, format!("`{name}` is not an IANA time zone; write one such as `Asia/Seoul`")))
 }
 
-fn name(value: &str, key: &str, seen: &mut BTreeSet<String>) -> Result<(), Mistake> {
+pub(super) fn name(value: &str, key: &str, seen: &mut BTreeSet<String>) -> Result<(), Mistake> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if value.is_empty() || value.len() > NAME_LEN_MAX || !value.chars().all(fits) {
         return Err(Mistake::new(
@@ -176,13 +197,6 @@ fn languages(file: &File) -> Result<release::Rules, Mistake> {
 
 fn senders(file: &File) -> Result<BTreeMap<String, Arc<Sender>>, Mistake> {
     let (mut senders, mut seen) = (BTreeMap::new(), BTreeSet::new());
-    let relays: BTreeSet<&str> = file.relay.iter().map(|relay| relay.name.as_str()).collect();
-    for (index, relay) in file.relay.iter().enumerate() {
-        name(&relay.name, &format!("relay[{index}].name"), &mut BTreeSet::new())?;
-        if relay.user.is_some() != relay.password_file.is_some() {
-            return Err(Mistake::new(format!("relay[{index}].user"), "user and password_file go together"));
-        }
-    }
     for (index, table) in file.sender.iter().enumerate() {
         let key = |field: &str| format!("sender[{index}].{field}");
         name(&table.name, &key("name"), &mut seen)?;
@@ -194,11 +208,6 @@ fn senders(file: &File) -> Result<BTreeMap<String, Arc<Sender>>, Mistake> {
                 key("list_id"),
                 "write a name under a domain of yours, such as `news.example.org`",
             ));
-        }
-        if let Some(relay) = &table.relay
-            && !relays.contains(relay.as_str())
-        {
-            return Err(Mistake::new(key("relay"), format!("no [[relay]] has the name `{relay}`")));
         }
         let message_id_domain = table.message_id_domain.clone().unwrap_or_else(|| address.domain().to_owned());
         let (from, list_id) = (table.from.clone(), table.list_id.clone());
@@ -241,7 +250,7 @@ fn routes(file: &File, senders: &BTreeMap<String, Arc<Sender>>) -> Result<Routes
     }
     for (key, schedule, sender, by_language) in tables {
         let known = |sender: &str, key: String| match senders.contains_key(sender) {
-            true => Ok((sender.to_owned(), destination(file, sender))),
+            true => Ok((sender.to_owned(), destination_of(file, sender)?)),
             false => Err(Mistake::new(key, format!("no [[sender]] has the name `{sender}`"))),
         };
         let first = file.sender.first().map_or("", |table| table.name.as_str());
@@ -256,11 +265,10 @@ fn routes(file: &File, senders: &BTreeMap<String, Arc<Sender>>) -> Result<Routes
     Ok(routes)
 }
 
-/// The destination that a sender's mail goes to: its relay, the first relay, or the folder.
-fn destination(file: &File, sender: &str) -> String {
-    let own = file.sender.iter().find(|table| table.name == sender).and_then(|table| table.relay.as_deref());
-    let relay = own.or(file.relay.first().map(|relay| relay.name.as_str()));
-    relay.map_or_else(|| FOLDER_DESTINATION.to_owned(), |relay| format!("email:{relay}"))
+/// The destination that a sender's mail goes to.
+fn destination_of(file: &File, sender: &str) -> Result<String, Mistake> {
+    let index = file.sender.iter().position(|table| table.name == sender).unwrap_or_default();
+    ways::group(file, index).map(|group| group.name)
 }
 
 fn sources(file: &File) -> Result<BTreeMap<String, Source>, Mistake> {
@@ -335,9 +343,6 @@ fn numbers(file: &File) -> Result<(), Mistake> {
     };
     positive(file.store.connections, "store.connections".to_owned())?;
     positive(usize::try_from(file.send.chunk).unwrap_or(0), "send.chunk".to_owned())?;
-    for (index, relay) in file.relay.iter().enumerate() {
-        positive(relay.connections, format!("relay[{index}].connections"))?;
-    }
     if let Some(amqp) = &file.intake.amqp {
         positive(usize::from(amqp.prefetch), "intake.amqp.prefetch".to_owned())?;
     }

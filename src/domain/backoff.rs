@@ -14,6 +14,9 @@ pub const RELAY: Backoff = Backoff { waits: &[60, 300, 900, 1_800, 3_600] };
 /// A destination's breaker: seconds until it is tried again.
 pub const BREAKER: Backoff = Backoff { waits: &[1, 2, 5, 15, 30, 60] };
 
+/// Recipients' domains that defer everybody, or don't answer: seconds until one letter tries them again.
+pub const DOMAIN: Backoff = Backoff { waits: &[30, 60, 300, 900, 1_800] };
+
 /// Loss of the database or the broker: seconds.
 pub const SERVICE: Backoff = Backoff { waits: &[1, 2, 4, 8, 15, 30] };
 

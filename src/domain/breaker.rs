@@ -1,6 +1,6 @@
 //! The breaker of a destination: pure; the store keeps its two numbers, so that a restart forgets nothing.
 
-use super::backoff;
+use super::backoff::{self, Backoff};
 use super::clock::UnixMillis;
 
 /// Failures in a row after which a destination is left alone for a while.
@@ -31,9 +31,15 @@ impl Breaker {
     /// After the destination failed. `draw` is a random number for the jitter of the wait.
     #[must_use]
     pub fn failed(self, now: UnixMillis, asked_until: Option<UnixMillis>, draw: u32) -> Self {
+        self.failed_by(&backoff::BREAKER, now, asked_until, draw)
+    }
+
+    /// The same with waits of its own.
+    #[must_use]
+    pub fn failed_by(self, waits: &Backoff, now: UnixMillis, asked_until: Option<UnixMillis>, draw: u32) -> Self {
         let failures = self.failures.saturating_add(1);
-        let waits = failures.saturating_sub(FAILURES_TO_OPEN - 1);
-        let own = (waits > 0).then(|| now.plus(backoff::BREAKER.wait(waits, draw)));
+        let opened = failures.saturating_sub(FAILURES_TO_OPEN - 1);
+        let own = (opened > 0).then(|| now.plus(waits.wait(opened, draw)));
         Self { failures, not_before: own.max(asked_until) }
     }
 }

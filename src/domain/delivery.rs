@@ -133,6 +133,8 @@ words! {
         Deferred = "deferred",
         /// The far side says that it is busy or closing (421, 4xx at connect, EHLO or MAIL).
         Busy = "busy",
+        /// Not tried: the recipient's domain defers everybody or doesn't answer just now.
+        DomainResting = "domain_resting",
         /// The recipient's address doesn't exist.
         NoSuchAddress = "no_such_address",
         /// The recipient's mailbox is full.
@@ -173,10 +175,11 @@ words! {
 }
 
 impl Reason {
-    /// Whether this speaks of the destination as a whole, so that its breaker should hear of it.
+    /// Whether this speaks of a relay or of a whole domain, so that a breaker should hear of it and it doesn't count
+    /// against the delivery.
     #[must_use]
     pub fn blames_destination(self) -> bool {
-        matches!(self, Reason::Unreachable | Reason::Timeout | Reason::Busy | Reason::OurError)
+        matches!(self, Reason::Unreachable | Reason::Timeout | Reason::Busy | Reason::OurError | Reason::DomainResting)
     }
 }
 

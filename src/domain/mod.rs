@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod clock;
 pub mod delivery;
+pub mod destination;
 pub mod edition;
 pub mod ids;
 pub mod language;

@@ -14,7 +14,9 @@ use crate::store::batches::{self, Planned};
 use crate::store::occurrences::{self, Occurrence};
 use crate::store::owed::{self, Match, Recipient};
 use crate::store::{Dialect, StoreError, Tx, deliveries, editions, window};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 /// How far planning came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +66,7 @@ pub(super) fn plan_one(
 }
 
 /// What each recipient is owed: a list that many share, or one of their own.
-type Owing = BTreeMap<i64, std::rc::Rc<Vec<Match>>>;
+type Owing = BTreeMap<i64, Rc<Vec<Match>>>;
 
 fn plan_alone(
     tx: &mut Tx<'_>,
@@ -164,18 +166,18 @@ fn add_superseded(
     for m in owed::supersede(tx, occurrence, &ids, now)? {
         let entry = owing.entry(m.recipient_id).or_default();
         if m.showable && !entry.iter().any(|other| other.story_id == m.story_id) {
-            std::rc::Rc::make_mut(entry).push(m);
+            Rc::make_mut(entry).push(m);
         }
     }
     Ok(())
 }
 
-/// What is planned together.
-#[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What is planned together: recipients of one content by one way out.
 struct Together {
     content: usize,
     destination: String,
     lane: Lane,
+    recipients: Vec<i64>,
 }
 
 fn write(
@@ -186,43 +188,64 @@ fn write(
     owing: &Owing,
     now: UnixMillis,
 ) -> Result<usize, StoreError> {
-    let mut contents: Vec<Content> = Vec::new();
-    let mut index_of: HashMap<Content, usize> = HashMap::new();
-    // Whoever shares a list and a language shares the content; so most are found without building it.
-    let mut known: HashMap<(*const Vec<Match>, &str), usize> = HashMap::new();
-    let mut together: BTreeMap<Together, Vec<i64>> = BTreeMap::new();
     let schedule = occurrence.slot.schedule();
+    let (mut contents, mut together) = (Vec::new(), Vec::new());
+    let mut content_of: HashMap<Content, usize> = HashMap::new();
+    // Whoever shares a list, a language and a way out is planned together; so for most nothing is built. Equal texts of
+    // the recipients are one text in memory.
+    let mut routes: HashMap<(*const u8, *const u8), (Language, &str, &str)> = HashMap::new();
+    let mut known: HashMap<(*const Vec<Match>, *const u8, *const u8), usize> = HashMap::new();
     for recipient in recipients {
         let Some(matches) = owing.get(&recipient.id).filter(|matches| !matches.is_empty()) else { continue };
-        let language = Language::parse(&recipient.language).map_err(|e| StoreError::Shape(e.to_string()))?;
-        let (sender, destination) = rules.route(schedule, &language);
-        let content = *known.entry((std::rc::Rc::as_ptr(matches), &recipient.language)).or_insert_with(|| {
-            let content = Content {
-                kind: EditionKind::Issue,
-                schedule: schedule.to_owned(),
-                language: language.clone(),
-                sender: sender.to_owned(),
-                template: rules.template.clone(),
-                items: items(matches),
-            };
-            *index_of.entry(content).or_insert_with_key(|content| {
-                contents.push(content.clone());
-                contents.len() - 1
-            })
-        });
-        let one = Together { content, destination: destination.to_owned(), lane: lane(schedule, matches) };
-        together.entry(one).or_default().push(recipient.id);
+        let reader = (recipient.language.as_ptr(), recipient.domain.as_ptr());
+        let (language, sender, destination) = match routes.entry(reader) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let language = Language::parse(&recipient.language).map_err(|e| StoreError::Shape(e.to_string()))?;
+                let (sender, destination) = rules.route(schedule, &language, &recipient.domain);
+                new.insert((language, sender, destination))
+            }
+        };
+        let alike = (Rc::as_ptr(matches), recipient.language.as_ptr(), destination.as_ptr());
+        let index = match known.get(&alike) {
+            Some(index) => *index,
+            None => {
+                let content = Content {
+                    kind: EditionKind::Issue,
+                    schedule: schedule.to_owned(),
+                    language: language.clone(),
+                    sender: (*sender).to_owned(),
+                    template: rules.template.clone(),
+                    items: items(matches),
+                };
+                let content = *content_of.entry(content).or_insert_with_key(|content| {
+                    contents.push(content.clone());
+                    contents.len() - 1
+                });
+                let index = group(&mut together, content, destination, lane(schedule, matches));
+                known.insert(alike, index);
+                index
+            }
+        };
+        together[index].recipients.push(recipient.id);
     }
     let editions = editions::ensure_all(tx, occurrence.id, &contents, now)?;
-    let planned: Vec<Planned> = together
-        .into_iter()
-        .map(|(one, recipients)| Planned {
-            edition_id: editions[one.content],
-            destination: one.destination,
-            lane: one.lane,
-            recipients,
-        })
-        .collect();
+    let planned = |one: Together| Planned {
+        edition_id: editions[one.content],
+        destination: one.destination,
+        lane: one.lane,
+        recipients: one.recipients,
+    };
+    let planned: Vec<Planned> = together.into_iter().map(planned).collect();
     batches::insert(tx, occurrence.id, occurrence.planned, MAIL, &planned, now)?;
     Ok(planned.iter().map(|planned| planned.recipients.len()).sum())
+}
+
+/// The index of the recipients of a content by a way out, who may be none yet.
+fn group(together: &mut Vec<Together>, content: usize, destination: &str, lane: Lane) -> usize {
+    let is_same = |one: &Together| one.content == content && one.destination == destination && one.lane == lane;
+    together.iter().position(is_same).unwrap_or_else(|| {
+        together.push(Together { content, destination: destination.to_owned(), lane, recipients: Vec::new() });
+        together.len() - 1
+    })
 }

@@ -8,6 +8,7 @@ mod groups;
 pub mod preview;
 pub mod release;
 pub mod restored;
+pub mod route;
 mod successor;
 
 use crate::domain::audience::{IMMEDIATE, Slot};
@@ -17,6 +18,7 @@ use crate::store::releases::Looked;
 use crate::store::{Store, StoreError, editions, occurrences, releases};
 use chunk::Progress;
 use digest::{Digest, Firing};
+use route::Classes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -37,16 +39,18 @@ pub struct Rules {
     pub routes: BTreeMap<(String, Option<Language>), (String, String)>,
     /// Sender and destination where nothing else is said.
     pub route_default: (String, String),
+    /// Recipient domains with a pace of their own.
+    pub classes: Classes,
 }
 
 impl Rules {
-    /// The sender and the destination of a schedule's mail to readers of a language.
+    /// The sender and the destination of a schedule's mail to readers of a language at a domain.
     #[must_use]
-    pub fn route(&self, schedule: &str, language: &Language) -> (&str, &str) {
+    pub fn route(&self, schedule: &str, language: &Language, domain: &str) -> (&str, &str) {
         let exact = self.routes.get(&(schedule.to_owned(), Some(language.clone())));
         let any = || self.routes.get(&(schedule.to_owned(), None));
         let (sender, destination) = exact.or_else(any).unwrap_or(&self.route_default);
-        (sender, destination)
+        (sender, self.classes.destination(destination, domain))
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Parcel {
 pub struct Gate {
     ledger: Option<(Recorder, Arc<Lease>, AttemptRef)>,
     asked: Option<oneshot::Receiver<bool>>,
+    /// Whether somebody tried to pass.
+    is_used: bool,
 }
 
 impl Parcel {
@@ -91,13 +93,13 @@ impl Parcel {
 
 impl Gate {
     pub(super) fn new(recorder: Recorder, lease: Arc<Lease>, attempt: AttemptRef) -> Self {
-        Self { ledger: Some((recorder, lease, attempt)), asked: None }
+        Self { ledger: Some((recorder, lease, attempt)), asked: None, is_used: false }
     }
 
     /// A gate without a ledger, whose answer is given by hand: for tests and measurements of a carrier by itself.
     #[must_use]
     pub fn answered_by(answer: oneshot::Receiver<bool>) -> Self {
-        Self { ledger: None, asked: Some(answer) }
+        Self { ledger: None, asked: Some(answer), is_used: false }
     }
 
     /// Begins to record, without waiting: call it when the dialogue starts, so that the commit overlaps it.
@@ -107,9 +109,15 @@ impl Gate {
         }
     }
 
+    /// Whether nobody tried to pass it yet, so that the same attempt may go another way.
+    pub(super) fn is_unpassed(&self) -> bool {
+        !self.is_used
+    }
+
     /// Waits for the record. False: don't send.
     pub async fn pass(&mut self) -> bool {
         self.ask();
+        self.is_used = true;
         let allowed = match self.asked.take() {
             Some(answer) => answer.await.unwrap_or(false),
             None => false,

@@ -1,6 +1,9 @@
-//! Where claimed deliveries wait for a session: by lane, so that an urgent one that is claimed later goes first.
+//! Where claimed deliveries wait for a session: by lane, so that an urgent one that is claimed later goes first, and by
+//! recipient domain, so that one that stalls doesn't keep all sessions busy.
 
+use super::domains::{Admission, Domains, Verdict};
 use crate::domain::audience::Subscriber;
+use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Lane;
 use crate::store::deliveries::Claimed;
 use std::collections::VecDeque;
@@ -15,32 +18,47 @@ pub(super) struct Desk {
     waiting: Mutex<Waiting>,
     /// Something was put down, or the state changed.
     changed: Notify,
-    /// A lane has run half empty.
+    /// A lane has run half empty, or something is to be put back.
     low: Notify,
     /// How many of each lane are claimed ahead at most.
     capacity: usize,
 }
 
-#[derive(Default)]
 struct Waiting {
     lanes: [VecDeque<Job>; Lane::ALL.len()],
+    domains: Domains<Job>,
+    /// To be put back until then.
+    back: Vec<(Job, UnixMillis)>,
+    busy: usize,
     is_closed: bool,
     is_paused: bool,
 }
 
 impl Desk {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { waiting: Mutex::default(), changed: Notify::new(), low: Notify::new(), capacity }
+    /// A desk that holds so many of each lane. Each domain may have `share` letters in hand at first, and `all` at most.
+    pub(super) fn new(share: usize, all: usize, capacity: usize) -> Self {
+        let waiting = Waiting {
+            lanes: Default::default(),
+            domains: Domains::new(share, all, |(_, to)| to.address.domain()),
+            back: Vec::new(),
+            busy: 0,
+            is_closed: false,
+            is_paused: false,
+        };
+        Self { waiting: Mutex::new(waiting), changed: Notify::new(), low: Notify::new(), capacity }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many more of a lane may be claimed: none until it is half empty, so that claims come in large batches.
+    /// How many more of a lane may be claimed: none until it is half empty, so that claims come in large batches. What is
+    /// parked for a domain takes no room from others up to as much again.
     pub(super) fn room(&self, lane: Lane) -> usize {
-        let waiting = self.lock().lanes[lane as usize].len();
-        if waiting * 2 > self.capacity { 0 } else { self.capacity - waiting }
+        let waiting = self.lock();
+        let crowd = waiting.domains.parked(lane).saturating_sub(self.capacity);
+        let count = waiting.lanes[lane as usize].len() + crowd;
+        if count * 2 > self.capacity { 0 } else { self.capacity - count }
     }
 
     /// Puts down what was claimed.
@@ -49,27 +67,43 @@ impl Desk {
         self.changed.notify_waiters();
     }
 
-    /// The next one, if one waits.
-    pub(super) fn try_take(&self) -> Option<Job> {
-        let mut waiting = self.lock();
+    /// The next one, if one may go. [`Desk::ended`] must follow.
+    pub(super) fn try_take(&self, now: UnixMillis) -> Option<Job> {
+        let mut guard = self.lock();
+        let waiting = &mut *guard;
         if waiting.is_closed || waiting.is_paused {
             return None;
         }
-        let lane = waiting.lanes.iter_mut().find(|lane| !lane.is_empty())?;
-        let job = lane.pop_front();
-        if lane.len() * 2 == self.capacity || lane.is_empty() {
+        let had_back = waiting.back.len();
+        let mut taken = None;
+        for lane in Lane::ALL {
+            while taken.is_none() {
+                let Some(job) = waiting.lanes[*lane as usize].pop_front() else { break };
+                match waiting.domains.admit(*lane, job, now) {
+                    Admission::Go(job) => taken = Some(job),
+                    Admission::Parked => {}
+                    Admission::Back(job, until) => waiting.back.push((job, until)),
+                }
+                let left = waiting.lanes[*lane as usize].len();
+                if left * 2 == self.capacity || left == 0 {
+                    self.low.notify_one();
+                }
+            }
+        }
+        if waiting.back.len() > had_back {
             self.low.notify_one();
         }
-        job
+        waiting.busy += usize::from(taken.is_some());
+        taken
     }
 
-    /// The next one; `None` once the desk is closed.
-    pub(super) async fn take(&self) -> Option<Job> {
+    /// The next one; `None` once the desk is closed. [`Desk::ended`] must follow.
+    pub(super) async fn take(&self, now: impl Fn() -> UnixMillis) -> Option<Job> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if let Some(job) = self.try_take() {
+            if let Some(job) = self.try_take(now()) {
                 return Some(job);
             }
             if self.lock().is_closed {
@@ -77,6 +111,46 @@ impl Desk {
             }
             changed.await;
         }
+    }
+
+    /// One that was taken came to an end. `draw` is random, for the jitter of a wait.
+    pub(super) fn ended(&self, domain: &str, verdict: Verdict, now: UnixMillis, draw: u32) {
+        let mut waiting = self.lock();
+        waiting.busy = waiting.busy.saturating_sub(1);
+        let freed = waiting.domains.ended(domain, verdict, now, draw);
+        if freed.next.is_empty() && freed.back.is_empty() {
+            return;
+        }
+        for (lane, job) in freed.next.into_iter().rev() {
+            waiting.lanes[lane as usize].push_front(job);
+        }
+        if !freed.back.is_empty() {
+            waiting.back.extend(freed.back);
+            self.low.notify_one();
+        }
+        drop(waiting);
+        self.changed.notify_waiters();
+    }
+
+    /// What is to be put back, with the instant until which it should rest.
+    pub(super) fn take_back(&self, now: UnixMillis, draw: u32) -> Vec<(Job, UnixMillis)> {
+        let mut waiting = self.lock();
+        let mut back = std::mem::take(&mut waiting.back);
+        back.append(&mut waiting.domains.sweep(self.capacity, now, draw));
+        waiting.domains.forget(now);
+        back
+    }
+
+    /// How many wait here, and how many are in hand.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let waiting = self.lock();
+        let parked: usize = Lane::ALL.iter().map(|lane| waiting.domains.parked(*lane)).sum();
+        (waiting.lanes.iter().map(VecDeque::len).sum::<usize>() + parked, waiting.busy)
+    }
+
+    /// Whether anything waits that isn't parked.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.lock().lanes.iter().any(|lane| !lane.is_empty())
     }
 
     /// Waits until a lane is half empty.
@@ -96,5 +170,18 @@ impl Desk {
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_waiters();
+    }
+
+    /// Waits until nothing more is handed out.
+    pub(super) async fn closed(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.lock().is_closed {
+                return;
+            }
+            changed.await;
+        }
     }
 }

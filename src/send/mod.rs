@@ -4,21 +4,27 @@ pub mod carrier;
 pub mod carriers;
 pub mod decide;
 mod desk;
+mod domains;
+pub mod group;
 pub mod lease;
 pub mod pace;
 pub mod prepare;
+pub mod purser;
 pub mod recorder;
+pub mod relay;
+pub mod reroute;
 mod worker;
 
 use crate::domain::audience::Subscriber;
+use crate::domain::backoff;
 use crate::domain::breaker::Breaker;
 use crate::domain::clock::{Chance, UnixMillis};
-use crate::domain::delivery::Lane;
+use crate::domain::delivery::{Lane, Outcome, Reason};
 use crate::store::deliveries::{self, Claimed};
 use crate::store::{Store, StoreError, Tx, destinations, subscribers};
-use carrier::Carrier;
 use decide::Patience;
 use desk::{Desk, Job};
+use group::Group;
 use lease::Lease;
 use pace::Pace;
 use prepare::Preparer;
@@ -33,26 +39,59 @@ use worker::Worker;
 /// busy through the next claim. An urgent one doesn't wait behind them, for it is of another lane.
 const AHEAD_PER_SESSION: usize = 32;
 const AHEAD_MIN: usize = 256;
+/// Seconds' worth of deliveries claimed ahead where a rate is set.
+const AHEAD_SECONDS: usize = 2;
+/// A domain that nothing is known of may keep this part of the sessions busy: one in four.
+const DOMAIN_SHARE: usize = 4;
 /// An idle destination looks for work this often, in case a wake-up was lost or came from another process.
 const POLL: Duration = Duration::from_secs(1);
 
-/// A way out, by name.
+/// A way out, by name: a group of relays, and mail for everybody or for a class of recipient domains.
 pub struct Destination {
-    /// Such as `email:main`; what deliveries name.
+    /// Such as `email:main` or `email:main/naver.com`; what deliveries name.
     pub name: String,
-    /// How it is carried there.
-    pub carrier: Box<dyn Carrier>,
-    /// How fast.
-    pub pace: Pace,
     /// Notified when something may be due.
     pub wake: Notify,
+    group: Group,
+    /// Letters carried at once.
+    sessions: usize,
+    /// How fast; beside what the relays allow.
+    pace: Pace,
+    /// Whether it is for a class of recipient domains, which share a breaker.
+    is_class: bool,
 }
 
 impl Destination {
-    /// A way out.
+    /// Mail for everybody who has no destination of their own.
     #[must_use]
-    pub fn new(name: String, carrier: Box<dyn Carrier>, pace: Pace) -> Self {
-        Self { name, carrier, pace, wake: Notify::new() }
+    pub fn new(name: String, group: Group) -> Self {
+        let sessions = group.connections().max(1);
+        Self { name, wake: Notify::new(), group, sessions, pace: Pace::default(), is_class: false }
+    }
+
+    /// Mail for a class of recipient domains. It never keeps more than half of the relays' connections busy, so that others
+    /// go on when it stalls.
+    #[must_use]
+    pub fn of_class(name: String, group: Group, connections: Option<usize>, pace: Pace) -> Self {
+        let half = (group.connections() / 2).max(1);
+        let sessions = connections.unwrap_or(half).clamp(1, half);
+        Self { name, wake: Notify::new(), group, sessions, pace, is_class: true }
+    }
+
+    /// How many of each lane are claimed ahead: no more than what limits let through in a short while, so that the rest can
+    /// go by other replicas.
+    fn ahead(&self) -> usize {
+        let enough = (self.sessions * AHEAD_PER_SESSION).max(AHEAD_MIN);
+        let rates = [self.pace.per_second, self.group.per_second()];
+        let rate = rates.into_iter().flatten().min().map(|rate| rate as usize * AHEAD_SECONDS);
+        rate.map_or(enough, |rate| enough.min(rate.max(self.sessions)))
+    }
+
+    /// A desk. A domain within a class isn't held back: the class is.
+    fn desk(&self) -> Desk {
+        let all = self.sessions * 2;
+        let share = if self.is_class { all } else { (self.sessions / DOMAIN_SHARE).max(1) };
+        Desk::new(share, all, self.ahead())
     }
 }
 
@@ -81,17 +120,15 @@ struct News {
 
 /// Sends what is due at one destination until `stop` turns true; then finishes what is under way.
 pub async fn run(office: Arc<Office>, destination: Arc<Destination>, mut stop: watch::Receiver<bool>) {
-    let sessions = destination.carrier.sessions().max(1);
-    let desk = Arc::new(Desk::new((sessions * AHEAD_PER_SESSION).max(AHEAD_MIN)));
-    let news = Arc::new(Mutex::new(News::default()));
+    let (desk, news) = (Arc::new(destination.desk()), Arc::new(Mutex::new(News::default())));
     let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..sessions {
-        let (office, session) = (office.clone(), destination.carrier.open());
-        let worker = Worker { office, session, desk: desk.clone(), news: news.clone() };
-        workers.spawn(worker.run());
+    for _ in 0..destination.sessions {
+        let (office, destination) = (office.clone(), destination.clone());
+        workers.spawn(Worker { office, destination, desk: desk.clone(), news: news.clone() }.run());
     }
     let mut failures = 0;
     while !*stop.borrow() {
+        put_back(&office, &desk).await;
         let rest = match claim(&office, &destination, &news, &desk).await {
             Ok(Claims { is_any: true, .. }) => {
                 failures = 0;
@@ -104,7 +141,7 @@ pub async fn run(office: Arc<Office>, destination: Arc<Destination>, mut stop: w
             Err(error) => {
                 failures += 1;
                 tracing::warn!(destination = destination.name, %error, "nothing could be claimed");
-                crate::domain::backoff::SERVICE.wait(failures, office.chance.draw_32())
+                backoff::SERVICE.wait(failures, office.chance.draw_32())
             }
         };
         tokio::select! {
@@ -116,6 +153,19 @@ pub async fn run(office: Arc<Office>, destination: Arc<Destination>, mut stop: w
     }
     desk.close();
     while workers.join_next().await.is_some() {}
+}
+
+/// Records that deliveries rest whose domains are out of order: a row each, and no connection.
+async fn put_back(office: &Office, desk: &Desk) {
+    let back = desk.take_back(office.store.about_now(), office.chance.draw_32());
+    if !back.is_empty() {
+        tracing::info!(count = back.len(), "put back: their domains defer everybody or don't answer");
+    }
+    for ((claimed, _), until) in back {
+        let reply = String::new();
+        let rests = Outcome::TryLater { reason: Reason::DomainResting, reply, not_before: Some(until) };
+        worker::record(office, &claimed, &rests).await;
+    }
 }
 
 /// What a look for work came to.
@@ -137,13 +187,28 @@ async fn claim(
     let (now, draw) = (office.store.about_now(), office.chance.draw_32());
     let (term, name, pace) = (office.lease.term(), destination.name.clone(), destination.pace);
     let look = move |tx: &mut Tx<'_>| look(tx, &Wanted { term, name: &name, pace, now, rooms: &rooms }, &news, draw);
+    // While all relays are out of order nothing is claimed: what waits can go by another replica.
+    let opens_at = destination.group.opens_at(now);
+    if opens_at > now {
+        tell(destination, desk, false);
+        return Ok(Claims { is_any: false, rest: now.until(opens_at).min(POLL) });
+    }
     let (claimed, rest, is_open) = office.store.write(look).await?;
     desk.pause(!is_open);
+    tell(destination, desk, is_open);
     let is_any = !claimed.is_empty();
     for (lane, jobs) in claimed {
         desk.put(lane, jobs);
     }
     Ok(Claims { is_any, rest })
+}
+
+fn tell(destination: &Destination, desk: &Desk, is_open: bool) {
+    let name = || destination.name.clone();
+    let (waiting, busy) = desk.count();
+    metrics::gauge!("allim_destination_open", "destination" => name()).set(if is_open { 1.0 } else { 0.0 });
+    metrics::gauge!("allim_destination_claimed", "destination" => name()).set(waiting as f64);
+    metrics::gauge!("allim_destination_in_hand", "destination" => name()).set(busy as f64);
 }
 
 /// What is looked for.
@@ -195,7 +260,7 @@ fn hear(mut breaker: Breaker, news: &News, now: UnixMillis, draw: u32) -> Breake
         breaker = breaker.succeeded();
     }
     for asked_until in &news.failures {
-        breaker = breaker.failed(now, *asked_until, draw);
+        breaker = breaker.failed_by(&backoff::DOMAIN, now, *asked_until, draw);
     }
     breaker
 }

@@ -1,9 +1,11 @@
 //! A worker: one session of a destination, with the delivery that it carries and the one after it.
 
-use super::carrier::{Gate, Parcel, Session};
+use super::carrier::{Gate, Parcel};
 use super::desk::{Desk, Job};
+use super::domains::Verdict;
+use super::group::Seated;
 use super::prepare::PrepareError;
-use super::{News, Office, decide};
+use super::{Destination, News, Office, decide};
 use crate::domain::delivery::{Outcome, Reason};
 use crate::store::deliveries::{AttemptRef, Claimed};
 use futures_util::FutureExt as _;
@@ -11,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) struct Worker {
     pub office: Arc<Office>,
-    pub session: Box<dyn Session>,
+    pub destination: Arc<Destination>,
     pub desk: Arc<Desk>,
     pub news: Arc<Mutex<News>>,
 }
@@ -25,29 +27,68 @@ struct Ready {
 
 impl Worker {
     /// Works until the desk is closed. What was announced to the far side by then is carried to its end.
-    pub(super) async fn run(mut self) {
-        let mut ahead: Option<Ready> = None;
+    pub(super) async fn run(self) {
+        let (mut ahead, mut seated): (Option<Ready>, Option<Seated>) = (None, None);
         loop {
             let current = match ahead.take() {
                 Some(ready) => ready,
                 None => {
-                    let Some(job) = self.desk.take().await else { break };
+                    let Some(job) = self.next_job(&mut seated).await else { break };
                     match self.ready(job).await {
                         Some(ready) => ready,
                         None => continue,
                     }
                 }
             };
-            if let Some(job) = self.desk.try_take() {
-                ahead = self.ready(job).await;
+            // The letter that was made ready ahead is paid for; another one may have to wait for a relay.
+            let mut seat = match seated.take() {
+                Some(seat) => seat,
+                None => match self.destination.group.seat(&self.office, &self.desk).await {
+                    Some(seat) => seat,
+                    None => break,
+                },
+            };
+            ahead = self.next_ahead(&mut seat).await;
+            let has_moved = self.carry(current, ahead.as_mut(), &mut seat).await;
+            let now = self.office.store.about_now();
+            let is_paid = ahead.is_some() && !has_moved;
+            let goes_on = ahead.is_some() || self.desk.has_waiting();
+            if is_paid || (goes_on && seat.seat.pay(self.destination.group.is_shared(), now)) {
+                seated = Some(seat);
             }
-            self.carry(current, ahead.as_mut()).await;
         }
-        self.session.close().await;
+    }
+
+    /// The next job. A seat that is held is paid for, and is given up when there is nothing to be carried.
+    async fn next_job(&self, seated: &mut Option<Seated>) -> Option<Job> {
+        let now = || self.office.store.about_now();
+        if let Some(job) = self.desk.try_take(now()) {
+            return Some(job);
+        }
+        if let Some(seat) = seated.take() {
+            seat.seat.refund();
+        }
+        self.desk.take(now).await
+    }
+
+    /// The letter after the one that is about to be carried, if one waits and the relay may be given it.
+    async fn next_ahead(&self, seat: &mut Seated) -> Option<Ready> {
+        let now = self.office.store.about_now();
+        if !self.desk.has_waiting() || !seat.seat.pay(self.destination.group.is_shared(), now) {
+            return None;
+        }
+        let ready = match self.desk.try_take(now) {
+            Some(job) => self.ready(job).await,
+            None => None,
+        };
+        if ready.is_none() {
+            seat.seat.refund();
+        }
+        ready
     }
 
     /// Makes a delivery ready; when it can't be, that is its outcome.
-    async fn ready(&mut self, (claimed, to): Job) -> Option<Ready> {
+    async fn ready(&self, (claimed, to): Job) -> Option<Ready> {
         let outcome = match self.office.preparer.edition(claimed.edition_id).await {
             Ok(prepared) => {
                 let parcel = self.office.preparer.parcel(&claimed, prepared, to);
@@ -64,37 +105,82 @@ impl Worker {
                 Outcome::Refused { reason: Reason::RenderFailed, reply: error.to_string() }
             }
         };
+        self.desk.ended(to.address.domain(), Verdict::Silent, self.office.store.about_now(), 0);
         record(&self.office, &claimed, &outcome).await;
         None
     }
 
-    async fn carry(&mut self, mut current: Ready, ahead: Option<&mut Ready>) {
-        let ahead = ahead.map(|ready| (&ready.parcel, &mut ready.gate));
-        let carrying = self.session.carry(&current.parcel, &mut current.gate, ahead);
-        let outcome = std::panic::AssertUnwindSafe(carrying).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!("a carrier panicked");
-            Outcome::Uncertain { reason: Reason::AnswerLost, reply: "the carrier panicked".to_owned() }
-        });
+    /// Carries a letter, by another relay when the first is out of order, and records what came of it. Returns whether
+    /// it was carried by another.
+    async fn carry(&self, mut current: Ready, mut ahead: Option<&mut Ready>, seat: &mut Seated) -> bool {
+        let mut tried = Vec::new();
+        let outcome = loop {
+            let outcome = carry_once(&mut current, ahead.as_deref_mut(), seat).await;
+            let now = self.office.store.about_now();
+            seat.seat.relay.hear(&outcome, now, self.office.chance.draw_32());
+            let is_free = current.gate.is_unpassed() && self.destination.group.is_shared();
+            if !is_free || !is_relays_fault(&outcome) {
+                break outcome;
+            }
+            match self.destination.group.seat_elsewhere(now, &[&tried[..], &[seat.way]].concat()) {
+                Some(other) => {
+                    tracing::debug!(delivery = %current.claimed.key, from = seat.seat.relay.name, to = other.seat.relay.name, "carried by another relay");
+                    metrics::counter!("allim_failovers_total", "relay" => seat.seat.relay.name.clone()).increment(1);
+                    // What was paid for the letter after this one isn't spent at the relay that failed.
+                    if ahead.is_some() {
+                        seat.seat.refund();
+                    }
+                    tried.push(seat.way);
+                    *seat = other;
+                }
+                None => break outcome,
+            }
+        };
         self.hear(&outcome);
+        let draw = self.office.chance.draw_32();
+        let domain = current.parcel.to.address.domain();
+        self.desk.ended(domain, Verdict::of(&outcome), self.office.store.about_now(), draw);
         record(&self.office, &current.claimed, &outcome).await;
+        !tried.is_empty()
     }
 
+    /// Tells the dispatcher of a class of domains how these take it; relays are told of by themselves.
     fn hear(&self, outcome: &Outcome) {
+        if !self.destination.is_class {
+            return;
+        }
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        match outcome {
-            Outcome::Sent { .. } => {
+        match (Verdict::of(outcome), outcome) {
+            (Verdict::Good, _) => {
                 news.succeeded = true;
                 news.failures.clear();
             }
-            Outcome::TryLater { reason, not_before, .. } if reason.blames_destination() => {
-                news.failures.push(*not_before);
-            }
+            (Verdict::Bad, Outcome::TryLater { not_before, .. }) => news.failures.push(*not_before),
             _ => {}
         }
     }
 }
 
-async fn record(office: &Office, claimed: &Claimed, outcome: &Outcome) {
+/// Whether another relay may do better.
+fn is_relays_fault(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::TryLater { reason, .. } if reason.blames_destination())
+}
+
+async fn carry_once(current: &mut Ready, ahead: Option<&mut Ready>, seat: &mut Seated) -> Outcome {
+    let ahead = ahead.map(|ready| (&ready.parcel, &mut ready.gate));
+    let carrying = seat.seat.session().carry(&current.parcel, &mut current.gate, ahead);
+    match std::panic::AssertUnwindSafe(carrying).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            tracing::error!("a carrier panicked");
+            seat.seat.discard_session();
+            Outcome::Uncertain { reason: Reason::AnswerLost, reply: "the carrier panicked".to_owned() }
+        }
+    }
+}
+
+/// Records what came of an attempt, or of a claim that no attempt followed.
+pub(super) async fn record(office: &Office, claimed: &Claimed, outcome: &Outcome) {
     let now = office.store.about_now();
     let ended = decide::follow(claimed, outcome, office.patience, now, office.chance.draw_32());
     metrics::counter!("allim_attempts_total", "state" => ended.state, "reason" => ended.reason.word()).increment(1);

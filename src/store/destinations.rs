@@ -1,7 +1,8 @@
-//! Destinations: breaker, pace and holds, kept so that a restart forgets nothing and replicas share them.
+//! Destinations and relays (`relay:NAME`): breaker, pace and holds, kept so that a restart forgets nothing and replicas share
+//! them.
 
 use super::value::params;
-use super::{StoreError, Tx};
+use super::{Row, StoreError, Tx};
 use crate::domain::breaker::Breaker;
 use crate::domain::clock::UnixMillis;
 
@@ -12,6 +13,24 @@ pub struct Standing {
     pub breaker: Breaker,
     /// The theoretical arrival time of the next message (GCRA): sending is allowed while it isn't ahead.
     pub allowance_at: UnixMillis,
+    /// A day, and how many messages were granted on it: kept for relays that are being warmed up.
+    pub day: i64,
+    /// See `day`.
+    pub day_count: i64,
+}
+
+fn standing(row: &Row) -> Result<Standing, StoreError> {
+    let breaker = Breaker { failures: u32::try_from(row.int(0)?).unwrap_or(u32::MAX), not_before: row.at_opt(1)? };
+    Ok(Standing { breaker, allowance_at: row.at(2)?, day: row.int(3)?, day_count: row.int(4)? })
+}
+
+/// What is stored of a destination or a relay, if anything is.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn find(tx: &mut Tx<'_>, name: &str) -> Result<Option<Standing>, StoreError> {
+    const READ: &str = "SELECT failures, not_before_at, allowance_at, day, day_count FROM destinations WHERE name = $1";
+    tx.query_opt(READ, params![name])?.as_ref().map(standing).transpose()
 }
 
 /// Locks a destination's row, making it when it isn't there.
@@ -21,15 +40,14 @@ pub struct Standing {
 pub fn lock(tx: &mut Tx<'_>, name: &str) -> Result<Standing, StoreError> {
     const MAKE: &str =
         "INSERT INTO destinations (name, failures, allowance_at) VALUES ($1, 0, 0) ON CONFLICT (name) DO NOTHING";
-    const READ: &str = "SELECT failures, not_before_at, allowance_at FROM destinations WHERE name = $1 {for update}";
+    const READ: &str =
+        "SELECT failures, not_before_at, allowance_at, day, day_count FROM destinations WHERE name = $1 {for update}";
     let mut row = tx.query_opt(READ, params![name])?;
     if row.is_none() {
         tx.execute(MAKE, params![name])?;
         row = tx.query_opt(READ, params![name])?;
     }
-    let row = row.ok_or_else(|| StoreError::Shape("a destination is missing".to_owned()))?;
-    let breaker = Breaker { failures: u32::try_from(row.int(0)?).unwrap_or(u32::MAX), not_before: row.at_opt(1)? };
-    Ok(Standing { breaker, allowance_at: row.at(2)? })
+    standing(&row.ok_or_else(|| StoreError::Shape("a destination is missing".to_owned()))?)
 }
 
 /// Writes back a row that was locked.
@@ -37,14 +55,12 @@ pub fn lock(tx: &mut Tx<'_>, name: &str) -> Result<Standing, StoreError> {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn save(tx: &mut Tx<'_>, name: &str, standing: &Standing) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE destinations SET failures = $2, not_before_at = $3, allowance_at = $4 WHERE name = $1";
-    let failures = i64::from(standing.breaker.failures);
-    tx.change(
-        "saving a destination",
-        1,
-        SQL,
-        params![name, failures, standing.breaker.not_before, standing.allowance_at],
-    )
+    const SQL: &str = "UPDATE destinations SET failures = $2, not_before_at = $3, allowance_at = $4, day = $5,
+             day_count = $6 WHERE name = $1";
+    let Standing { breaker, allowance_at, day, day_count } = *standing;
+    let failures = i64::from(breaker.failures);
+    let values = params![name, failures, breaker.not_before, allowance_at, day, day_count];
+    tx.change("saving a destination", 1, SQL, values)
 }
 
 /// Stops sending for a scope (`all` or `destination:NAME`).

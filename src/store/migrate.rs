@@ -8,6 +8,7 @@ const SERIES: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("migrations/0001_first.sql")),
     (2, "batches", include_str!("migrations/0002_batches.sql")),
     (3, "restore", include_str!("migrations/0003_restore.sql")),
+    (4, "relays", include_str!("migrations/0004_relays.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

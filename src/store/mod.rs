@@ -25,6 +25,7 @@ pub mod posts;
 pub mod processes;
 pub mod quarantine;
 pub mod releases;
+pub mod reroute;
 pub mod restore;
 mod sqlite;
 pub mod subscribers;

@@ -63,6 +63,7 @@ fn rules(line: &str) -> Rules {
         chunk_recipients: CHUNK_RECIPIENTS,
         routes: BTreeMap::new(),
         route_default: ("office".to_owned(), DESTINATION.to_owned()),
+        classes: Default::default(),
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Setting {
     /// More lines of `[intake.amqp]`.
     pub amqp_extra: String,
     pub spool: bool,
+    /// More lines of `[[sender]]`.
+    pub sender_extra: String,
     pub extra: String,
 }
 
@@ -74,6 +76,7 @@ impl Setting {
             queue: "allim.posts".to_owned(),
             amqp_extra: String::new(),
             spool: false,
+            sender_extra: String::new(),
             extra: String::new(),
         }
     }
@@ -134,6 +137,7 @@ name = "news"
 from = {{ ko = "연구원 소식", en = "Institute News" }}
 address = "news@example.org"
 list_id = "news.example.org"
+{sender}
 [[intake.source]]
 name = "cms"
 urgent = true
@@ -152,6 +156,7 @@ public_url = "http://127.0.0.1:{port}"
             dir = self.path().display(),
             store = self.store_url,
             port = self.port,
+            sender = self.sender_extra,
             extra = self.extra,
         );
         let file = self.path().join("allim.toml");

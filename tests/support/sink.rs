@@ -5,13 +5,14 @@ mod kind;
 pub use kind::{Kind, Tls};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A message as it was accepted.
 #[derive(Clone, Debug)]
 pub struct Received {
+    pub at: Instant,
     pub recipient: String,
     pub message_id: String,
     pub bytes: Vec<u8>,
@@ -47,6 +48,12 @@ pub struct Behaviour {
     pub silent_dots: AtomicUsize,
     /// Refuses every recipient with 451.
     pub defer: AtomicBool,
+    /// Refuses recipients at this domain with 451.
+    pub defer_domain: Mutex<Option<String>>,
+    /// Says nothing more on a connection on which a recipient at this domain is named.
+    pub stall_domain: Mutex<Option<String>>,
+    /// Says nothing on new connections, and nothing more on others from their next command on.
+    pub stall: AtomicBool,
     /// Done instead of the usual at the next command of that name, once each: a verb in capitals, or `CONNECT`, `BODY`
     /// (after the first line of a letter), `.` (the letter is taken, then this).
     pub tricks: Mutex<Vec<(&'static str, Trick)>>,
@@ -162,6 +169,7 @@ impl Sink {
             stream = BufReader::new(Box::new(acceptor.accept(stream.into_inner()).await?));
             dialogue.is_private = true;
         }
+        self.stalled().await;
         if !self.answer(&mut stream, self.trick("CONNECT"), "220 sink ESMTP\r\n").await? {
             return Ok(());
         }
@@ -177,6 +185,7 @@ impl Sink {
             if verb == "MAIL" {
                 self.behaviour.ahead.fetch_max(stream.buffer().len(), Ordering::SeqCst);
             }
+            self.stalled().await;
             let trick = self.trick(&verb);
             // A command that a trick refuses changes nothing.
             let answer = match trick {
@@ -202,6 +211,13 @@ impl Sink {
                 stream = BufReader::new(Box::new(acceptor.accept(stream.into_inner()).await?));
                 dialogue = Dialogue { number, is_private: true, ..Dialogue::default() };
             }
+        }
+    }
+
+    /// Never comes back while the sink is told to stall.
+    async fn stalled(&self) {
+        if self.behaviour.stall.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
         }
     }
 
@@ -236,6 +252,8 @@ impl Sink {
             }
             "RCPT" if d.from.is_none() => "503 5.5.1 MAIL first".to_owned(),
             "RCPT" if self.behaviour.defer.load(Ordering::SeqCst) => "451 4.7.1 later".to_owned(),
+            "RCPT" if is_at(&self.behaviour.stall_domain, text) => std::future::pending().await,
+            "RCPT" if is_at(&self.behaviour.defer_domain, text) => "451 4.7.1 later".to_owned(),
             "RCPT" => {
                 d.recipient = Some(angle());
                 "250 2.1.5 ok".to_owned()
@@ -256,7 +274,7 @@ impl Sink {
     async fn take(&self, recipient: &str, bytes: Vec<u8>) -> bool {
         let delay = self.behaviour.dot_delay_ms.load(Ordering::SeqCst) as u64;
         let message_id = header(&bytes, "message-id:");
-        let message = Received { recipient: recipient.to_owned(), message_id, bytes };
+        let message = Received { at: Instant::now(), recipient: recipient.to_owned(), message_id, bytes };
         self.received.lock().expect("not poisoned").push(message);
         if delay > 0 {
             tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -290,6 +308,10 @@ impl Sink {
             }
         }
     }
+}
+
+fn is_at(domain: &Mutex<Option<String>>, text: &str) -> bool {
+    domain.lock().expect("not poisoned").as_ref().is_some_and(|domain| text.contains(&format!("@{domain}>")))
 }
 
 fn header(bytes: &[u8], name: &str) -> String {

@@ -30,6 +30,7 @@ fn rules() -> Rules {
         chunk_recipients: 1,
         routes: BTreeMap::new(),
         route_default: Default::default(),
+        classes: Default::default(),
     }
 }
 
