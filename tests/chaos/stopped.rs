@@ -2,7 +2,10 @@
 
 use crate::house::{House, Plan};
 use crate::{length, seed};
+use allim::domain::clock::ManualClock;
 use allim::send::lease::{LEASE, RENEWAL};
+use allim::store::{Location, Store, StoreError, Tx, destinations};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -63,4 +66,39 @@ async fn a_replica_that_is_stopped_for_longer_than_a_lease() {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
+}
+
+/// A process that is stopped in the midst of a transaction has locked what others need.
+#[tokio::test(flavor = "multi_thread", worker_threads = 12)]
+async fn whoever_is_stopped_in_a_transaction_keeps_nobody_for_long() {
+    let _beside = crate::BESIDE.read().await;
+    let Some(server) = crate::support::server("ALLIM_TEST_POSTGRES") else { return };
+    let url = crate::support::create_database(&server, &format!("midst_{}", std::process::id())).await;
+    let open = || {
+        let location = Location::Postgres { url: url.clone(), connections: 1 };
+        async {
+            let open = move || Store::open(&location, Arc::new(ManualClock::default()));
+            tokio::task::spawn_blocking(open).await.expect("a thread").expect("a store")
+        }
+    };
+    let (one, other) = (open().await, open().await);
+    let (locked, is_locked) = std::sync::mpsc::channel();
+    let (goes_on, end) = std::sync::mpsc::channel::<()>();
+    let stopped = tokio::spawn(async move {
+        let (end, locked) = (std::sync::Mutex::new(end), locked);
+        let midst = move |tx: &mut Tx<'_>| {
+            destinations::lock(tx, "email:main")?;
+            let _ = locked.send(());
+            let _ = end.lock().expect("not poisoned").recv();
+            destinations::lock(tx, "email:main").map(drop)
+        };
+        one.write(midst).await
+    });
+    tokio::task::block_in_place(|| is_locked.recv().expect("locked"));
+    let started = Instant::now();
+    let locking = other.write(|tx| destinations::lock(tx, "email:main").map(drop));
+    tokio::time::timeout(LEASE, locking).await.expect("within a lease").expect("locked");
+    println!("the lock of a stopped process came free after {:?}", started.elapsed());
+    goes_on.send(()).expect("it waits");
+    assert!(matches!(stopped.await.expect("no panic"), Err(StoreError::Unavailable(_))), "it can try again");
 }
