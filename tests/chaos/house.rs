@@ -6,7 +6,7 @@ use crate::support::{self, Daemon, Relay, Setting, TOKEN, post};
 use crate::verdict;
 use allim::domain::clock::{Chance as _, ManualClock, SeededChance};
 use allim::store::{Location, Store, deliveries};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,6 +21,9 @@ pub const READERS: usize = 40;
 const RECOVERY_MAX: Duration = Duration::from_secs(10);
 /// A limit, not a wait: a machine that compiles meanwhile is slow.
 pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// Posts that were confirmed, by id.
+pub type Confirmed = Arc<Mutex<BTreeMap<String, serde_json::Value>>>;
 
 /// How posts are brought in, and where else when one daemon is away.
 #[derive(Clone)]
@@ -42,8 +45,7 @@ pub struct House {
     pub store: Store,
     /// What it is called in a failure, with its seed.
     pub name: String,
-    /// The ids of the posts that were confirmed.
-    pub confirmed: Arc<Mutex<BTreeSet<String>>>,
+    pub confirmed: Confirmed,
     /// Connections that were open when their daemon was killed, stopped or cut off.
     pub connections_lost: usize,
     /// When something was last done to the house.
@@ -146,14 +148,17 @@ fn readers() -> Vec<String> {
 }
 
 /// Publishes as many posts as there are permits, by each way in turn, and keeps the ids of those confirmed.
-async fn publish(ways: Vec<Way>, permits: Arc<Semaphore>, confirmed: Arc<Mutex<BTreeSet<String>>>) {
+async fn publish(ways: Vec<Way>, permits: Arc<Semaphore>, confirmed: Confirmed) {
     let client = reqwest::Client::new();
     for number in 0.. {
         let Ok(permit) = permits.acquire().await else { return };
         permit.forget();
-        let body = post(&format!("post-{number}"), &format!("{number}번째 소식"), "ko", &["events"]);
+        let mut body = post(&format!("post-{number}"), &format!("{number}번째 소식"), "ko", &["events"]);
+        // Long enough ago for a clock that is set back an hour.
+        let at = jiff::Timestamp::from_second(support::now_seconds() - 2 * 3_600).expect("a time");
+        body["published_at"] = serde_json::json!(at.to_string());
         let id = ways[number % ways.len()].publish(&client, &body).await;
-        confirmed.lock().expect("not poisoned").insert(id);
+        confirmed.lock().expect("not poisoned").insert(id, body);
     }
 }
 

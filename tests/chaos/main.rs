@@ -5,12 +5,15 @@
 #![allow(missing_docs, reason = "a test")]
 #![allow(clippy::disallowed_methods, reason = "limits and recoveries are measured on the system's clock")]
 
+mod broker;
+mod disk;
 mod house;
 mod kills;
 mod stopped;
 #[path = "../support/mod.rs"]
 mod support;
 mod verdict;
+mod wires;
 
 /// Those that restart servers, or measure how fast something is, have the machine for themselves.
 static BESIDE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());

@@ -66,9 +66,9 @@ pub async fn hold(house: &House) -> Figures {
     let received = house.received();
     let given = given(&received);
     let stories: BTreeSet<&str> = given.keys().map(|(_, post)| post.as_str()).collect();
-    let missing: Vec<_> = confirmed.iter().filter(|post| !stories.contains(post.as_str())).collect();
+    let missing: Vec<_> = confirmed.keys().filter(|post| !stories.contains(post.as_str())).collect();
     assert!(missing.is_empty(), "{name}: confirmed and at no reader: {missing:?}");
-    let invented: Vec<_> = stories.iter().filter(|post| !confirmed.contains(**post)).collect();
+    let invented: Vec<_> = stories.iter().filter(|post| !confirmed.contains_key(**post)).collect();
     assert!(invented.is_empty(), "{name}: delivered and never published: {invented:?}");
     assert_eq!(given.len(), confirmed.len() * READERS, "{name}: not every story is at every reader");
     let twice: Vec<_> = given.iter().filter(|(_, mails)| mails.len() != 1).collect();
