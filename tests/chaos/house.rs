@@ -68,6 +68,8 @@ pub struct Plan {
     pub ways: Vec<Way>,
     /// A wire before the sink.
     pub with_wire: bool,
+    /// Not so when a test starts a daemon of its own kind.
+    pub is_started: bool,
 }
 
 impl Plan {
@@ -76,7 +78,15 @@ impl Plan {
         let setting = Setting::new();
         let location = Location::Sqlite(setting.path().join("allim.sqlite"));
         let ways = vec![Way::Http(vec![setting.url("/api/v1/posts")])];
-        Self { name: format!("{name}, seed {seed}"), seed, settings: vec![setting], location, ways, with_wire: false }
+        Self {
+            name: format!("{name}, seed {seed}"),
+            seed,
+            settings: vec![setting],
+            location,
+            ways,
+            with_wire: false,
+            is_started: true,
+        }
     }
 
     /// Daemons on PostgreSQL behind RabbitMQ. `None` when the servers are neither there nor needed.
@@ -99,7 +109,15 @@ impl Plan {
         let urls = settings.iter().map(|setting| setting.url("/api/v1/posts")).collect();
         let ways = vec![Way::Amqp { url: amqp, queue }, Way::Http(urls)];
         let location = Location::Postgres { url, connections: 2 };
-        Some(Self { name: format!("{name}, seed {seed}"), seed, settings, location, ways, with_wire: false })
+        Some(Self {
+            name: format!("{name}, seed {seed}"),
+            seed,
+            settings,
+            location,
+            ways,
+            with_wire: false,
+            is_started: true,
+        })
     }
 
     /// Builds the house, with its daemons running and a first letter delivered: queue and connections stand.
@@ -113,7 +131,8 @@ impl Plan {
         let replicas: Vec<Replica> =
             self.settings.into_iter().map(|setting| Replica { setting: furnish(setting), daemon: None }).collect();
         block_in_place(|| replicas[0].setting.subscribe(&readers()));
-        let open = move || Store::open(&self.location, Arc::new(ManualClock::default())).expect("the store opens");
+        let location = self.location;
+        let open = move || Store::open(&location, Arc::new(ManualClock::default())).expect("the store opens");
         let store = tokio::task::spawn_blocking(open).await.expect("a thread");
         let (permits, confirmed) = (Arc::new(Semaphore::new(0)), Arc::default());
         let publisher = tokio::spawn(publish(self.ways, permits.clone(), Arc::clone(&confirmed)));
@@ -132,8 +151,10 @@ impl Plan {
             permits,
             publisher,
         };
-        house.start(&house.everybody());
-        house.deliver("the first delivery", 1).await;
+        if self.is_started {
+            house.start(&house.everybody());
+            house.deliver("the first delivery", 1).await;
+        }
         (house, wire)
     }
 }

@@ -6,9 +6,14 @@
 #![allow(clippy::disallowed_methods, reason = "limits and recoveries are measured on the system's clock")]
 
 mod broker;
+mod clock;
 mod disk;
+mod folder;
 mod house;
 mod kills;
+mod relays;
+mod restarts;
+mod speed;
 mod stopped;
 #[path = "../support/mod.rs"]
 mod support;

@@ -37,11 +37,12 @@ async fn run(mut house: House) -> crate::verdict::Figures {
     house.deliver("the others to go on without the lease", 2).await;
     house.signal(stopped, "CONT");
     house.recover(Instant::now()).await;
-    house.until("a new lease of the one that was stopped", {
-        let log = house.replicas[stopped].setting.path().join("log");
-        move || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("it takes a new one"))
-    })
-    .await;
+    house
+        .until("a new lease of the one that was stopped", {
+            let log = house.replicas[stopped].setting.path().join("log");
+            move || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("it takes a new one"))
+        })
+        .await;
     // It must be of use again: alone, it does what comes.
     let others: Vec<usize> = house.everybody().into_iter().filter(|one| *one != stopped).collect();
     house.kill(&others).await;

@@ -76,7 +76,8 @@ pub async fn hold(house: &House) -> Figures {
     let uncertain = uncertain(house).await;
     let repeated = repeats(name, &received, &uncertain);
     let uncertain_max = house.connections_lost * UNCERTAIN_PER_CONNECTION;
-    assert!(uncertain.len() <= uncertain_max, "{name}: {} uncertain, not {uncertain_max} at most", uncertain.len());
+    let count = uncertain.len();
+    assert!(count <= uncertain_max, "{name}: {count} uncertain, not {uncertain_max} at most: {}", why(house).await);
     Figures {
         posts: confirmed.len(),
         mails: received.len(),
@@ -115,6 +116,15 @@ async fn uncertain(house: &House) -> BTreeSet<String> {
     let rows = house.store.read(|tx| tx.query(SQL, &[])).await.expect("read");
     let id = |row: &Row| ids::delivery_text_id(row.int(0).expect("a plan"), row.int(1).expect("a reader"), "email");
     rows.iter().map(id).collect()
+}
+
+/// Why attempts ended uncertain, and what the log says of processes.
+async fn why(house: &House) -> String {
+    const SQL: &str = "SELECT term, COALESCE(reason, ''), COUNT(*) FROM attempts WHERE outcome = 'uncertain'
+         GROUP BY term, COALESCE(reason, '')";
+    let rows = house.store.read(|tx| tx.query(SQL, &[])).await.expect("read");
+    let warnings: Vec<String> = house.log().lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect();
+    format!("{rows:?}\n{}", warnings.join("\n"))
 }
 
 /// Counts the deliveries that were accepted more than once; each must be marked uncertain, and its repeats byte-equal.
