@@ -17,7 +17,7 @@ use tokio::task::block_in_place;
 pub const CONNECTIONS: usize = 4;
 /// The readers of a house: most want mail at once, some a digest every other second, in three languages.
 pub const READERS: usize = 40;
-/// What each test promises after a restart, or after a fault is over.
+/// The longest until the first delivery after a restart, or after a fault is over.
 const RECOVERY_MAX: Duration = Duration::from_secs(10);
 /// A limit, not a wait: a machine that compiles meanwhile is slow.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -235,6 +235,12 @@ impl House {
         self.kills_in_sending += usize::from(self.counted().await.get("sending").is_some_and(|rows| *rows > 0));
     }
 
+    /// SIGTERM, and waits for the orderly end.
+    pub fn stop(&mut self, who: &[usize]) {
+        let daemons: Vec<Daemon> = who.iter().filter_map(|one| self.replicas[*one].daemon.take()).collect();
+        block_in_place(|| daemons.into_iter().for_each(Daemon::stop));
+    }
+
     /// Sends a signal, such as `STOP`.
     pub fn signal(&mut self, who: usize, signal: &str) {
         let pid = self.replicas[who].daemon.as_ref().expect("it runs").pid().to_string();
@@ -304,8 +310,7 @@ impl House {
     pub async fn close(mut self) -> verdict::Figures {
         let figures = verdict::hold(&self).await;
         self.publisher.abort();
-        let daemons: Vec<Daemon> = self.replicas.iter_mut().filter_map(|replica| replica.daemon.take()).collect();
-        block_in_place(|| daemons.into_iter().for_each(Daemon::stop));
+        self.stop(&self.everybody());
         figures
     }
 }
