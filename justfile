@@ -16,9 +16,9 @@ run:
 bench:
     cargo bench
 
-# Kill the daemon over and over while posts flow, and look for lost or doubled deliveries (long)
+# Kill, stop, cut off and starve daemons over and over while posts flow, and look for lost or doubled deliveries (long)
 soak:
-    ALLIM_SOAK=1 bash tests/services.sh exec -- cargo test --release --locked --test crash -- --nocapture
+    ALLIM_SOAK=1 bash tests/services.sh exec -- cargo test --release --locked --test chaos -- --nocapture --test-threads=3
 
 # Format the code
 fmt:

@@ -15,8 +15,11 @@ const TRIES_MAX: u32 = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What every session is set to. `synchronous_commit = on`: an acknowledged commit survives a crash of the server.
+/// Between two statements of a transaction we never wait for anything, so one that idles belongs to a process that was
+/// stopped or cut off in its midst: the server ends it, with its locks, in half the time of a lease, or a single stopped
+/// replica would keep all others from claiming and planning.
 const SESSION: &str = "SET synchronous_commit = on; SET TIME ZONE 'UTC'; SET lock_timeout = '30s'; \
-     SET statement_timeout = '120s'; SET idle_in_transaction_session_timeout = '300s'";
+     SET statement_timeout = '120s'; SET idle_in_transaction_session_timeout = '10s'";
 
 type Queues = (Sender<Box<dyn Job>>, Sender<Box<dyn Job>>, Dialect);
 
@@ -220,6 +223,7 @@ pub(super) fn error(failure: postgres::Error) -> StoreError {
         SqlState::ADMIN_SHUTDOWN
         | SqlState::CRASH_SHUTDOWN
         | SqlState::CANNOT_CONNECT_NOW
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
         | SqlState::TOO_MANY_CONNECTIONS => StoreError::Unavailable(text),
         _ => StoreError::Refused(text),
     }

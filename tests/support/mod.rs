@@ -4,6 +4,7 @@
 
 pub mod broker;
 pub mod letters;
+pub mod proxy;
 pub mod sink;
 pub mod tls;
 
@@ -47,7 +48,12 @@ pub struct Setting {
     pub dir: tempfile::TempDir,
     pub name: String,
     pub port: u16,
+    /// The port in links, if not `port`: replicas stand behind one address.
+    pub public_port: Option<u16>,
     pub store_url: String,
+    pub store_connections: usize,
+    /// Where the state is kept, if not in `dir`.
+    pub state_dir: Option<PathBuf>,
     pub relay: Option<Relay>,
     pub amqp: Option<String>,
     pub queue: String,
@@ -70,7 +76,10 @@ impl Setting {
             dir: tempfile::tempdir().expect("a folder"),
             name: "test".to_owned(),
             port: free_port(),
+            public_port: None,
             store_url: "sqlite:allim.sqlite".to_owned(),
+            store_connections: 8,
+            state_dir: None,
             relay: None,
             amqp: None,
             queue: "allim.posts".to_owned(),
@@ -116,6 +125,7 @@ name = "{name}"
 state_dir = "{dir}"
 [store]
 url = "{store}"
+connections = {connections}
 [site]
 name = {{ ko = "시험 연구원", en = "Test Institute" }}
 tag_authority = "example.org,2026"
@@ -150,13 +160,15 @@ source = "cms"
 uncertain_wait = "1s"
 [web]
 listen = "127.0.0.1:{port}"
-public_url = "http://127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{public_port}"
 {relay}{extra}"#,
             name = self.name,
-            dir = self.path().display(),
+            dir = self.state_dir.as_deref().unwrap_or(self.path()).display(),
             store = self.store_url,
+            connections = self.store_connections,
             port = self.port,
             sender = self.sender_extra,
+            public_port = self.public_port.unwrap_or(self.port),
             extra = self.extra,
         );
         let file = self.path().join("allim.toml");
