@@ -126,13 +126,10 @@ impl Process {
         let (world, store) = (&around.world, around.store.clone());
         let preparer = Arc::new(Preparer::new(store.clone(), around.stationery.clone()));
         let lease = loop {
-            let began = world.time.uptime();
             let clock = world.time.clone();
+            will_hear_of_lease(world);
             match Lease::take(store.clone(), clock, "sender", PATIENCE.uncertain_wait).await {
-                Ok(lease) if preparer.refresh_keys().await.is_ok() => {
-                    heard_of_lease(world, began);
-                    break lease;
-                }
+                Ok(lease) if preparer.refresh_keys().await.is_ok() => break lease,
                 _ => tokio::time::sleep(Duration::from_millis(300)).await,
             }
         };
@@ -169,8 +166,9 @@ impl Process {
     }
 }
 
-fn heard_of_lease(world: &World, began: Duration) {
-    let until = u64::try_from((began + LEASE).as_millis()).unwrap_or(u64::MAX);
+/// What is asked for now is good from now on at the longest.
+fn will_hear_of_lease(world: &World) {
+    let until = u64::try_from((world.time.uptime() + LEASE).as_millis()).unwrap_or(u64::MAX);
     world.lease_until_ms.store(until, Ordering::SeqCst);
 }
 
@@ -196,10 +194,9 @@ async fn settle(store: Store) {
 async fn renew(world: Arc<World>, lease: Arc<Lease>) {
     loop {
         tokio::time::sleep(RENEWAL).await;
-        let began = world.time.uptime();
-        if lease.renew().await.is_ok() {
-            heard_of_lease(&world, began);
-        }
+        // As soon as it is asked for, it may be heard; an error may be that of what follows it.
+        will_hear_of_lease(&world);
+        let _ = lease.renew().await;
     }
 }
 
@@ -251,9 +248,8 @@ impl Process {
                     firings_left -= 1;
                 }
                 time.suspend(now.until(next));
-                let began = time.uptime();
+                will_hear_of_lease(&around.world);
                 self.office.lease.renew().await.map_err(unheard)?;
-                heard_of_lease(&around.world, began);
                 settle::settle(&around.store, Uncertain::Resend).await.map_err(unheard)?;
                 self.plan_wake.notify_one();
                 self.destination.wake.notify_one();

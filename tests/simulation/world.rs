@@ -32,7 +32,7 @@ pub(super) struct World {
     pub(super) died: Notify,
     /// Points passed.
     pub(super) passed: AtomicU64,
-    /// The process's lease is good for so long after it began, by what was last heard of it; in milliseconds of uptime.
+    /// Until when the process's lease can be good, by when it was asked for last; in milliseconds of uptime.
     pub(super) lease_until_ms: AtomicU64,
 }
 
