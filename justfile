@@ -16,8 +16,9 @@ run:
 bench:
     cargo bench
 
-# Kill, stop, cut off and starve daemons over and over while posts flow, and look for lost or doubled deliveries (long)
+# Two hundred thousand simulated histories; then kill, stop, cut off and starve daemons over and over while posts flow (long)
 soak:
+    ALLIM_HISTORIES=200000 cargo test --release --locked --test journey --test simulation -- --nocapture
     ALLIM_SOAK=1 bash tests/services.sh exec -- cargo test --release --locked --test chaos -- --nocapture --test-threads=3
 
 # Format the code

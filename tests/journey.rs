@@ -7,6 +7,7 @@
 mod journey {
     mod days;
     mod draft;
+    mod emptying;
     mod histories;
     mod house;
     mod model;

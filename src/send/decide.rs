@@ -17,8 +17,9 @@ pub struct Patience {
 
 /// The longest wait that a far side may ask for.
 const ASKED_WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
-/// How long a delivery rests that the ledger didn't let through; what stood in its way is being moved meanwhile.
-const HANDED_BACK_REST: Duration = Duration::from_secs(1);
+/// How long a delivery rests that the ledger didn't let through; what stood in its way is being moved meanwhile. Longer than
+/// the planner's poll: with a rest of the same length the two can keep step, and the planner finds it claimed each time.
+const HANDED_BACK_REST: Duration = Duration::from_secs(2);
 /// Characters kept of the far side's words.
 const REPLY_CHARS_MAX: usize = 300;
 

@@ -126,10 +126,16 @@ pub async fn run(office: Arc<Office>, destination: Arc<Destination>, mut stop: w
         let (office, destination) = (office.clone(), destination.clone());
         workers.spawn(Worker { office, destination, desk: desk.clone(), news: news.clone() }.run());
     }
-    let mut failures = 0;
+    let (mut failures, mut is_in_doubt) = (0, false);
     while !*stop.borrow() {
         put_back(&office, &desk).await;
-        let rest = match claim(&office, &destination, &news, &desk).await {
+        let claimed = claim(&office, &destination, &news, &desk, is_in_doubt).await;
+        // What a claim took whose answer was lost lies on nobody's desk; with the next one it goes back.
+        is_in_doubt = match &claimed {
+            Ok(_) => false,
+            Err(error) => is_in_doubt || matches!(error, StoreError::Unavailable(_)),
+        };
+        let rest = match claimed {
             Ok(Claims { is_any: true, .. }) => {
                 failures = 0;
                 continue;
@@ -175,25 +181,29 @@ struct Claims {
     rest: Duration,
 }
 
-/// Takes what may go now and puts it on the desk.
+/// Takes what may go now and puts it on the desk. `is_in_doubt` when the answer to an earlier claim was lost: then everything
+/// goes back first that this process has claimed and not begun. What lies on the desk of it won't pass its gate.
 async fn claim(
     office: &Office,
     destination: &Destination,
     news: &Mutex<News>,
     desk: &Desk,
+    is_in_doubt: bool,
 ) -> Result<Claims, StoreError> {
     let news = Arc::new(std::mem::take(&mut *news.lock().unwrap_or_else(PoisonError::into_inner)));
     let rooms: Vec<(Lane, usize)> = Lane::ALL.iter().map(|lane| (*lane, desk.room(*lane))).collect();
     let (now, draw) = (office.store.about_now(), office.chance.draw_32());
     let (term, name, pace) = (office.lease.term(), destination.name.clone(), destination.pace);
-    let look = move |tx: &mut Tx<'_>| look(tx, &Wanted { term, name: &name, pace, now, rooms: &rooms }, &news, draw);
     // While all relays are out of order nothing is claimed: what waits can go by another replica.
     let opens_at = destination.group.opens_at(now);
     if opens_at > now {
         tell(destination, desk, false);
         return Ok(Claims { is_any: false, rest: now.until(opens_at).min(POLL) });
     }
-    let (claimed, rest, is_open) = office.store.write(look).await?;
+    let wanted = move |tx: &mut Tx<'_>| {
+        look(tx, &Wanted { term, name: &name, pace, now, rooms: &rooms, is_in_doubt }, &news, draw)
+    };
+    let (claimed, rest, is_open) = office.store.write(wanted).await?;
     desk.pause(!is_open);
     tell(destination, desk, is_open);
     let is_any = !claimed.is_empty();
@@ -219,6 +229,8 @@ struct Wanted<'a> {
     now: UnixMillis,
     /// How many of each lane there is room for.
     rooms: &'a [(Lane, usize)],
+    /// Whether something may be claimed that nobody knows of.
+    is_in_doubt: bool,
 }
 
 type Looked = (Vec<(Lane, Vec<Job>)>, Duration, bool);
@@ -226,7 +238,11 @@ type Looked = (Vec<(Lane, Vec<Job>)>, Duration, bool);
 /// What was claimed by lane, how long to rest, and whether the destination is open.
 fn look(tx: &mut Tx<'_>, wanted: &Wanted<'_>, news: &News, draw: u32) -> Result<Looked, StoreError> {
     let Wanted { name, pace, now, .. } = *wanted;
+    // Under this lock a claim whose answer was lost has either taken hold by now or never will.
     let mut standing = destinations::lock(tx, name)?;
+    if wanted.is_in_doubt {
+        deliveries::hand_back_claims(tx, wanted.term, now)?;
+    }
     let before = standing;
     standing.breaker = hear(standing.breaker, news, now, draw);
     let (mut claimed, mut rest) = (Vec::new(), POLL);

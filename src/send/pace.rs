@@ -21,7 +21,9 @@ impl Pace {
         // In microseconds, so that rates above a thousand a second don't round to nothing.
         let step_us = 1_000_000 / i64::from(per_second);
         let now_us = now.0 * 1_000;
-        let start_us = (allowance_at.0 * 1_000).max(now_us - BURST_SECONDS * 1_000_000);
+        // An allowance further ahead than a burst is that of a clock which was set back since: it isn't waited for.
+        let burst_us = BURST_SECONDS * 1_000_000;
+        let start_us = (allowance_at.0 * 1_000).clamp(now_us - burst_us, now_us + burst_us);
         let room = ((now_us - start_us) / step_us).max(0);
         let granted = u32::try_from(room).unwrap_or(u32::MAX).min(wanted);
         let next_us = start_us + i64::from(granted) * step_us;
@@ -91,6 +93,9 @@ mod tests {
         assert_eq!((granted, at), (10, UnixMillis(100_000)));
         assert_eq!(pace.grant(at, UnixMillis(100_000), 50).0, 0);
         assert_eq!(pace.grant(at, UnixMillis(100_350), 50).0, 3);
+        let set_back = UnixMillis(at.0 - 3_600_000);
+        let (granted, at_most) = pace.grant(at, set_back, 50);
+        assert_eq!((granted, at_most.0 - set_back.0), (0, 1_000), "the clock was set back by an hour");
         assert_eq!(Pace { per_second: None }.grant(at, UnixMillis(0), 7).0, 7);
     }
 

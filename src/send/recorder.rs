@@ -5,7 +5,7 @@ use crate::domain::clock::Chance;
 use crate::domain::delivery::DeliveryKey;
 use crate::store::deliveries::{self, AttemptRef, Ended};
 use crate::store::{Store, Tx};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -61,13 +61,27 @@ async fn run(store: Store, chance: Arc<dyn Chance>, mut records: mpsc::Receiver<
                 Record::End(ended) => ends.push(*ended),
             }
         }
-        let (attempts, answers): (Vec<AttemptRef>, Vec<_>) = begins.into_iter().unzip();
+        let (attempts, answers): (Vec<AttemptRef>, Vec<_>) = newest_only(begins).into_iter().unzip();
         let attempts = Arc::new(attempts);
         let allowed = commit(&store, chance.as_ref(), attempts.clone(), ends).await;
         for (attempt, answer) in attempts.iter().zip(answers) {
             let _ = answer.send(allowed.contains(&attempt.key));
         }
     }
+}
+
+/// Of several attempts of one delivery only the newest may begin: what is allowed is told by delivery. An older one is still
+/// asked for where a claim was handed back and made anew; its dropped sender reads as no.
+fn newest_only<T>(begins: Vec<(AttemptRef, T)>) -> Vec<(AttemptRef, T)> {
+    let mut newest: HashMap<&DeliveryKey, i64> = HashMap::with_capacity(begins.len());
+    for (attempt, _) in &begins {
+        newest.entry(&attempt.key).and_modify(|n| *n = attempt.n.max(*n)).or_insert(attempt.n);
+    }
+    if newest.len() == begins.len() {
+        return begins;
+    }
+    let is_newest: Vec<bool> = begins.iter().map(|(attempt, _)| newest[&attempt.key] == attempt.n).collect();
+    begins.into_iter().zip(is_newest).filter_map(|(begin, is_newest)| is_newest.then_some(begin)).collect()
 }
 
 /// Lets those who were just answered ask for their next before the commit begins, as long as more come: otherwise the

@@ -1,7 +1,7 @@
 //! A unit of work on its way to a database thread and its answer on the way back.
 
 use super::{StoreError, Tx};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// A unit of work whose result type is hidden.
 pub(super) trait Job: Send {
@@ -9,6 +9,25 @@ pub(super) trait Job: Send {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError>;
     /// Hands the result back, once it is known whether the transaction was committed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// Where jobs wait for whoever runs them.
+#[derive(Clone)]
+pub(super) enum Queue {
+    /// Threads, which take what comes.
+    Threads(crossbeam_channel::Sender<Box<dyn Job>>),
+    /// A simulation, which takes one when it wants to.
+    Hand(mpsc::UnboundedSender<Box<dyn Job>>),
+}
+
+impl Queue {
+    /// Puts a job at the end. An error: nobody is there any more.
+    pub(super) fn put(&self, job: Box<dyn Job>) -> Result<(), ()> {
+        match self {
+            Self::Threads(queue) => queue.send(job).map_err(drop),
+            Self::Hand(queue) => queue.send(job).map_err(drop),
+        }
+    }
 }
 
 /// The one kind of [`Job`] there is.

@@ -8,6 +8,7 @@
 mod backup;
 pub mod batches;
 pub mod bell;
+pub mod by_hand;
 pub mod changes;
 pub mod deliveries;
 pub mod destinations;
@@ -35,7 +36,7 @@ pub mod window;
 
 pub use backup::backup;
 pub use dialect::Dialect;
-use jobs::{Call, Job};
+use jobs::{Call, Queue};
 pub use value::{Cells, Row, Value};
 
 use crate::domain::clock::{Clock, UnixMillis};
@@ -119,8 +120,8 @@ pub fn inspect(location: &Location) -> Result<Found, StoreError> {
 /// A handle to the store; clones share the threads behind it.
 #[derive(Clone)]
 pub struct Store {
-    writes: crossbeam_channel::Sender<Box<dyn Job>>,
-    reads: crossbeam_channel::Sender<Box<dyn Job>>,
+    writes: Queue,
+    reads: Queue,
     dialect: Dialect,
     clock: Arc<dyn Clock>,
     /// By how much the database's clock was ahead of ours when it was asked last.
@@ -143,6 +144,7 @@ impl Store {
             Location::Postgres { url, .. } => bell::Bell::at(url),
             Location::Sqlite(_) | Location::Memory => bell::Bell::default(),
         };
+        let (writes, reads) = (Queue::Threads(writes), Queue::Threads(reads));
         Ok(Self { writes, reads, dialect, clock, ahead_ms: Arc::default(), bell })
     }
 
@@ -203,14 +205,14 @@ impl Store {
         }
     }
 
-    async fn submit<T, F>(queue: &crossbeam_channel::Sender<Box<dyn Job>>, job: F) -> Result<T, StoreError>
+    async fn submit<T, F>(queue: &Queue, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let gone = || StoreError::Unavailable("the store was closed".to_owned());
         let (call, answer) = Call::new(job);
-        queue.send(Box::new(call)).map_err(|_| gone())?;
+        queue.put(Box::new(call)).map_err(|()| gone())?;
         answer.await.map_err(|_| gone())?
     }
 

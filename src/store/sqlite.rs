@@ -96,12 +96,12 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreEr
     started.map(drop).map_err(|e| StoreError::Unavailable(e.to_string()))
 }
 
-struct Connected {
+pub(super) struct Connected {
     connection: Connection,
     expanded: Expanded<String>,
 }
 
-fn connect(path: Option<&Path>) -> Result<Connected, StoreError> {
+pub(super) fn connect(path: Option<&Path>) -> Result<Connected, StoreError> {
     let connection = match path {
         Some(path) => Connection::open(path),
         None => Connection::open_in_memory(),
@@ -191,7 +191,7 @@ fn read_loop(reader: &mut Connected, queue: &Receiver<Box<dyn Job>>) {
     }
 }
 
-fn in_transaction(
+pub(super) fn in_transaction(
     on: &mut Connected,
     mut work: impl FnMut(&mut Tx<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {

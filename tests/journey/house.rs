@@ -1,6 +1,7 @@
 //! The parts of the product that a journey passes through, on a store in memory. What a web page, a queue or a relay
 //! would do is done here by hand, through the same functions.
 
+use super::emptying::EMPTYING;
 use allim::domain::audience::{Address, IMMEDIATE, Slot, Subscriber};
 use allim::domain::clock::{Clock as _, ManualClock, UnixMillis};
 use allim::domain::delivery::{DeliveryKey, Lane, Outcome, Reason, State};
@@ -334,37 +335,6 @@ pub(super) fn immediate() -> Slot {
 fn shape(text: &str) -> StoreError {
     StoreError::Shape(text.to_owned())
 }
-
-/// Every table but the one of migrations; `emptying_forgets_no_table` keeps the list whole.
-const EMPTYING: [&str; 27] = [
-    "UPDATE counters SET value = 0",
-    "DELETE FROM batches",
-    "DELETE FROM batch_recipients",
-    "DELETE FROM batch_log",
-    "DELETE FROM processes",
-    "DELETE FROM holds",
-    "DELETE FROM token_keys",
-    "DELETE FROM stories",
-    "DELETE FROM posts",
-    "DELETE FROM revisions",
-    "DELETE FROM post_topics",
-    "DELETE FROM events",
-    "DELETE FROM quarantine",
-    "DELETE FROM changes",
-    "DELETE FROM releases",
-    "DELETE FROM release_topics",
-    "DELETE FROM subscribers",
-    "DELETE FROM subscriptions",
-    "DELETE FROM slots",
-    "DELETE FROM occurrences",
-    "DELETE FROM editions",
-    "DELETE FROM edition_items",
-    "DELETE FROM deliveries",
-    "DELETE FROM attempts",
-    "DELETE FROM destinations",
-    "DELETE FROM doubts",
-    "DELETE FROM facts",
-];
 
 #[tokio::test]
 async fn emptying_forgets_no_table() -> Result<(), StoreError> {
