@@ -1,7 +1,7 @@
 //! Checks a file and makes the values that the parts are built from: parsed at the door, nothing is checked again inside.
 
 use super::file::{DigestTable, File};
-use super::{Mistake, Roles};
+use super::{Dkim, Mistake, Roles, dkim};
 use crate::domain::audience::{Address, IMMEDIATE};
 use crate::domain::language::Language;
 use crate::domain::schedule::Schedule;
@@ -40,6 +40,8 @@ pub struct Config {
     pub zone: jiff::tz::TimeZone,
     /// Senders by name.
     pub senders: BTreeMap<String, Arc<Sender>>,
+    /// The signatures of each sender.
+    pub dkim: BTreeMap<String, Vec<Dkim>>,
     /// Reverse proxies that are believed.
     pub proxies: TrustedProxies,
     /// Sender and destination by schedule and language.
@@ -80,6 +82,7 @@ impl Config {
             store: store(&file)?,
             digests: digests(&file)?,
             routes: routes(&file, &senders)?,
+            dkim: dkim::check(&file, &senders)?,
             base: base.to_owned(),
             sources,
             release,

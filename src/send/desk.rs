@@ -72,11 +72,16 @@ impl Desk {
             if let Some(job) = self.try_take() {
                 return Some(job);
             }
-            if self.lock().is_closed {
+            if self.is_closed() {
                 return None;
             }
             changed.await;
         }
+    }
+
+    /// Whether nothing more is handed out.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 
     /// Waits until a lane is half empty.

@@ -8,6 +8,7 @@ pub mod lease;
 pub mod pace;
 pub mod prepare;
 pub mod recorder;
+pub mod signing;
 mod worker;
 
 use crate::domain::audience::Subscriber;
@@ -23,6 +24,7 @@ use lease::Lease;
 use pace::Pace;
 use prepare::Preparer;
 use recorder::Recorder;
+use signing::Signing;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,6 +68,8 @@ pub struct Office {
     pub recorder: Recorder,
     /// Editions made ready.
     pub preparer: Arc<Preparer>,
+    /// Signatures.
+    pub signing: Signing,
     /// How long is tried.
     pub patience: Patience,
     /// For jitter.
@@ -87,7 +91,8 @@ pub async fn run(office: Arc<Office>, destination: Arc<Destination>, mut stop: w
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..sessions {
         let (office, session) = (office.clone(), destination.carrier.open());
-        let worker = Worker { office, session, desk: desk.clone(), news: news.clone() };
+        let ahead_max = 1 + office.signing.lead(sessions);
+        let worker = Worker { office, session, desk: desk.clone(), news: news.clone(), ahead_max };
         workers.spawn(worker.run());
     }
     let mut failures = 0;

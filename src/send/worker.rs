@@ -1,4 +1,4 @@
-//! A worker: one session of a destination, with the delivery that it carries and the one after it.
+//! A worker: one session of a destination, with the delivery that it carries, the one after it, and those being signed.
 
 use super::carrier::{Gate, Parcel, Session};
 use super::desk::{Desk, Job};
@@ -7,6 +7,7 @@ use super::{News, Office, decide};
 use crate::domain::delivery::{Outcome, Reason};
 use crate::store::deliveries::{AttemptRef, Claimed};
 use futures_util::FutureExt as _;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) struct Worker {
@@ -14,6 +15,8 @@ pub(super) struct Worker {
     pub session: Box<dyn Session>,
     pub desk: Arc<Desk>,
     pub news: Arc<Mutex<News>>,
+    /// Deliveries made ready beside the one that is carried: the one to announce, and those whose letters are signed meanwhile.
+    pub ahead_max: usize,
 }
 
 /// A delivery that is ready to be carried.
@@ -26,9 +29,9 @@ struct Ready {
 impl Worker {
     /// Works until the desk is closed. What was announced to the far side by then is carried to its end.
     pub(super) async fn run(mut self) {
-        let mut ahead: Option<Ready> = None;
+        let mut ahead: VecDeque<Ready> = VecDeque::new();
         loop {
-            let current = match ahead.take() {
+            let current = match ahead.pop_front() {
                 Some(ready) => ready,
                 None => {
                     let Some(job) = self.desk.take().await else { break };
@@ -38,10 +41,15 @@ impl Worker {
                     }
                 }
             };
-            if let Some(job) = self.desk.try_take() {
-                ahead = self.ready(job).await;
+            while ahead.len() < self.ahead_max {
+                let Some(job) = self.desk.try_take() else { break };
+                ahead.extend(self.ready(job).await);
             }
-            self.carry(current, ahead.as_mut()).await;
+            self.carry(current, ahead.front_mut()).await;
+            if self.desk.is_closed() {
+                // Only the first may have been announced; the others go back with the lease, like those on the desk.
+                ahead.truncate(1);
+            }
         }
         self.session.close().await;
     }
@@ -50,7 +58,9 @@ impl Worker {
     async fn ready(&mut self, (claimed, to): Job) -> Option<Ready> {
         let outcome = match self.office.preparer.edition(claimed.edition_id).await {
             Ok(prepared) => {
-                let parcel = self.office.preparer.parcel(&claimed, prepared, to);
+                let mut parcel = self.office.preparer.parcel(&claimed, prepared, to);
+                parcel.pen = self.office.signing.pen(&parcel.prepared.sender.name);
+                parcel.sign_ahead();
                 let attempt = AttemptRef::of(&claimed);
                 let gate = Gate::new(self.office.recorder.clone(), self.office.lease.clone(), attempt);
                 return Some(Ready { claimed, parcel, gate });
