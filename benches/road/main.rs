@@ -12,6 +12,7 @@ mod latency;
 mod posting;
 mod sending;
 mod setting;
+mod signing;
 mod sink;
 
 use std::time::Duration;
@@ -68,6 +69,9 @@ fn main() {
     }
     if wanted("cpu") {
         runtime.block_on(sending::cpu(rounds));
+    }
+    if wanted("signing") {
+        runtime.block_on(signing::run(rounds));
     }
     if wanted("feeds") {
         runtime.block_on(feeds::run(rounds));

@@ -70,7 +70,7 @@ pub async fn cpu(rounds: usize) {
 }
 
 /// An installation with a digest and its readers.
-struct Digest<'a> {
+pub struct Digest<'a> {
     folder: &'a Path,
     extra: String,
     count: usize,
@@ -78,15 +78,20 @@ struct Digest<'a> {
 
 impl<'a> Digest<'a> {
     async fn new(folder: &'a Path, port: u16, count: usize) -> Self {
-        let extra = setting::relay(port);
+        Self::with(folder, &setting::relay(port), count).await
+    }
+
+    /// With `extra` added to its configuration.
+    pub async fn with(folder: &'a Path, extra: &str, count: usize) -> Self {
+        let extra = extra.to_owned();
         let app = setting::app(folder, &extra).await;
         setting::subscribe(&app, count, "weekly").await;
         Self { folder, extra, count }
     }
 
     /// Plans an issue, then measures from the start of sending to the last recorded outcome. Also says what one reader
-    /// got, and the processor time of this process.
-    async fn send(&mut self, id: &str, bytes: usize) -> (Round, Vec<u8>, Duration) {
+    /// got (without signatures), and the processor time of this process.
+    pub async fn send(&mut self, id: &str, bytes: usize) -> (Round, Vec<u8>, Duration) {
         let app = setting::app(self.folder, &self.extra).await;
         setting::publish(&app, id, bytes).await;
         app.planner.fire_now("weekly").await.expect("fired");
@@ -187,7 +192,11 @@ async fn bare_client(port: u16, letter: Arc<Vec<u8>>, messages: usize) -> std::i
 }
 
 /// Reads until as many whole answers have come.
-async fn answers(stream: &mut tokio::net::TcpStream, buffer: &mut Vec<u8>, mut wanted: usize) -> std::io::Result<()> {
+pub async fn answers(
+    stream: &mut tokio::net::TcpStream,
+    buffer: &mut Vec<u8>,
+    mut wanted: usize,
+) -> std::io::Result<()> {
     loop {
         while let Some(end) = memchr::memchr(b'\n', buffer) {
             let line = &buffer[..end];

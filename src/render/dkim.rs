@@ -61,7 +61,7 @@ impl Signer {
         // Writing into a vector doesn't fail.
         let _ = write!(
             out,
-            "DKIM-Signature: v=1; a={}; c=relaxed/relaxed; d={domain};\r\n s={selector}; t={t};\r\n {};\r\n bh={};\r\n b=",
+            "DKIM-Signature: v=1; a={}; c=relaxed/relaxed;\r\n d={domain};\r\n s={selector}; t={t};\r\n {};\r\n bh={};\r\n b=",
             key.algorithm(),
             letter.signed_fields,
             letter.body_hash,
@@ -71,7 +71,10 @@ impl Signer {
         data.extend_from_slice(&letter.header);
         canonical::field(&out[start..], &mut data);
         let signature = STANDARD.encode(key.sign(&data).ok_or(RenderError::Unsigned)?);
-        for line in signature.as_bytes().chunks(LINE_LEN_MAX - 2) {
+        // It begins on the line of its tag: not every verifier takes off a space before it.
+        let (first, rest) = signature.as_bytes().split_at(signature.len().min(LINE_LEN_MAX - " b=".len()));
+        out.extend_from_slice(first);
+        for line in rest.chunks(LINE_LEN_MAX - 1) {
             out.extend_from_slice(b"\r\n ");
             out.extend_from_slice(line);
         }

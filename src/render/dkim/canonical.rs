@@ -48,7 +48,8 @@ pub(super) fn field(field: &[u8], out: &mut Vec<u8>) {
 /// The SHA-256 of a body whose lines end with CRLF: no space before a line end, spaces made one, no empty lines at the end.
 pub(super) fn body_hash(body: &[u8]) -> Digest {
     let mut hash = Context::new(&SHA256);
-    let len = body.iter().rposition(|byte| !is_space(*byte) && !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+    let len =
+        body.iter().rposition(|byte| !is_space(*byte) && !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
     let body = &body[..len];
     let (mut from, mut at) = (0, 0);
     // Most spaces stand alone between words and change nothing, so that long stretches are hashed at once.

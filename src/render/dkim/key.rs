@@ -28,7 +28,9 @@ pub enum BadKey {
     #[error("its key is encrypted; `openssl pkey -in FILE -out PLAIN` takes the password off")]
     Encrypted,
     /// RSA below 2048 bits, which receivers distrust.
-    #[error("its RSA key has less than 2048 bits; `openssl genrsa 2048` makes a new one, to be published beside the old")]
+    #[error(
+        "its RSA key has less than 2048 bits; `openssl genrsa 2048` makes a new one, to be published beside the old"
+    )]
     Small,
     /// An algorithm that DKIM doesn't know, or a size beyond what anybody verifies.
     #[error("its key is neither RSA of 2048 to 8192 bits nor Ed25519; DKIM knows no other")]
