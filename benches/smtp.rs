@@ -151,7 +151,8 @@ fn parcel(prepared: &Arc<Prepared>, next: &AtomicUsize, letters: usize) -> Optio
         unsubscribed_at: None,
     };
     let key = DeliveryKey { plan_id: 1, recipient_id: number as i64, carrier: "email".to_owned() };
-    let parcel = Parcel { key, planned_at: UnixMillis(0), prepared: prepared.clone(), to, unsubscribe_url: None };
+    let parcel =
+        Parcel { key, planned_at: UnixMillis(0), prepared: prepared.clone(), to, unsubscribe_url: None, pen: None };
     (number < letters).then_some(parcel)
 }
 

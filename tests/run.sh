@@ -51,7 +51,8 @@ install_missing() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
     [[ -x /usr/sbin/smtp-sink ]] || packages+=(postfix)
     # Debian's own interpreter: another python3 earlier in PATH does not see Debian's modules.
-    /usr/bin/python3 -c 'import pika, feedparser' 2>/dev/null || packages+=(python3 python3-pika python3-feedparser)
+    /usr/bin/python3 -c 'import pika, feedparser, dkim, nacl' 2>/dev/null ||
+        packages+=(python3 python3-pika python3-feedparser python3-dkim python3-nacl)
     command -v openssl >/dev/null || packages+=(openssl)
     command -v strace >/dev/null || packages+=(strace)
     command -v cc >/dev/null || packages+=(build-essential)

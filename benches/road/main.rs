@@ -13,6 +13,7 @@ mod latency;
 mod posting;
 mod sending;
 mod setting;
+mod signing;
 mod sink;
 mod urgent;
 
@@ -82,6 +83,9 @@ fn main() {
     }
     if wanted("cpu") {
         runtime.block_on(sending::cpu(rounds));
+    }
+    if wanted("signing") {
+        runtime.block_on(signing::run(rounds));
     }
     if wanted("feeds") {
         runtime.block_on(feeds::run(rounds));

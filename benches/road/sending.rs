@@ -108,7 +108,7 @@ pub async fn cpu(rounds: usize) {
 }
 
 /// An installation with a digest and its readers.
-struct Digest<'a> {
+pub struct Digest<'a> {
     folder: &'a Path,
     store: String,
     extra: String,
@@ -117,15 +117,19 @@ struct Digest<'a> {
 
 impl<'a> Digest<'a> {
     async fn new(folder: &'a Path, store: &str, port: u16, count: usize) -> Self {
-        let extra = setting::relay(port);
-        let app = setting::app_on(folder, store, &extra).await;
+        Self::with(folder, store, &setting::relay(port), count).await
+    }
+
+    /// With `extra` added to its configuration.
+    pub async fn with(folder: &'a Path, store: &str, extra: &str, count: usize) -> Self {
+        let app = setting::app_on(folder, store, extra).await;
         setting::crowd_of(&app, count, "events").await;
-        Self { folder, store: store.to_owned(), extra, count }
+        Self { folder, store: store.to_owned(), extra: extra.to_owned(), count }
     }
 
     /// Plans an issue, then measures from the start of sending to the last recorded outcome. Also says what one reader
-    /// got, and the processor time of this process.
-    async fn send(&mut self, id: &str, bytes: usize) -> (Round, Vec<u8>, Duration) {
+    /// got (without signatures), and the processor time of this process.
+    pub async fn send(&mut self, id: &str, bytes: usize) -> (Round, Vec<u8>, Duration) {
         let app = setting::app_on(self.folder, &self.store, &self.extra).await;
         for number in 0..if bytes == LARGE { 8 } else { 1 } {
             setting::publish(&app, &format!("{id} {number}"), bytes).await;
@@ -228,7 +232,11 @@ async fn bare_client(port: u16, letter: Arc<Vec<u8>>, messages: usize) -> std::i
 }
 
 /// Reads until as many whole answers have come.
-async fn answers(stream: &mut tokio::net::TcpStream, buffer: &mut Vec<u8>, mut wanted: usize) -> std::io::Result<()> {
+pub async fn answers(
+    stream: &mut tokio::net::TcpStream,
+    buffer: &mut Vec<u8>,
+    mut wanted: usize,
+) -> std::io::Result<()> {
     loop {
         while let Some(end) = memchr::memchr(b'\n', buffer) {
             let line = &buffer[..end];

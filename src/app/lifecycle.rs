@@ -2,13 +2,14 @@
 
 use super::custody::Custody;
 use super::wakes::Wakes;
-use super::{App, Ways, front, loops, queue, ways};
+use super::{App, Ways, front, loops, queue, signing, ways};
 use crate::config::Role;
 use crate::intake::spool::Spool;
 use crate::send::decide::Patience;
 use crate::send::lease::Lease;
 use crate::send::recorder::Recorder;
 use crate::send::relay::Relay;
+use crate::send::signing::Signing;
 use crate::send::{self, Destination, Office};
 use crate::store::Dialect;
 use crate::web;
@@ -88,11 +89,13 @@ impl Sending {
             Lease::take(store.clone(), world.clock.clone(), name, send.uncertain_wait).await.context("the lease")?;
         let (recorder, recording) = Recorder::start(store.clone(), world.chance.clone());
         let Ways { relays, destinations } = ways(&app.config, &world)?;
+        let signing = Signing::start(signing::signers(&app.config)?).context("threads that sign")?;
         let office = Arc::new(Office {
             store,
             lease: lease.clone(),
             recorder,
             preparer: app.preparer.clone(),
+            signing,
             patience: Patience { give_up_after: send.give_up_after, uncertain_wait: send.uncertain_wait },
             chance: world.chance.clone(),
         });

@@ -9,6 +9,7 @@ pub mod lock;
 mod loops;
 pub mod quickstart;
 pub mod roster;
+pub mod signing;
 pub mod telemetry;
 mod wakes;
 

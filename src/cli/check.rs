@@ -1,5 +1,7 @@
 //! `allim check`: whether this configuration can work here, point by point, each with a verdict and a fix.
 
+mod dkim;
+
 use super::print;
 use crate::app::custody::WAYS;
 use crate::app::high_water::HighWater;
@@ -48,11 +50,14 @@ struct Finding {
     found: String,
     /// What to do about it; empty when all is well.
     fix: String,
+    /// What the DNS must say, as a line of a zone file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns: Option<String>,
 }
 
 impl Finding {
     fn new(point: &str, verdict: Verdict, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { point: point.to_owned(), verdict, found: found.into(), fix: fix.into() }
+        Self { point: point.to_owned(), verdict, found: found.into(), fix: fix.into(), dns: None }
     }
 
     fn ok(point: &str, found: impl Into<String>) -> Self {
@@ -73,6 +78,7 @@ pub(super) async fn run(loaded: Result<Config, ConfigError>, path: &Path, json: 
             findings.extend(spool(&config));
             findings.extend(relays(&config).await);
             findings.extend(ways(&config));
+            findings.extend(dkim::findings(&config));
             findings.push(public_url(&config).await);
         }
     }
@@ -83,6 +89,12 @@ pub(super) async fn run(loaded: Result<Config, ConfigError>, path: &Path, json: 
         let row =
             |one: &Finding| vec![one.point.clone(), one.verdict.word().to_owned(), one.found.clone(), one.fix.clone()];
         print::table(&["point", "verdict", "found", "fix"], findings.iter().map(row));
+        // Below the table and unbroken, so that they can be copied into a zone file.
+        let records: Vec<&String> = findings.iter().filter_map(|one| one.dns.as_ref()).collect();
+        if !records.is_empty() {
+            print::line("\nThe DNS must hold, for receivers to verify signatures:");
+            records.iter().for_each(print::line);
+        }
     }
     anyhow::ensure!(failed == 0, "{failed} of {} points failed", findings.len());
     Ok(())

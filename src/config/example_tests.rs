@@ -23,6 +23,7 @@ fn the_example_holds_together_as_it_is_and_with_every_key() {
     assert!(least.file.relay.is_empty() && least.file.intake.amqp.is_none());
     let whole = parsed(&whole());
     assert_eq!((whole.file.relay.len(), whole.file.intake.token.len()), (2, 1));
+    assert_eq!(whole.dkim["news"].len(), 2);
     assert!(whole.file.intake.spool.is_some() && whole.file.quickstart.is_some());
 }
 

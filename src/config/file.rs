@@ -189,6 +189,22 @@ pub struct SenderTable {
     /// Several relays with their weights, instead of `relay`.
     #[serde(default)]
     pub relays: Option<std::collections::BTreeMap<String, i64>>,
+    /// Signatures on its mail.
+    #[serde(default)]
+    pub dkim: Vec<DkimTable>,
+}
+
+/// `[[sender.dkim]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DkimTable {
+    /// The domain that signs; the address's when absent.
+    #[serde(default)]
+    pub domain: Option<String>,
+    /// Under which the domain publishes the key.
+    pub selector: String,
+    /// A private key, RSA or Ed25519, in PEM.
+    pub key_file: PathBuf,
 }
 
 /// `[[relay]]`

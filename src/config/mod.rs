@@ -1,12 +1,14 @@
 //! The configuration: reads the file, lays the environment over it, checks it, and says of each mistake the file, the
 //! line, the key and what would be right.
 
+mod dkim;
 pub mod file;
 mod roles;
 pub mod show;
 mod validate;
 pub mod ways;
 
+pub use dkim::Dkim;
 pub use file::File;
 pub use roles::{Role, Roles};
 pub use validate::{Config, FOLDER_DESTINATION};

@@ -56,6 +56,25 @@ fn each_mistake_names_file_line_key_and_fix() {
         ("name = \"events\"", "name = \"all\"", "allim.toml:10: topic[0].name: ", "all topics"),
         (
             "[[intake.source]]",
+            "[[sender.dkim]]\nselector = \"a b\"\nkey_file = \"k.pem\"\n[[intake.source]]",
+            "allim.toml:23: sender[0].dkim[0].selector: ",
+            "letters, digits and hyphens",
+        ),
+        (
+            "[[intake.source]]",
+            "[[sender.dkim]]\ndomain = \"회사.example\"\nselector = \"a\"\nkey_file = \"k.pem\"\n[[intake.source]]",
+            "allim.toml:23: sender[0].dkim[0].domain: ",
+            "xn--",
+        ),
+        (
+            "[[intake.source]]",
+            "[[sender.dkim]]\nselector = \"a\"\nkey_file = \"k.pem\"\n\
+             [[sender.dkim]]\nselector = \"A\"\nkey_file = \"l.pem\"\n[[intake.source]]",
+            "allim.toml:26: sender[0].dkim[1].selector: ",
+            "twice",
+        ),
+        (
+            "[[intake.source]]",
             "[web]\ntrusted_proxies = [\"::1\", \"10.0.0/8\"]\n[[intake.source]]",
             "allim.toml:23: web.trusted_proxies[1]: ",
             "10.0.0.0/8",
@@ -80,6 +99,16 @@ fn a_relay_wants_an_https_url() {
     let config = parsed(&format!("{LEAST}{relay}{web}"), &[]).expect("https");
     assert_eq!(config.site.public_url.as_deref(), Some("https://allim.example.org"));
     assert_eq!(config.routes[&("immediate".to_owned(), None)].1, "email:main");
+}
+
+#[test]
+fn signatures_belong_to_the_sender_above_them() {
+    let dkim = "[[sender.dkim]]\nselector = \"S1\"\nkey_file = \"k.pem\"\n[[sender.dkim]]\ndomain = \"example.net\"\n\
+                selector = \"s1\"\nkey_file = \"/k.pem\"\n[[intake.source]]";
+    let config = parsed(&LEAST.replace("[[intake.source]]", dkim), &[]).expect("holds together");
+    let shown: Vec<_> =
+        config.dkim["news"].iter().map(|d| (d.domain.as_str(), d.selector.as_str(), d.key_file.to_str())).collect();
+    assert_eq!(shown, [("example.org", "s1", Some("state/k.pem")), ("example.net", "s1", Some("/k.pem"))]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::file::{DigestTable, File};
 use super::ways::{self, Class, Group};
-use super::{Mistake, Roles};
+use super::{Dkim, Mistake, Roles, dkim};
 use crate::domain::audience::{Address, IMMEDIATE};
 use crate::domain::destination;
 use crate::domain::language::Language;
@@ -42,6 +42,8 @@ pub struct Config {
     pub zone: jiff::tz::TimeZone,
     /// Senders by name.
     pub senders: BTreeMap<String, Arc<Sender>>,
+    /// The signatures of each sender.
+    pub dkim: BTreeMap<String, Vec<Dkim>>,
     /// Reverse proxies that are believed.
     pub proxies: TrustedProxies,
     /// Sender and destination by schedule and language.
@@ -89,6 +91,7 @@ impl Config {
             routes: routes(&file, &senders)?,
             groups: ways::groups(&file)?,
             classes: ways::classes(&file)?,
+            dkim: dkim::check(&file, &senders)?,
             base: base.to_owned(),
             sources,
             release,

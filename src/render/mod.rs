@@ -2,6 +2,7 @@
 //! no clock, no knowledge of stores, carriers or the network.
 
 pub mod body;
+pub mod dkim;
 mod entry;
 pub mod feed;
 mod header;
@@ -48,4 +49,7 @@ pub enum RenderError {
     /// An edition without posts makes no mail.
     #[error("the edition holds no post")]
     Empty,
+    /// The letter is made, and its sender wants it signed.
+    #[error("the letter couldn't be signed")]
+    Unsigned,
 }

@@ -2,9 +2,10 @@
 
 use super::lease::Lease;
 use super::recorder::Recorder;
+use super::signing::Pen;
 use crate::domain::audience::Subscriber;
 use crate::domain::clock::UnixMillis;
-use crate::domain::delivery::{DeliveryKey, Outcome};
+use crate::domain::delivery::{DeliveryKey, Outcome, Reason};
 use crate::render::RenderError;
 use crate::render::letter::{Fill, LetterForm, Sender};
 use crate::store::deliveries::AttemptRef;
@@ -65,6 +66,8 @@ pub struct Parcel {
     pub to: Subscriber,
     /// Where they can leave.
     pub unsubscribe_url: Option<String>,
+    /// What its letter is signed with, if its sender signs.
+    pub pen: Option<Pen>,
 }
 
 /// The ledger's word before the point of no return: `sending` is committed, the lease is trusted.
@@ -76,7 +79,7 @@ pub struct Gate {
 }
 
 impl Parcel {
-    /// The letter: the same bytes each time it is asked for.
+    /// The letter without signatures: the same bytes each time it is asked for.
     ///
     /// # Errors
     /// [`RenderError`] when a value can't stand in a letter.
@@ -87,6 +90,32 @@ impl Parcel {
             delivery: &self.key,
             planned_at: self.planned_at,
             unsubscribe_url: self.unsubscribe_url.as_deref(),
+        })
+    }
+}
+
+impl Parcel {
+    /// Begins to sign the letter, without waiting: call it before its turn comes. A letter that can't be made says so then.
+    pub(super) fn sign_ahead(&self) {
+        if let (Some(pen), Ok(letter)) = (&self.pen, self.letter()) {
+            pen.begin(letter, self.planned_at);
+        }
+    }
+
+    /// The letter as it is carried, by whichever carrier: signed if its sender signs, and then too the same bytes each time.
+    ///
+    /// # Errors
+    /// What becomes of the delivery when there is no letter. A signature that fails is our own error, and costs time only.
+    pub async fn signed_letter(&self) -> Result<Vec<u8>, Outcome> {
+        let made = match &self.pen {
+            None => self.letter(),
+            Some(pen) => pen.signed(|| self.letter(), self.planned_at).await,
+        };
+        made.map_err(|error| match error {
+            RenderError::Unsigned => {
+                Outcome::TryLater { reason: Reason::OurError, reply: error.to_string(), not_before: None }
+            }
+            error => Outcome::Refused { reason: Reason::RenderFailed, reply: error.to_string() },
         })
     }
 }

@@ -106,7 +106,7 @@ impl Desk {
             if let Some(job) = self.try_take(now()) {
                 return Some(job);
             }
-            if self.lock().is_closed {
+            if self.is_closed() {
                 return None;
             }
             changed.await;
@@ -151,6 +151,11 @@ impl Desk {
     /// Whether anything waits that isn't parked.
     pub(super) fn has_waiting(&self) -> bool {
         self.lock().lanes.iter().any(|lane| !lane.is_empty())
+    }
+
+    /// Whether nothing more is handed out.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 
     /// Waits until a lane is half empty.

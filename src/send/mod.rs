@@ -13,6 +13,7 @@ pub mod purser;
 pub mod recorder;
 pub mod relay;
 pub mod reroute;
+pub mod signing;
 mod worker;
 
 use crate::domain::audience::Subscriber;
@@ -29,6 +30,7 @@ use lease::Lease;
 use pace::Pace;
 use prepare::Preparer;
 use recorder::Recorder;
+use signing::Signing;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -105,6 +107,8 @@ pub struct Office {
     pub recorder: Recorder,
     /// Editions made ready.
     pub preparer: Arc<Preparer>,
+    /// Signatures.
+    pub signing: Signing,
     /// How long is tried.
     pub patience: Patience,
     /// For jitter.
@@ -124,7 +128,8 @@ pub async fn run(office: Arc<Office>, destination: Arc<Destination>, mut stop: w
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..destination.sessions {
         let (office, destination) = (office.clone(), destination.clone());
-        workers.spawn(Worker { office, destination, desk: desk.clone(), news: news.clone() }.run());
+        let ahead_max = 1 + office.signing.lead(destination.sessions);
+        workers.spawn(Worker { office, destination, desk: desk.clone(), news: news.clone(), ahead_max }.run());
     }
     let (mut failures, mut is_in_doubt) = (0, false);
     while !*stop.borrow() {

@@ -161,7 +161,7 @@ impl Preparer {
     #[must_use]
     pub fn parcel(&self, claimed: &Claimed, prepared: Arc<Prepared>, to: Subscriber) -> Parcel {
         let unsubscribe_url = self.unsubscribe_url(to.id, &prepared.schedule, claimed.planned_at);
-        Parcel { key: claimed.key.clone(), planned_at: claimed.planned_at, prepared, to, unsubscribe_url }
+        Parcel { key: claimed.key.clone(), planned_at: claimed.planned_at, prepared, to, unsubscribe_url, pen: None }
     }
 
     /// The key that signs is the newest one that is older than the delivery, so that a repeat bears the same token.

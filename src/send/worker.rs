@@ -1,4 +1,4 @@
-//! A worker: one session of a destination, with the delivery that it carries and the one after it.
+//! A worker: one session of a destination, with the delivery that it carries, the one after it, and those being signed.
 
 use super::carrier::{Gate, Parcel};
 use super::desk::{Desk, Job};
@@ -9,6 +9,7 @@ use super::{Destination, News, Office, decide};
 use crate::domain::delivery::{Outcome, Reason};
 use crate::store::deliveries::{AttemptRef, Claimed};
 use futures_util::FutureExt as _;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) struct Worker {
@@ -16,6 +17,8 @@ pub(super) struct Worker {
     pub destination: Arc<Destination>,
     pub desk: Arc<Desk>,
     pub news: Arc<Mutex<News>>,
+    /// Deliveries made ready beside the one that is carried: the one to announce, and those whose letters are signed meanwhile.
+    pub ahead_max: usize,
 }
 
 /// A delivery that is ready to be carried.
@@ -28,9 +31,9 @@ struct Ready {
 impl Worker {
     /// Works until the desk is closed. What was announced to the far side by then is carried to its end.
     pub(super) async fn run(self) {
-        let (mut ahead, mut seated): (Option<Ready>, Option<Seated>) = (None, None);
+        let (mut ahead, mut seated): (VecDeque<Ready>, Option<Seated>) = (VecDeque::new(), None);
         loop {
-            let current = match ahead.take() {
+            let current = match ahead.pop_front() {
                 Some(ready) => ready,
                 None => {
                     let Some(job) = self.next_job(&mut seated).await else { break };
@@ -40,7 +43,7 @@ impl Worker {
                     }
                 }
             };
-            // The letter that was made ready ahead is paid for; another one may have to wait for a relay.
+            // The letter that was announced ahead is paid for; another one may have to wait for a relay.
             let mut seat = match seated.take() {
                 Some(seat) => seat,
                 None => match self.destination.group.seat(&self.office, &self.desk).await {
@@ -48,12 +51,20 @@ impl Worker {
                     None => break,
                 },
             };
-            ahead = self.next_ahead(&mut seat).await;
-            let has_moved = self.carry(current, ahead.as_mut(), &mut seat).await;
-            let now = self.office.store.about_now();
-            let is_paid = ahead.is_some() && !has_moved;
-            let goes_on = ahead.is_some() || self.desk.has_waiting();
-            if is_paid || (goes_on && seat.seat.pay(self.destination.group.is_shared(), now)) {
+            while ahead.len() < self.ahead_max {
+                let Some(job) = self.desk.try_take(self.office.store.about_now()) else { break };
+                ahead.extend(self.ready(job).await);
+            }
+            let pay =
+                |seat: &mut Seated| seat.seat.pay(self.destination.group.is_shared(), self.office.store.about_now());
+            let is_paid = !ahead.is_empty() && pay(&mut seat);
+            let has_moved = self.carry(current, ahead.front_mut().filter(|_| is_paid), &mut seat).await;
+            if self.desk.is_closed() {
+                // Only the first may have been announced; the others go back with the lease, like those on the desk.
+                ahead.truncate(1);
+            }
+            let goes_on = !ahead.is_empty() || self.desk.has_waiting();
+            if (is_paid && !has_moved) || (goes_on && pay(&mut seat)) {
                 seated = Some(seat);
             }
         }
@@ -71,27 +82,13 @@ impl Worker {
         self.desk.take(now).await
     }
 
-    /// The letter after the one that is about to be carried, if one waits and the relay may be given it.
-    async fn next_ahead(&self, seat: &mut Seated) -> Option<Ready> {
-        let now = self.office.store.about_now();
-        if !self.desk.has_waiting() || !seat.seat.pay(self.destination.group.is_shared(), now) {
-            return None;
-        }
-        let ready = match self.desk.try_take(now) {
-            Some(job) => self.ready(job).await,
-            None => None,
-        };
-        if ready.is_none() {
-            seat.seat.refund();
-        }
-        ready
-    }
-
     /// Makes a delivery ready; when it can't be, that is its outcome.
     async fn ready(&self, (claimed, to): Job) -> Option<Ready> {
         let outcome = match self.office.preparer.edition(claimed.edition_id).await {
             Ok(prepared) => {
-                let parcel = self.office.preparer.parcel(&claimed, prepared, to);
+                let mut parcel = self.office.preparer.parcel(&claimed, prepared, to);
+                parcel.pen = self.office.signing.pen(&parcel.prepared.sender.name);
+                parcel.sign_ahead();
                 let attempt = AttemptRef::of(&claimed);
                 let gate = Gate::new(self.office.recorder.clone(), self.office.lease.clone(), attempt);
                 return Some(Ready { claimed, parcel, gate });

@@ -1,11 +1,15 @@
 //! What every carrier of mail must do; a new one is one more `Place`.
 
+use crate::support::keys;
 use crate::support::letters::{self, READER, carry, gate, named, parcel, until};
 use crate::support::sink::Sink;
 use allim::app::clock::SystemClock;
+use allim::render::dkim::{Key, Signer};
 use allim::send::carrier::Carrier;
 use allim::send::carriers::maildir::Maildir;
 use allim::send::carriers::smtp::{Settings, Smtp, Tls};
+use allim::send::signing::Signing;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A far side: how it is reached and what it got.
@@ -87,6 +91,40 @@ async fn a_letter_that_cant_be_written_is_refused() {
         assert_eq!(named(&carry(&mut session, &bad, true).await), "refused: render_failed");
         assert_eq!(named(&carry(&mut session, &parcel(2, READER, 0), true).await), "sent");
     }
+}
+
+/// Signed letters are the same by whichever carrier, and each time; `tests/signing.rs` verifies them.
+#[tokio::test]
+async fn a_letter_is_signed_by_whichever_carrier() {
+    let signers = ["s1", "s2"].map(|selector| {
+        Signer::new(
+            "example.org".to_owned(),
+            selector.to_owned(),
+            Key::from_pem(keys::ed25519().as_bytes()).expect("a key"),
+        )
+    });
+    let signing = Signing::start(BTreeMap::from([("news".to_owned(), signers.into())])).expect("threads");
+    assert!(signing.pen("another").is_none());
+    let mut signed = parcel(1, READER, 3_000);
+    signed.pen = signing.pen("news");
+    let wanted = signed.signed_letter().await.expect("a letter");
+    let header = wanted.strip_suffix(letters::bytes(&signed).as_slice()).expect("the letter below its signatures");
+    assert_eq!(memchr::memmem::find_iter(header, b"DKIM-Signature: ").count(), 2);
+    for place in [maildir(), smtp().await] {
+        let mut session = place.carrier.open();
+        for _ in 1..=2 {
+            assert_eq!(named(&carry(&mut session, &signed, true).await), "sent");
+            assert!((place.letters)().iter().all(|letter| *letter == wanted));
+        }
+        let mut bad = parcel(2, READER, 0);
+        (bad.pen, bad.unsubscribe_url) = (signing.pen("news"), Some("not a link".to_owned()));
+        assert_eq!(named(&carry(&mut session, &bad, true).await), "refused: render_failed");
+        session.close().await;
+    }
+    // A pen outlives the office: what is under way is signed to its end.
+    signed.pen = signing.pen("news");
+    drop(signing);
+    assert_eq!(named(&carry(&mut maildir().carrier.open(), &signed, true).await), "sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]

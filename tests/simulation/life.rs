@@ -17,6 +17,7 @@ use allim::send::pace::Pace;
 use allim::send::prepare::{Preparer, Stationery};
 use allim::send::recorder::Recorder;
 use allim::send::relay::{Limits, Relay};
+use allim::send::signing::Signing;
 use allim::send::{self, Destination, Office};
 use allim::settle::{self, Uncertain};
 use allim::store::by_hand::ByHand;
@@ -143,7 +144,8 @@ impl Process {
         let relay = Relay::new("simulated", Box::new(far_side), Limits::default());
         let group = Group::new([(relay, 1)]);
         let destination = Arc::new(Destination::of_class(DESTINATION.to_owned(), group, None, pace));
-        let office = Arc::new(Office { store, lease, recorder, preparer, patience: PATIENCE, chance });
+        let signing = Signing::start(BTreeMap::new()).expect("no threads are needed");
+        let office = Arc::new(Office { store, lease, recorder, preparer, patience: PATIENCE, chance, signing });
         let (stop, stopped) = watch::channel(false);
         let (mut senders, mut others) = (JoinSet::new(), JoinSet::new());
         senders.spawn(send::run(office.clone(), destination.clone(), stopped));

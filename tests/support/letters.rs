@@ -39,6 +39,7 @@ pub fn parcel(number: i64, address: &str, padding: usize) -> Parcel {
             unsubscribed_at: None,
         },
         unsubscribe_url: Some("https://allim.example.org/unsubscribe/token".to_owned()),
+        pen: None,
     }
 }
 

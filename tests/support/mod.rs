@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a limit on waiting for another process reads the clock")]
 
 pub mod broker;
+pub mod keys;
 pub mod letters;
 pub mod proxy;
 pub mod sink;

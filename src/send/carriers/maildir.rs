@@ -48,9 +48,9 @@ impl Session for Writer {
     ) -> Later<'a, Outcome> {
         Box::pin(async move {
             gate.ask();
-            let bytes = match parcel.letter() {
+            let bytes = match parcel.signed_letter().await {
                 Ok(bytes) => bytes,
-                Err(error) => return Outcome::Refused { reason: Reason::RenderFailed, reply: error.to_string() },
+                Err(outcome) => return outcome,
             };
             if !gate.pass().await {
                 return Outcome::NotAllowed;

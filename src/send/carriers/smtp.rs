@@ -7,8 +7,7 @@ mod wire;
 
 use crate::domain::audience::Address;
 use crate::domain::clock::Clock;
-use crate::domain::delivery::{DeliveryKey, Outcome, Reason};
-use crate::render::RenderError;
+use crate::domain::delivery::{DeliveryKey, Outcome};
 use crate::send::carrier::{Carrier, Gate, Later, Parcel, Session};
 use connection::{Carried, Connection, Mail};
 use reply::{Step, Trouble};
@@ -244,8 +243,8 @@ struct Ready {
 }
 
 impl Ready {
-    fn new(parcel: &Parcel) -> Result<Self, RenderError> {
-        let letter = parcel.letter()?;
+    async fn new(parcel: &Parcel) -> Result<Self, Outcome> {
+        let letter = parcel.signed_letter().await?;
         let header_len = memchr::memmem::find(&letter, b"\r\n\r\n").unwrap_or(letter.len());
         let (from, to) = (&parcel.prepared.sender.address, &parcel.to.address);
         let is_utf8 = !letter[..header_len].is_ascii() || !from.as_str().is_ascii() || !to.as_str().is_ascii();
@@ -275,17 +274,18 @@ impl Session for Line {
         ahead: Option<(&'a Parcel, &'a mut Gate)>,
     ) -> Later<'a, Outcome> {
         Box::pin(async move {
-            let mut ready = match self
-                .ready
-                .take()
-                .filter(|ready| ready.key == parcel.key)
-                .map_or_else(|| Ready::new(parcel), Ok)
-            {
-                Ok(ready) => ready,
-                Err(error) => return Outcome::Refused { reason: Reason::RenderFailed, reply: error.to_string() },
+            let mut ready = match self.ready.take().filter(|ready| ready.key == parcel.key) {
+                Some(ready) => ready,
+                None => match Ready::new(parcel).await {
+                    Ok(ready) => ready,
+                    Err(outcome) => return outcome,
+                },
             };
             // One that can't be made will say so when its turn comes.
-            let mut after = ahead.and_then(|(parcel, gate)| Some((Ready::new(parcel).ok()?, parcel, gate)));
+            let mut after = match ahead {
+                Some((parcel, gate)) => Ready::new(parcel).await.ok().map(|ready| (ready, parcel, gate)),
+                None => None,
+            };
             let announced = after.as_mut().map(|(ready, parcel, gate)| (ready.mail(parcel), &mut **gate));
             let sent = self.send(&mut ready.mail(parcel), gate, announced).await;
             self.ready = after.map(|(ready, ..)| ready);
