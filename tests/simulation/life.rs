@@ -22,6 +22,7 @@ use allim::send::{self, Destination, Office};
 use allim::settle::{self, Uncertain};
 use allim::store::by_hand::ByHand;
 use allim::store::{Store, StoreError, Tx, deliveries};
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
