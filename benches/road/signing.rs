@@ -41,7 +41,7 @@ pub async fn run(rounds: usize) {
         let mut digests = Vec::new();
         for (folder, signatures) in folders.iter().zip([1, 2]) {
             let extra = setting::relay(sink.port) + &keys.tables(signatures);
-            digests.push(Digest::with(folder.path(), &extra, count).await);
+            digests.push(Digest::with(folder.path(), "", &extra, count).await);
         }
         let (mut product, mut bare, mut micros) = ([vec![], vec![]], [vec![], vec![]], [vec![], vec![]]);
         let mut sample = Vec::new();

@@ -27,7 +27,7 @@ impl Pace {
         let room = ((now_us - start_us) / step_us).max(0);
         let granted = u32::try_from(room).unwrap_or(u32::MAX).min(wanted);
         let next_us = start_us + i64::from(granted) * step_us;
-        (granted, UnixMillis((next_us + 999) / 1_000))
+        (granted, UnixMillis((next_us + 999).div_euclid(1_000)))
     }
 }
 
