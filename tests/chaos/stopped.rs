@@ -1,6 +1,7 @@
 //! SIGSTOP for longer than a lease, then SIGCONT: the stopped daemon believes that no time has passed.
 
 use crate::house::{House, Plan};
+use crate::verdict::Figures;
 use crate::{length, seed};
 use allim::domain::clock::ManualClock;
 use allim::send::lease::{LEASE, RENEWAL};
@@ -16,11 +17,11 @@ const MOMENT_MAX_MS: u64 = 100;
 const POSTS_BEFORE: usize = 10;
 
 /// What the stopped one had begun is uncertain and goes out by another; its own late answers settle nothing that isn't so.
-async fn run(mut house: House) -> crate::verdict::Figures {
+async fn run(mut house: House) -> Figures {
     house.sink.behaviour.dot_delay_ms.store(DOT_DELAY_MS, Ordering::SeqCst);
-    let stopped = house.draw(house.replicas.len() as u64) as usize;
     house.deliver("a delivery before the stop", POSTS_BEFORE).await;
     tokio::time::sleep(Duration::from_millis(house.draw(MOMENT_MAX_MS))).await;
+    let stopped = busy(&house).await;
     house.signal(stopped, "STOP");
     house.connections_lost += crate::house::CONNECTIONS;
     house.deliver("the others to go on", 2).await;
@@ -51,6 +52,23 @@ async fn run(mut house: House) -> crate::verdict::Figures {
     house.close().await
 }
 
+/// One that has letters on their way.
+async fn busy(house: &House) -> usize {
+    const SQL: &str = "SELECT p.name FROM processes p WHERE p.ended_at IS NULL AND (
+             EXISTS (SELECT 1 FROM deliveries d WHERE d.claimed_term = p.term AND d.state = 'sending')
+             OR EXISTS (SELECT 1 FROM batches b WHERE b.claimed_term = p.term AND b.state = 'claimed')) LIMIT 1";
+    let looking = async {
+        loop {
+            let rows = house.store.read(|tx| tx.query(SQL, &[])).await.expect("read");
+            if let Some(row) = rows.first() {
+                let name = row.text(0).expect("a name");
+                return house.replicas.iter().position(|one| one.setting.name == name).expect("one of ours");
+            }
+        }
+    };
+    tokio::time::timeout(LEASE, looking).await.unwrap_or_else(|_| panic!("{}: nobody sends", house.name))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 12)]
 async fn a_replica_that_is_stopped_for_longer_than_a_lease() {
     let _beside = crate::BESIDE.read().await;
@@ -60,13 +78,16 @@ async fn a_replica_that_is_stopped_for_longer_than_a_lease() {
         let plan = Plan::servers("a stop among three replicas", first.wrapping_add(number), 3);
         running.spawn(async move { Some(run(plan.await?.build().await.0).await) });
     }
+    let mut all = Figures::default();
     while let Some(done) = running.join_next().await {
         match done {
-            Ok(Some(figures)) => println!("stopped for longer than a lease: {figures}"),
+            Ok(Some(figures)) => all = all.and(figures),
             Ok(None) => return,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
+    println!("stopped for longer than a lease: {all}");
+    assert!(all.uncertain > 0, "no stop met a letter on its way (seed {first})");
 }
 
 /// A process that is stopped in the midst of a transaction has locked what others need.
