@@ -20,7 +20,7 @@ use allim::store::identity::Cause;
 use allim::store::token_keys::{self, TokenKey};
 use allim::store::{
     Location, Store, StoreError, changes, destinations, identity, occurrences, owed, posts, processes, quarantine,
-    subscribers,
+    reroute, subscribers,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -252,6 +252,7 @@ on_both!(
     planning_gives_each_story_once,
     claims_are_exclusive,
     nothing_is_claimed_or_sent_under_a_hold,
+    what_waits_for_a_lost_destination_moves_in_steps,
     sending_is_refused_after_withdrawal_unsubscription_and_lost_lease,
     a_definite_answer_settles_an_uncertain_delivery,
     a_dead_process_is_rescued,
@@ -527,6 +528,33 @@ async fn nothing_is_claimed_or_sent_under_a_hold(world: World) {
     let again = world.claim(term, 1).await.remove(0);
     assert_eq!(again.attempt, 2);
     assert!(world.begin(&again).await);
+}
+
+async fn what_waits_for_a_lost_destination_moves_in_steps(world: World) {
+    let mut readers = BTreeSet::new();
+    for number in 0..8 {
+        readers.insert(world.subscriber(&format!("r{number}"), &[("events", "immediate")]).await);
+    }
+    world.publish("a", &["events"]).await;
+    assert_eq!(world.tick().await.planned, 8);
+    // One has a row of its own, one is on its way, the others wait in their batches.
+    let term = world.register().await;
+    let claimed = world.claim(term, 2).await;
+    assert_eq!(world.record(&claimed[0], State::Uncertain, Some(UnixMillis(0))).await, 1);
+    assert_eq!(world.store.read(reroute::named).await.expect("read"), ["email:folder"]);
+    world.put_hold("destination:email:folder").await;
+    assert!(world.store.read(reroute::named).await.expect("read").is_empty(), "what is held stays");
+    world.store.write(|tx| destinations::release_hold(tx, "destination:email:folder")).await.expect("released");
+    let known = ["email:main".to_owned()];
+    assert!(allim::send::reroute::run(&world.store, &known).await.expect("moved") > 1);
+    assert_eq!(allim::send::reroute::run(&world.store, &known).await.expect("moved"), 0);
+    let now = world.now().await;
+    world.store.write(move |tx| deliveries::settle_uncertain(tx, now)).await.expect("settled");
+    let there = world.store.write(move |tx| deliveries::claim(tx, term, "email:main", Lane::Normal, now, 100));
+    let moved: BTreeSet<i64> = there.await.expect("claimed").iter().map(|claim| claim.key.recipient_id).collect();
+    readers.remove(&claimed[1].key.recipient_id);
+    assert_eq!(moved, readers, "all but the one on its way");
+    assert!(world.begin(&claimed[1]).await, "which goes on undisturbed");
 }
 
 async fn sending_is_refused_after_withdrawal_unsubscription_and_lost_lease(world: World) {

@@ -158,7 +158,12 @@ impl Desk {
         self.lock().is_closed
     }
 
-    /// Waits until a lane is half empty.
+    /// Has the dispatcher look at once.
+    pub(super) fn nudge(&self) {
+        self.low.notify_one();
+    }
+
+    /// Waits until the dispatcher is needed.
     pub(super) async fn low(&self) {
         self.low.notified().await;
     }
@@ -188,5 +193,56 @@ impl Desk {
             }
             changed.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::audience::Address;
+    use crate::domain::delivery::DeliveryKey;
+    use crate::domain::language::Language;
+
+    const NOW: UnixMillis = UnixMillis(1_000_000);
+
+    fn job(recipient_id: i64, domain: &str) -> Job {
+        let key = DeliveryKey { plan_id: 1, recipient_id, carrier: "email".to_owned() };
+        let claimed = Claimed {
+            key,
+            term: 1,
+            edition_id: 1,
+            attempt: 1,
+            failures: 0,
+            planned_at: NOW,
+            uncertain_at: None,
+            seat: None,
+        };
+        let to = Subscriber {
+            id: recipient_id,
+            address: Address::parse(&format!("r{recipient_id}@{domain}")).expect("an address"),
+            name: None,
+            language: Language::parse("en").expect("a tag"),
+            unsubscribed_at: None,
+        };
+        (claimed, to)
+    }
+
+    #[test]
+    fn each_job_is_handed_out_once_and_urgent_ones_first() {
+        let desk = Desk::new(2, 8, 100);
+        desk.put(Lane::Bulk, (0..60).map(|number| job(number, ["a.example", "b.example"][number as usize % 2])));
+        desk.put(Lane::Urgent, [job(60, "c.example")]);
+        let (mut order, mut held) = (Vec::new(), VecDeque::new());
+        while desk.count() != (0, 0) {
+            while let Some((claimed, to)) = desk.try_take(NOW) {
+                order.push(claimed.key.recipient_id);
+                held.push_back(to);
+            }
+            let to = held.pop_front().expect("somebody holds what isn't waiting");
+            desk.ended(to.address.domain(), Verdict::Good, NOW, 0);
+        }
+        assert_eq!(order.first(), Some(&60));
+        order.sort_unstable();
+        assert_eq!(order, (0..=60).collect::<Vec<_>>());
     }
 }

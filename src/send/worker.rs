@@ -133,28 +133,34 @@ impl Worker {
                 None => break outcome,
             }
         };
-        self.hear(&outcome);
-        let draw = self.office.chance.draw_32();
+        let verdict = self.hear(&outcome);
         let domain = current.parcel.to.address.domain();
-        self.desk.ended(domain, Verdict::of(&outcome), self.office.store.about_now(), draw);
+        self.desk.ended(domain, verdict, self.office.store.about_now(), self.office.chance.draw_32());
         record(&self.office, &current.claimed, &outcome).await;
         !tried.is_empty()
     }
 
-    /// Tells the dispatcher of a class of domains how these take it; relays are told of by themselves.
-    fn hear(&self, outcome: &Outcome) {
+    /// What an outcome says of the recipient's domain. A class of domains has one breaker, which the dispatcher keeps: it
+    /// is told, and the domain within the class isn't blamed.
+    fn hear(&self, outcome: &Outcome) -> Verdict {
+        let verdict = Verdict::of(outcome);
         if !self.destination.is_class {
-            return;
+            return verdict;
         }
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        match (Verdict::of(outcome), outcome) {
+        match (verdict, outcome) {
             (Verdict::Good, _) => {
                 news.succeeded = true;
                 news.failures.clear();
             }
-            (Verdict::Bad, Outcome::TryLater { not_before, .. }) => news.failures.push(*not_before),
+            (Verdict::Bad, Outcome::TryLater { not_before, .. }) => {
+                news.failures.push(*not_before);
+                self.desk.nudge();
+                return Verdict::Silent;
+            }
             _ => {}
         }
+        verdict
     }
 }
 
