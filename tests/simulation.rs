@@ -5,6 +5,7 @@
 //! `tests/journey.rs` holds the planner's rules against a model in detail, with a sender played by hand; here it is the
 //! sender itself, and everything that can happen to a process.
 #![allow(missing_docs, reason = "a test")]
+#![allow(clippy::disallowed_methods, reason = "simulated time is that of the runtime")]
 
 mod simulation {
     mod act;
