@@ -202,7 +202,7 @@ async fn claim(
     is_in_doubt: bool,
 ) -> Result<Claims, StoreError> {
     let news = Arc::new(std::mem::take(&mut *news.lock().unwrap_or_else(PoisonError::into_inner)));
-    if destination.is_class && news.is_empty() && desk.count() == (0, 0) {
+    if destination.is_class && news.is_empty() && desk.count() == (0, 0) && !is_in_doubt {
         // There are many classes, and most have nothing to do: that is found out without the writer's time.
         let (name, now) = (destination.name.clone(), office.store.about_now());
         let next = office.store.read(move |tx| deliveries::next_due(tx, &name)).await?;
@@ -211,12 +211,14 @@ async fn claim(
             return Ok(Claims { is_any: false, rest });
         }
     }
-    let rooms: Vec<(Lane, usize)> = Lane::ALL.iter().map(|lane| (*lane, desk.room(*lane))).collect();
+    let mut rooms: Vec<(Lane, usize)> = Lane::ALL.iter().map(|lane| (*lane, desk.room(*lane))).collect();
     let (now, draw) = (office.store.about_now(), office.chance.draw_32());
     let (term, name, pace) = (office.lease.term(), destination.name.clone(), destination.pace);
     // While all relays are out of order nothing is claimed: what waits can go by another replica.
     let opens_at = destination.group.opens_at(now);
-    if opens_at > now {
+    if opens_at > now && is_in_doubt {
+        rooms.iter_mut().for_each(|(_, room)| *room = 0);
+    } else if opens_at > now {
         tell(destination, desk, false);
         return Ok(Claims { is_any: false, rest: now.until(opens_at).min(POLL) });
     }
