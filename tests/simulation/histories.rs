@@ -110,6 +110,7 @@ fn tell(seed: u64, history: &History) {
     let Err(mut fault) = ground.walk(history) else {
         return println!("the history of seed {seed} is as it should be:\n{history:#?}");
     };
+    eprintln!("ALLIM_SEED={seed} fails ({fault}); it is being shortened");
     let (mut shortest, length) = (history.clone(), history.steps.len());
     while let Some((simpler, same_fault)) = simplify(&ground, &shortest) {
         (shortest, fault) = (simpler, same_fault);
