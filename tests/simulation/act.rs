@@ -86,10 +86,7 @@ impl Dice {
         let mood = dice.below(4);
         let length = 6 + dice.below(14);
         steps.extend((0..length).map(|_| dice.step(mood)));
-        let per_second = None
-            .filter(|_: &u32| false)
-            .or_else(|| dice.percent(25).then(|| dice.pick(&[2, 3, 5, 9])))
-            .filter(|_| std::env::var("NOPACE").is_err());
+        let per_second = dice.percent(25).then(|| dice.pick(&[2, 3, 5, 9]));
         History { people, sessions, per_second, steps, starts_anew: dice.percent(60) }
     }
 

@@ -132,6 +132,7 @@ impl Ground {
             deaths: BTreeSet::new(),
             withdrawing: None,
             lives: 0,
+            latest: START,
             is_anew: false,
             ended: BTreeSet::new(),
             is_last_ended: false,

@@ -37,6 +37,8 @@ const SETTLE_POLL: Duration = Duration::from_secs(5);
 /// What the healthy life lets pass before it looks whether something is left to do: longer than the polls, and not a multiple of
 /// them, so that the planner also looks while what was handed back rests.
 const ROUND: Duration = Duration::from_millis(1_700);
+/// In so much time the digest fires twice.
+const FIRINGS: Duration = Duration::from_secs(15 * 60);
 /// A history that hasn't come to rest after so many rounds never will.
 const ROUNDS_MAX: usize = 120;
 
@@ -62,6 +64,8 @@ pub(super) struct Run<'a> {
     /// The post that is being withdrawn.
     pub(super) withdrawing: Option<usize>,
     pub(super) lives: u64,
+    /// The latest instant that the clock showed before a step.
+    pub(super) latest: UnixMillis,
     /// Whether the last life is that of a process of its own by now.
     pub(super) is_anew: bool,
     /// Terms that came to an orderly end.
@@ -213,6 +217,7 @@ impl Process {
     /// give up.
     async fn take(&self, around: &Around, run: &mut Run<'_>, step: &Step) -> Result<(), Fault> {
         let now = around.world.time.now();
+        run.latest = run.latest.max(now);
         if !std::mem::replace(&mut run.is_known, true) {
             run.learn(&step.act, now);
         }
@@ -238,10 +243,13 @@ impl Process {
         let time = &around.world.time;
         around.store.write(|tx| tx.execute("DELETE FROM holds", &[])).await.map_err(unheard)?;
         let out_at = run.model.posts.iter().map(|post| post.draft.public_due_at()).max().unwrap_or(UnixMillis(0));
-        let mut firings_left = 2;
+        // Slots count from the latest instant that the clock ever showed.
+        let until = out_at.max(run.latest).max(time.now()).plus(FIRINGS);
         for _ in 0..ROUNDS_MAX {
             tokio::time::sleep(ROUND).await;
-            let planned_at = self.planner.next_due().await.map_err(unheard)?.filter(|_| firings_left > 0);
+            // The planner's own tick may wait for an answer that was slow when the weather changed.
+            self.planner.tick().await.map_err(unheard)?;
+            let planned_at = self.planner.next_due().await.map_err(unheard)?.filter(|at| *at <= until);
             let (waiting_until, in_hands) = around.store.read(waiting).await.map_err(unheard)?;
             let Some(next) = [planned_at, waiting_until].into_iter().flatten().min() else {
                 if in_hands == 0 {
@@ -251,9 +259,6 @@ impl Process {
             };
             let now = time.now();
             if next > now {
-                if Some(next) == planned_at && next >= out_at {
-                    firings_left -= 1;
-                }
                 time.suspend(now.until(next));
                 will_hear_of_lease(&around.world);
                 self.office.lease.renew().await.map_err(unheard)?;

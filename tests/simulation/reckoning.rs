@@ -1,5 +1,6 @@
 //! What must hold of the books after each life, and of everything once it has come to rest.
 
+use super::act::Act;
 use super::far_side::Ledger;
 use super::ground::{Counts, Fault, ensure};
 use super::life::Run;
@@ -104,7 +105,7 @@ pub(super) struct Found {
     deliveries: Vec<(DeliveryKey, State, Listed)>,
     /// The posts of each edition.
     items: BTreeMap<i64, BTreeSet<String>>,
-    /// Attempts that ended with their process: of which delivery, under which term.
+    /// Attempts that were given up with their process, whatever was heard of them later: of which delivery, under which term.
     lost: Vec<(i64, i64, i64)>,
     open_attempts: usize,
 }
@@ -121,12 +122,10 @@ impl Found {
         for row in tx.query("SELECT edition_id, post_id FROM edition_items", &[])? {
             found.items.entry(row.int(0)?).or_default().insert(row.text(1)?);
         }
-        for row in tx.query("SELECT plan_id, recipient_id, term, reason, ended_at FROM attempts", &[])? {
-            found.open_attempts += usize::from(row.int_opt(4)?.is_none());
-            if row.text_opt(3)?.as_deref() == Some("process_lost") {
-                found.lost.push((row.int(0)?, row.int(1)?, row.int(2)?));
-            }
+        for row in tx.query("SELECT plan_id, recipient_id, term FROM watched_losses", &[])? {
+            found.lost.push((row.int(0)?, row.int(1)?, row.int(2)?));
         }
+        found.open_attempts = tx.query("SELECT 1 FROM attempts WHERE ended_at IS NULL", &[])?.len();
         Ok(found)
     }
 
@@ -147,8 +146,10 @@ pub(super) fn reckon(run: &Run<'_>, ledger: &Ledger, found: &Found, counts: &mut
     for (.., term) in &found.lost {
         *lost.entry(*term).or_default() += 1;
     }
+    // A process that sleeps through its lease loses it, and may yet come to an orderly end.
+    let sleeps = run.history.steps.iter().any(|step| matches!(step.act, Act::Suspend(_) | Act::SetClock(_)));
     for (term, lost) in lost {
-        let most = if run.ended.contains(&term) { 0 } else { IN_HAND_MAX * run.history.sessions };
+        let most = if run.ended.contains(&term) && !sleeps { 0 } else { IN_HAND_MAX * run.history.sessions };
         ensure(lost <= most, || format!("{lost} are uncertain by the end of process {term}, and not at most {most}"))?;
     }
     for key in ledger.taken.keys() {

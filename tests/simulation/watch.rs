@@ -3,7 +3,7 @@
 
 use allim::store::{StoreError, Tx};
 
-const POSTS: [&str; 5] = [
+const POSTS: [&str; 8] = [
     "CREATE TABLE IF NOT EXISTS watched (what TEXT NOT NULL)",
     "CREATE TRIGGER IF NOT EXISTS watch_members AFTER INSERT ON batch_log WHEN NEW.began <> '[]' BEGIN
         INSERT INTO watched SELECT 'members of a replaced edition began' FROM batches b, editions e
@@ -31,7 +31,12 @@ const POSTS: [&str; 5] = [
         WHEN OLD.state IN ('sent', 'refused', 'abandoned', 'cancelled') AND NEW.state <> OLD.state BEGIN
         INSERT INTO watched VALUES ('a delivery that was ' || OLD.state || ' became ' || NEW.state);
      END",
+    "CREATE TABLE IF NOT EXISTS watched_losses (plan_id BIGINT, recipient_id BIGINT, term BIGINT)",
+    "CREATE TRIGGER IF NOT EXISTS watch_losses AFTER UPDATE OF reason ON attempts WHEN NEW.reason = 'process_lost' BEGIN
+        INSERT INTO watched_losses VALUES (NEW.plan_id, NEW.recipient_id, NEW.term);
+     END",
     "DELETE FROM watched",
+    "DELETE FROM watched_losses",
 ];
 
 /// Puts the watchmen up, if they don't stand yet, and lets them forget.
