@@ -92,7 +92,7 @@ pub async fn run(office: Arc<Office>, destination: Arc<Destination>, mut stop: w
     }
     let mut failures = 0;
     while !*stop.borrow() {
-        let rest = match claim(&office, &destination, &news, &desk).await {
+        let rest = match claim(&office, &destination, &news, &desk, failures > 0).await {
             Ok(Claims { is_any: true, .. }) => {
                 failures = 0;
                 continue;
@@ -131,12 +131,16 @@ async fn claim(
     destination: &Destination,
     news: &Mutex<News>,
     desk: &Desk,
+    is_in_doubt: bool,
 ) -> Result<Claims, StoreError> {
     let news = Arc::new(std::mem::take(&mut *news.lock().unwrap_or_else(PoisonError::into_inner)));
     let rooms: Vec<(Lane, usize)> = Lane::ALL.iter().map(|lane| (*lane, desk.room(*lane))).collect();
     let (now, draw) = (office.store.about_now(), office.chance.draw_32());
     let (term, name, pace) = (office.lease.term(), destination.name.clone(), destination.pace);
-    let look = move |tx: &mut Tx<'_>| look(tx, &Wanted { term, name: &name, pace, now, rooms: &rooms }, &news, draw);
+    let look = move |tx: &mut Tx<'_>| {
+        let wanted = Wanted { term, name: &name, pace, now, rooms: &rooms, is_in_doubt };
+        look(tx, &wanted, &news, draw)
+    };
     let (claimed, rest, is_open) = office.store.write(look).await?;
     desk.pause(!is_open);
     let is_any = !claimed.is_empty();
@@ -154,6 +158,8 @@ struct Wanted<'a> {
     now: UnixMillis,
     /// How many of each lane there is room for.
     rooms: &'a [(Lane, usize)],
+    /// The last look failed, perhaps after its commit: there may be claims of ours that nobody here knows of.
+    is_in_doubt: bool,
 }
 
 type Looked = (Vec<(Lane, Vec<Job>)>, Duration, bool);
@@ -161,6 +167,11 @@ type Looked = (Vec<(Lane, Vec<Job>)>, Duration, bool);
 /// What was claimed by lane, how long to rest, and whether the destination is open.
 fn look(tx: &mut Tx<'_>, wanted: &Wanted<'_>, news: &News, draw: u32) -> Result<Looked, StoreError> {
     let Wanted { name, pace, now, .. } = *wanted;
+    if wanted.is_in_doubt {
+        // Else they would lie there for as long as this process lives. What waits on a desk is handed back with them; the
+        // gate doesn't let it through any more, for whoever claims it next has another attempt.
+        deliveries::hand_back_claims(tx, wanted.term, now)?;
+    }
     let mut standing = destinations::lock(tx, name)?;
     let before = standing;
     standing.breaker = hear(standing.breaker, news, now, draw);
