@@ -25,6 +25,7 @@ const DEEDS: [Deed; 6] = [
 const POSTS_EACH: usize = 4;
 /// The latest moment of a fault after a delivery, in milliseconds.
 const MOMENT_MAX_MS: u64 = 60;
+const COMMIT_ROUNDS: usize = 5;
 /// Octets that have trickled: some seconds' worth of a connection.
 const TRICKLED: usize = 8;
 
@@ -106,4 +107,23 @@ async fn between(url: &mut String) -> Proxy {
     parsed.set_port(Some(wire.port)).expect("a port");
     *url = parsed.into();
     wire
+}
+
+/// Every commit takes hold, and for a while the daemon hears of none: what it claimed without knowing must not lie there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 12)]
+async fn the_answers_to_commits_are_lost() {
+    let _beside = BESIDE.read().await;
+    let Some(mut plan) = Plan::servers("lost answers to commits", seed(), 1).await else { return };
+    let wire = between(&mut plan.settings[0].store_url).await;
+    let (mut house, _) = plan.build().await;
+    for _ in 0..COMMIT_ROUNDS * length() {
+        house.deliver("a delivery before the fault", POSTS_EACH).await;
+        let made = wire.made();
+        wire.set(Fault::LoseAnswer("COMMIT"));
+        house.publish(POSTS_EACH);
+        house.until("commits without an answer", || wire.made() > made + CONNECTIONS).await;
+        wire.set(Fault::Nothing);
+        house.recover(Instant::now()).await;
+    }
+    println!("lost answers to commits: {}", house.close().await);
 }

@@ -19,6 +19,8 @@ pub enum Fault {
     HalfOpen(Towards),
     /// One octet each second, both ways.
     Trickle,
+    /// What holds this reaches the server, and its answer is lost: the connection is cut.
+    LoseAnswer(&'static str),
     /// Nobody listens, and what was connected is cut.
     Refuse,
 }
@@ -179,7 +181,15 @@ impl Shared {
                         self.touched.fetch_add(1, Ordering::SeqCst);
                         tokio::select! { () = tokio::time::sleep(TRICKLE) => {} _ = faults.changed() => {} }
                     }
-                    Fault::Nothing | Fault::HalfOpen(_) | Fault::Refuse => {}
+                    Fault::LoseAnswer(to_what)
+                        if towards == Towards::Server && memchr::memmem::find(rest, to_what.as_bytes()).is_some() =>
+                    {
+                        self.touched.fetch_add(rest.len(), Ordering::SeqCst);
+                        // Whoever ends this way ends the other too, before it could carry the answer.
+                        let _ = to.write_all(rest).await;
+                        return;
+                    }
+                    Fault::Nothing | Fault::HalfOpen(_) | Fault::LoseAnswer(_) | Fault::Refuse => {}
                 }
                 if to.write_all(&rest[..step]).await.is_err() {
                     return;
