@@ -1,4 +1,4 @@
-//! Random histories. `ALLIM_HISTORIES` says how many (10,000 by default), `ALLIM_SEED` takes one again and tells it.
+//! Random histories. `ALLIM_HISTORIES` says how many (5,000 by default), `ALLIM_SEED` takes one again and tells it.
 
 use super::act::{Act, Dice, History};
 use super::ground::{Counts, Fault, Ground};
