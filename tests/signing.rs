@@ -107,7 +107,8 @@ async fn another_verifier_finds_every_signature_good() {
         [(0, "k", title.trim(), "ko"), (3, "e", "Plain words,  two spaces \t and a tab", "en")]
     {
         let mut body = post(id, title, language, &["events"]);
-        let text = format!("{title}  \n\n .\n two  spaces and a tab\there \n\n{}", "long words ".repeat(400));
+        let words = if language == "ko" { "긴 낱말 " } else { "long words " };
+        let text = format!("{title}  \n\n .\n two  spaces and a tab\there \n\n{}", words.repeat(400));
         body["body"]["content"] = Value::from(text);
         support::publish(&client, &setting.url("/api/v1/posts"), &body).await;
         // Each post in a mail of its own: two that are released together would share one.

@@ -2,9 +2,13 @@
 
 use super::backoff::{self, Backoff};
 use super::clock::UnixMillis;
+use std::time::Duration;
 
 /// Failures in a row after which a destination is left alone for a while.
 pub const FAILURES_TO_OPEN: u32 = 3;
+
+/// Nothing is left alone for longer, whatever it asks for. What seems to be is of a clock that was set back since.
+const WAIT_MAX: Duration = Duration::from_secs(3_600);
 
 /// A destination's recent fortune.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +23,13 @@ impl Breaker {
     /// Whether it may be tried at `now`. After the wait it is open for a trial again.
     #[must_use]
     pub fn admits(&self, now: UnixMillis) -> bool {
-        self.not_before.is_none_or(|until| until <= now)
+        self.closed_until(now).is_none()
+    }
+
+    /// Until when it isn't to be tried, if not at `now`.
+    #[must_use]
+    pub fn closed_until(&self, now: UnixMillis) -> Option<UnixMillis> {
+        self.not_before.filter(|until| *until > now && *until <= now.plus(WAIT_MAX))
     }
 
     /// After something went well.
@@ -40,6 +50,6 @@ impl Breaker {
         let failures = self.failures.saturating_add(1);
         let opened = failures.saturating_sub(FAILURES_TO_OPEN - 1);
         let own = (opened > 0).then(|| now.plus(waits.wait(opened, draw)));
-        Self { failures, not_before: own.max(asked_until) }
+        Self { failures, not_before: own.max(asked_until.min(Some(now.plus(WAIT_MAX)))) }
     }
 }

@@ -34,6 +34,17 @@ struct Waiting {
     is_paused: bool,
 }
 
+impl Waiting {
+    /// Puts what was parked before what came later. Returns whether it was anything.
+    fn put_first(&mut self, jobs: Vec<(Lane, Job)>) -> bool {
+        let is_any = !jobs.is_empty();
+        for (lane, job) in jobs.into_iter().rev() {
+            self.lanes[lane as usize].push_front(job);
+        }
+        is_any
+    }
+}
+
 impl Desk {
     /// A desk that holds so many of each lane. Each domain may have `share` letters in hand at first, and `all` at most.
     pub(super) fn new(share: usize, all: usize, capacity: usize) -> Self {
@@ -121,9 +132,7 @@ impl Desk {
         if freed.next.is_empty() && freed.back.is_empty() {
             return;
         }
-        for (lane, job) in freed.next.into_iter().rev() {
-            waiting.lanes[lane as usize].push_front(job);
-        }
+        waiting.put_first(freed.next);
         if !freed.back.is_empty() {
             waiting.back.extend(freed.back);
             self.low.notify_one();
@@ -136,8 +145,13 @@ impl Desk {
     pub(super) fn take_back(&self, now: UnixMillis, draw: u32) -> Vec<(Job, UnixMillis)> {
         let mut waiting = self.lock();
         let mut back = std::mem::take(&mut waiting.back);
-        back.append(&mut waiting.domains.sweep(self.capacity, now, draw));
+        let mut freed = waiting.domains.sweep(self.capacity, now, draw);
+        back.append(&mut freed.back);
         waiting.domains.forget(now);
+        if waiting.put_first(freed.next) {
+            drop(waiting);
+            self.changed.notify_waiters();
+        }
         back
     }
 

@@ -15,6 +15,9 @@ use std::time::Duration;
 const SILENT_AFTER: Duration = Duration::from_secs(15);
 /// The same when so much is parked that it would crowd out others.
 const SILENT_AFTER_CROWDED: Duration = Duration::from_secs(1);
+/// When nobody answers, it may be the connections that stall: a domain is given one letter more, up to half of all, each time
+/// that this goes by.
+const PROBED_AFTER: Duration = Duration::from_secs(1);
 
 /// What a letter's outcome says of its domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,11 +71,17 @@ struct Domain<T> {
     parked: [VecDeque<T>; Lane::ALL.len()],
     /// When it answered last, or began to be written to.
     moved_at: UnixMillis,
+    /// Letters more than its window that it was given since then.
+    probes: u32,
 }
 
 impl<T> Domain<T> {
     fn new(window: usize, now: UnixMillis) -> Self {
-        Self { busy: 0, window, breaker: Breaker::default(), parked: Default::default(), moved_at: now }
+        Self { busy: 0, window, breaker: Breaker::default(), parked: Default::default(), moved_at: now, probes: 0 }
+    }
+
+    fn has_parked(&self) -> bool {
+        self.parked.iter().any(|lane| !lane.is_empty())
     }
 
     fn take_parked(&mut self) -> Option<(Lane, T)> {
@@ -102,12 +111,12 @@ impl<T> Domains<T> {
             self.known.insert(domain.to_owned(), known);
             return Admission::Go(job);
         };
-        if let Some(until) = known.breaker.not_before.filter(|until| *until > now) {
+        if let Some(until) = known.breaker.closed_until(now) {
             return Admission::Back(job, until);
         }
         if known.busy < known.window {
             if known.busy == 0 {
-                known.moved_at = now;
+                (known.moved_at, known.probes) = (now, 0);
             }
             known.busy += 1;
             return Admission::Go(job);
@@ -122,6 +131,7 @@ impl<T> Domains<T> {
         let mut freed = Freed::default();
         let Some(known) = self.known.get_mut(domain) else { return freed };
         known.busy = known.busy.saturating_sub(1);
+        known.probes = 0;
         match verdict {
             Verdict::Good => {
                 (known.moved_at, self.moved_at) = (now, now);
@@ -140,7 +150,7 @@ impl<T> Domains<T> {
             }
             Verdict::Silent => {}
         }
-        if let Some(until) = known.breaker.not_before.filter(|until| *until > now) {
+        if let Some(until) = known.breaker.closed_until(now) {
             while let Some((lane, job)) = known.take_parked() {
                 self.parked[lane as usize] -= 1;
                 freed.back.push((job, until));
@@ -151,41 +161,48 @@ impl<T> Domains<T> {
             self.parked[lane as usize] -= 1;
             freed.next.push((lane, job));
         }
-        let is_plain = known.breaker == Breaker::default() && known.parked.iter().all(VecDeque::is_empty);
+        let is_plain = known.breaker == Breaker::default() && !known.has_parked();
         if known.busy == 0 && is_plain {
             self.known.remove(domain);
         }
         freed
     }
 
-    /// Puts back what is parked for domains that stay silent while others answer. `crowd` is how much may be parked before
-    /// patience is short.
-    pub(super) fn sweep(&mut self, crowd: usize, now: UnixMillis, draw: u32) -> Vec<(T, UnixMillis)> {
-        let mut back = Vec::new();
+    /// Puts back what is parked for domains that stay silent while others answer, and lets something go by another connection
+    /// when nobody does. `crowd` is how much may be parked before patience is short.
+    pub(super) fn sweep(&mut self, crowd: usize, now: UnixMillis, draw: u32) -> Freed<T> {
+        let mut freed = Freed::default();
         if self.parked.iter().all(|count| *count == 0) {
-            return back;
+            return freed;
         }
         let is_crowded = self.parked.iter().sum::<usize>() > crowd;
         let patience = if is_crowded { SILENT_AFTER_CROWDED } else { SILENT_AFTER };
-        for domain in self.known.values_mut().filter(|domain| domain.parked.iter().any(|lane| !lane.is_empty())) {
-            if self.moved_at <= domain.moved_at || domain.moved_at.until(now) < patience {
-                continue;
-            }
-            domain.window = 1;
-            domain.breaker.failures = domain.breaker.failures.max(FAILURES_TO_OPEN - 1);
-            domain.breaker = domain.breaker.failed_by(&backoff::DOMAIN, now, None, draw);
-            let until = domain.breaker.not_before.unwrap_or(now);
-            while let Some((lane, job)) = domain.take_parked() {
-                self.parked[lane as usize] -= 1;
-                back.push((job, until));
+        for domain in self.known.values_mut() {
+            let silence = domain.moved_at.until(now);
+            if self.moved_at <= domain.moved_at {
+                let may_go = domain.window < self.all / 2 && silence >= PROBED_AFTER * (domain.probes + 1);
+                if let Some((lane, job)) = may_go.then(|| domain.take_parked()).flatten() {
+                    self.parked[lane as usize] -= 1;
+                    (domain.window, domain.probes) = (domain.window + 1, domain.probes + 1);
+                    freed.next.push((lane, job));
+                }
+            } else if silence >= patience && domain.has_parked() {
+                domain.window = 1;
+                domain.breaker.failures = domain.breaker.failures.max(FAILURES_TO_OPEN - 1);
+                domain.breaker = domain.breaker.failed_by(&backoff::DOMAIN, now, None, draw);
+                let until = domain.breaker.not_before.unwrap_or(now);
+                while let Some((lane, job)) = domain.take_parked() {
+                    self.parked[lane as usize] -= 1;
+                    freed.back.push((job, until));
+                }
             }
         }
-        back
+        freed
     }
 
     /// Forgets domains whose wait is long over and that nothing was sent to since, so that memory doesn't grow.
     pub(super) fn forget(&mut self, now: UnixMillis) {
-        let is_open = |domain: &Domain<T>| domain.busy > 0 || domain.parked.iter().any(|lane| !lane.is_empty());
+        let is_open = |domain: &Domain<T>| domain.busy > 0 || domain.has_parked();
         let is_recent = |domain: &Domain<T>| domain.moved_at.until(now) < FORGOTTEN_AFTER;
         self.known.retain(|_, domain| is_open(domain) || is_recent(domain));
     }
@@ -194,7 +211,7 @@ impl<T> Domains<T> {
 /// After this a domain is given its share again as if nothing had been.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(7_200);
 
-/// What the end of a letter sets free.
+/// What is parked no more.
 pub(super) struct Freed<T> {
     /// May be next.
     pub next: Vec<(Lane, T)>,
@@ -251,13 +268,33 @@ mod tests {
         let going = (0..10).filter(|job| goes(&mut domains, "stalls.example", *job)).count();
         assert_eq!(going, 2);
         let later = NOW.plus(Duration::from_secs(20));
-        assert!(domains.sweep(100, later, 0).is_empty(), "nobody answers: it may be the relay");
         assert!(goes(&mut domains, "well.example", 10));
         domains.ended("well.example", Verdict::Good, later, 0);
-        let back = domains.sweep(100, later, 0);
+        let back = domains.sweep(100, later, 0).back;
         assert_eq!((back.len(), domains.parked(Lane::Bulk)), (8, 0));
         assert!(back.iter().all(|(_, until)| *until > later));
         assert!(matches!(domains.admit(Lane::Bulk, ("stalls.example", 11), later), Admission::Back(..)));
+    }
+
+    #[test]
+    fn when_nobody_answers_other_connections_are_tried() {
+        let mut domains = domains();
+        let going = (0..20).filter(|job| goes(&mut domains, "one.example", *job)).count();
+        assert_eq!(going, 2);
+        let mut tried = 0;
+        for seconds in 1..20 {
+            let later = NOW.plus(Duration::from_secs(seconds));
+            let freed = domains.sweep(100, later, 0);
+            assert!(freed.next.len() <= 1 && freed.back.is_empty());
+            for (lane, job) in freed.next {
+                assert!(matches!(domains.admit(lane, job, later), Admission::Go(_)));
+                tried += 1;
+            }
+            assert!(domains.sweep(100, later, 0).next.is_empty(), "one a second");
+        }
+        assert_eq!(tried, 6, "half of all are in hand, and no more");
+        domains.ended("one.example", Verdict::Good, NOW, 0);
+        assert!(goes(&mut domains, "other.example", 20));
     }
 
     #[test]

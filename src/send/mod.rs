@@ -281,7 +281,7 @@ fn look(tx: &mut Tx<'_>, wanted: &Wanted<'_>, news: &News, draw: u32) -> Result<
         if claimed.is_empty() {
             rest = deliveries::next_due(tx, name)?.map_or(POLL, |due| now.until(due).clamp(MIN_REST, POLL));
         }
-    } else if let Some(until) = standing.breaker.not_before {
+    } else if let Some(until) = standing.breaker.closed_until(now) {
         rest = now.until(until).min(POLL);
     }
     if standing != before {

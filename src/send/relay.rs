@@ -106,7 +106,7 @@ impl Relay {
 
     /// When it may be tried: not after `now` if it may be now.
     pub(super) fn opens_at(&self, now: UnixMillis) -> UnixMillis {
-        self.health().breaker.not_before.unwrap_or(now)
+        self.health().breaker.closed_until(now).unwrap_or(now)
     }
 
     /// Whether it may be given a letter now, once it has a seat.

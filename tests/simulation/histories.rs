@@ -1,4 +1,4 @@
-//! Random histories. `ALLIM_HISTORIES` says how many (5,000 by default), `ALLIM_SEED` takes one again and tells it.
+//! Random histories. `ALLIM_HISTORIES` says how many (10,000 by default), `ALLIM_SEED` takes one again and tells it.
 
 use super::act::{Act, Dice, History};
 use super::ground::{Counts, Fault, Ground};
@@ -6,8 +6,7 @@ use super::world::Weather;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-// Seed 7613 still fails: something waits for ever in it. Ten thousand again as soon as that is understood.
-const HISTORIES: u64 = 5_000;
+const HISTORIES: u64 = 10_000;
 /// Each has a ground of its own; CI has two processors.
 const THREADS: usize = 2;
 /// Histories that are taken once for each point at which the process can die.
