@@ -7,8 +7,9 @@ use std::time::Duration;
 /// Failures in a row after which a destination is left alone for a while.
 pub const FAILURES_TO_OPEN: u32 = 3;
 
-/// Nothing is left alone for longer, whatever it asks for. What seems to be is of a clock that was set back since.
-const WAIT_MAX: Duration = Duration::from_secs(3_600);
+/// Nothing is left alone for longer, whatever it asks for: more than [`backoff::DOMAIN`] says. What seems to be is of a clock
+/// that was set back since.
+const WAIT_MAX: Duration = Duration::from_secs(2_400);
 
 /// A destination's recent fortune.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,5 +52,34 @@ impl Breaker {
         let opened = failures.saturating_sub(FAILURES_TO_OPEN - 1);
         let own = (opened > 0).then(|| now.plus(waits.wait(opened, draw)));
         Self { failures, not_before: own.max(asked_until.min(Some(now.plus(WAIT_MAX)))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(10_000_000);
+
+    #[test]
+    fn it_opens_at_the_third_failure_and_admits_a_trial_after_its_wait() {
+        let twice = Breaker::default().failed(NOW, None, 0).failed(NOW, None, 0);
+        assert!(twice.admits(NOW));
+        let open = twice.failed(NOW, None, 0);
+        let until = open.closed_until(NOW).expect("it is left alone");
+        assert!(until > NOW && !open.admits(UnixMillis(until.0 - 1)) && open.admits(until));
+        assert_eq!(open.succeeded(), Breaker::default());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_prolongs_no_wait() {
+        let mut breaker = Breaker::default();
+        for _ in 0..20 {
+            breaker = breaker.failed_by(&backoff::DOMAIN, NOW, None, u32::MAX);
+        }
+        assert!(!breaker.admits(NOW), "the longest wait of all counts");
+        assert!(breaker.admits(UnixMillis(NOW.0 - 3_600_000)));
+        let asked = Breaker::default().failed(NOW, Some(NOW.plus(Duration::from_secs(86_400))), 0);
+        assert_eq!(asked.closed_until(NOW), Some(NOW.plus(WAIT_MAX)), "what it asks for has a limit");
     }
 }
