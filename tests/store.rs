@@ -17,6 +17,7 @@ use allim::plan::digest::Digest;
 use allim::plan::{Planner, Rules, Ticked, release};
 use allim::store::deliveries::{self, AttemptRef, Claimed, Ended};
 use allim::store::identity::Cause;
+use allim::store::owed::Recipient;
 use allim::store::token_keys::{self, TokenKey};
 use allim::store::{
     Location, Store, StoreError, changes, destinations, identity, occurrences, owed, posts, processes, quarantine,
@@ -250,6 +251,7 @@ on_both!(
     callers_that_come_together_each_get_their_own_answer,
     bad_text_and_nulls_are_stored_clean,
     planning_gives_each_story_once,
+    those_who_may_be_written_to_are_found_however_many_they_are,
     claims_are_exclusive,
     nothing_is_claimed_or_sent_under_a_hold,
     what_waits_for_a_lost_destination_moves_in_steps,
@@ -483,6 +485,40 @@ async fn planning_gives_each_story_once(world: World) {
     let edition =
         world.store.read(move |tx| allim::store::editions::find(tx, edition)).await.expect("read").expect("one");
     assert_eq!(edition.content.items.len(), 2);
+}
+
+async fn those_who_may_be_written_to_are_found_however_many_they_are(world: World) {
+    let mut ids = Vec::new();
+    for number in 0..600 {
+        ids.push(world.subscriber(&format!("r{number}"), &[("events", "daily")]).await);
+    }
+    ids.sort_unstable();
+    let (gone, now) = (ids.iter().copied().step_by(7).collect::<Vec<_>>(), world.now().await);
+    let leave = move |tx: &mut allim::store::Tx<'_>| {
+        let leave = "UPDATE subscribers SET suppressed_at = $2 WHERE id = $1";
+        gone.iter().try_for_each(|id| tx.execute(leave, &[(*id).into(), now.into()]).map(drop))
+    };
+    world.store.write(leave).await.expect("they left");
+    let lock = |ids: Vec<i64>| {
+        let told = |one: Recipient| (one.id, one.language.to_string(), one.domain.to_string());
+        let lock = move |tx: &mut allim::store::Tx<'_>| Ok(owed::lock(tx, &ids)?.into_iter().map(told).collect());
+        async { world.store.write::<Vec<_>, _>(lock).await.expect("locked") }
+    };
+    // Nobody of a list this short is looked for among neighbours.
+    let mut one_by_one = Vec::new();
+    for id in &ids {
+        one_by_one.extend(lock(vec![*id]).await);
+    }
+    assert_eq!(one_by_one.len(), 600 - 86);
+    for step in [1, 2, 3, 5, 9] {
+        let mut wanted: Vec<i64> = ids.iter().copied().step_by(step).collect();
+        // People who don't exist are asked for too.
+        wanted.extend([1, ids[300] + 1, i64::MAX]);
+        wanted.sort_unstable();
+        let is_wanted = |one: &&(i64, String, String)| wanted.binary_search(&one.0).is_ok();
+        let expected: Vec<_> = one_by_one.iter().filter(is_wanted).cloned().collect();
+        assert_eq!(lock(wanted.clone()).await, expected, "one in {step}");
+    }
 }
 
 async fn claims_are_exclusive(world: World) {

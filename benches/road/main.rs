@@ -19,6 +19,10 @@ mod urgent;
 
 use std::time::Duration;
 
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Rounds of product and baseline each.
 const ROUNDS: usize = 5;
 

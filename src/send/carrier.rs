@@ -1,7 +1,7 @@
 //! The seam between the ledger and the wire: a carrier is handed a parcel and a gate, and says what happened.
 
 use super::lease::Lease;
-use super::recorder::Recorder;
+use super::recorder::{Mark, Recorder};
 use super::signing::Pen;
 use crate::domain::audience::Subscriber;
 use crate::domain::clock::UnixMillis;
@@ -74,6 +74,8 @@ pub struct Parcel {
 pub struct Gate {
     ledger: Option<(Recorder, Arc<Lease>, AttemptRef)>,
     asked: Option<oneshot::Receiver<bool>>,
+    /// Counts it among the letters under way, from the question on.
+    mark: Option<Mark>,
     /// Whether somebody tried to pass.
     is_used: bool,
 }
@@ -122,20 +124,26 @@ impl Parcel {
 
 impl Gate {
     pub(super) fn new(recorder: Recorder, lease: Arc<Lease>, attempt: AttemptRef) -> Self {
-        Self { ledger: Some((recorder, lease, attempt)), asked: None, is_used: false }
+        Self { ledger: Some((recorder, lease, attempt)), asked: None, mark: None, is_used: false }
     }
 
     /// A gate without a ledger, whose answer is given by hand: for tests and measurements of a carrier by itself.
     #[must_use]
     pub fn answered_by(answer: oneshot::Receiver<bool>) -> Self {
-        Self { ledger: None, asked: Some(answer), is_used: false }
+        Self { ledger: None, asked: Some(answer), mark: None, is_used: false }
     }
 
     /// Begins to record, without waiting: call it when the dialogue starts, so that the commit overlaps it.
     pub fn ask(&mut self) {
         if let (None, Some((recorder, _, attempt))) = (&self.asked, &self.ledger) {
+            self.mark = Some(recorder.mark());
             self.asked = Some(recorder.begin(attempt.clone()));
         }
+    }
+
+    /// Whether the record has begun.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// Whether nobody tried to pass it yet, so that the same attempt may go another way.

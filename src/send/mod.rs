@@ -35,6 +35,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+pub use worker::MARKED_AHEAD;
 use worker::Worker;
 
 /// Deliveries of a lane claimed ahead for each session of a destination, and for a destination at least: enough to keep it
@@ -91,7 +92,7 @@ impl Destination {
 
     /// A desk. A domain within a class isn't held back: the class is.
     fn desk(&self) -> Desk {
-        let all = self.sessions * 2;
+        let all = self.sessions * (1 + MARKED_AHEAD);
         let share = if self.is_class { all } else { (self.sessions / DOMAIN_SHARE).max(1) };
         Desk::new(share, all, self.ahead())
     }

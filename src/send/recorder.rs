@@ -7,12 +7,16 @@ use crate::store::deliveries::{self, AttemptRef, Ended};
 use crate::store::{Store, Tx};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Records in one transaction at most.
 const BATCH_MAX: usize = 512;
 /// How often more is waited for, a turn of the scheduler each time.
 const GATHER_ROUNDS_MAX: usize = 16;
+/// How long a commit waits until every other letter under way has something to record.
+const PATIENCE: Duration = Duration::from_millis(1);
 /// Records waiting at most; more than all workers together can have open.
 const QUEUE_MAX: usize = 4_096;
 
@@ -25,6 +29,16 @@ enum Record {
 #[derive(Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<Record>,
+    under_way: Arc<AtomicUsize>,
+}
+
+/// One of the letters under way, until it is dropped.
+pub(super) struct Mark(Arc<AtomicUsize>);
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Recorder {
@@ -32,7 +46,14 @@ impl Recorder {
     #[must_use]
     pub fn start(store: Store, chance: Arc<dyn Chance>) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, records) = mpsc::channel(QUEUE_MAX);
-        (Self { queue }, tokio::spawn(run(store, chance, records)))
+        let under_way = Arc::new(AtomicUsize::new(0));
+        (Self { queue, under_way: under_way.clone() }, tokio::spawn(run(store, chance, records, under_way)))
+    }
+
+    /// Counts a letter among those under way.
+    pub(super) fn mark(&self) -> Mark {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        Mark(self.under_way.clone())
     }
 
     /// Asks to commit that an attempt is about to pass the point of no return. The answer says whether it may.
@@ -50,10 +71,10 @@ impl Recorder {
     }
 }
 
-async fn run(store: Store, chance: Arc<dyn Chance>, mut records: mpsc::Receiver<Record>) {
+async fn run(store: Store, chance: Arc<dyn Chance>, mut records: mpsc::Receiver<Record>, under_way: Arc<AtomicUsize>) {
     let mut batch = Vec::new();
     while records.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        gather(&mut records, &mut batch).await;
+        gather(&mut records, &mut batch, &under_way).await;
         let (mut begins, mut ends) = (Vec::new(), Vec::new());
         for record in batch.drain(..) {
             match record {
@@ -84,21 +105,25 @@ fn newest_only<T>(begins: Vec<(AttemptRef, T)>) -> Vec<(AttemptRef, T)> {
     begins.into_iter().zip(is_newest).filter_map(|(begin, is_newest)| is_newest.then_some(begin)).collect()
 }
 
-/// Lets those who were just answered ask for their next before the commit begins, as long as more come: otherwise the
-/// workers fall into two halves that take turns, and each commit carries half of what it could.
-async fn gather(records: &mut mpsc::Receiver<Record>, batch: &mut Vec<Record>) {
+/// Waits for more, as long as more come at once and then for a short while, until there is about one record for each letter
+/// under way: what is committed together costs one sync. Otherwise the workers fall into groups that take turns, and each commit
+/// carries a part of what it could.
+async fn gather(records: &mut mpsc::Receiver<Record>, batch: &mut Vec<Record>, under_way: &AtomicUsize) {
+    let mut before = 0;
     for _ in 0..GATHER_ROUNDS_MAX {
         tokio::task::yield_now().await;
-        let before = batch.len();
         while batch.len() < BATCH_MAX
             && let Ok(record) = records.try_recv()
         {
             batch.push(record);
         }
-        if batch.len() == before {
-            return;
+        if std::mem::replace(&mut before, batch.len()) == batch.len() {
+            break;
         }
     }
+    let is_enough = |batch: &Vec<Record>| batch.len() >= under_way.load(Ordering::Relaxed).min(BATCH_MAX);
+    let more = async { while !is_enough(batch) && records.recv_many(batch, BATCH_MAX).await > 0 {} };
+    let _ = tokio::time::timeout(PATIENCE, more).await;
 }
 
 /// Commits a batch. What ended is tried until it is durable; what was to begin isn't begun when the first try fails.

@@ -11,6 +11,18 @@ use crate::store::deliveries::{AttemptRef, Claimed};
 use futures_util::FutureExt as _;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Letters of a session that are marked as about to be sent while one is sent, where that takes less than [`FAST`]: a commit
+/// takes longer than a letter, and is shared by as many. A process that dies leaves them uncertain, and with them the one
+/// that is sent.
+pub const MARKED_AHEAD: usize = 4;
+/// More are marked when no more than this is left.
+const MARKED_LOW: usize = 1;
+/// What takes longer hides a commit by itself: then only the letter that is announced is marked.
+const FAST: Duration = Duration::from_millis(5);
+/// A session whose letter takes longer keeps no others waiting behind it.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
     pub office: Arc<Office>,
@@ -32,6 +44,7 @@ impl Worker {
     /// Works until the desk is closed. What was announced to the far side by then is carried to its end.
     pub(super) async fn run(self) {
         let (mut ahead, mut seated): (VecDeque<Ready>, Option<Seated>) = (VecDeque::new(), None);
+        let mut is_fast = false;
         loop {
             let current = match ahead.pop_front() {
                 Some(ready) => ready,
@@ -48,25 +61,65 @@ impl Worker {
                 Some(seat) => seat,
                 None => match self.destination.group.seat(&self.office, &self.desk).await {
                     Some(seat) => seat,
-                    None => break,
+                    None => {
+                        ahead.push_front(current);
+                        self.give_back(&mut ahead).await;
+                        break;
+                    }
                 },
             };
-            while ahead.len() < self.ahead_max {
+            let ahead_max = if is_fast { self.ahead_max.max(MARKED_AHEAD) } else { self.ahead_max };
+            while ahead.len() < ahead_max {
                 let Some(job) = self.desk.try_take(self.office.store.about_now()) else { break };
                 ahead.extend(self.ready(job).await);
             }
             let pay =
                 |seat: &mut Seated| seat.seat.pay(self.destination.group.is_shared(), self.office.store.about_now());
             let is_paid = !ahead.is_empty() && pay(&mut seat);
-            let has_moved = self.carry(current, ahead.front_mut().filter(|_| is_paid), &mut seat).await;
+            if is_fast && is_paid {
+                mark(&mut ahead);
+            }
+            let mut next = ahead.pop_front();
+            let began = self.office.store.about_now();
+            let carrying = self.carry(current, next.as_mut().filter(|_| is_paid), &mut seat);
+            let carried = self.watched(carrying, &mut ahead).await;
+            is_fast = carried.is_well && began.until(self.office.store.about_now()) < FAST;
+            if let Some(next) = next {
+                ahead.push_front(next);
+            }
             if self.desk.is_closed() {
-                // Only the first may have been announced; the others go back with the lease, like those on the desk.
-                ahead.truncate(1);
+                // What was announced or marked goes out; the others go back with the lease, like those on the desk.
+                ahead.truncate(marked(&ahead).max(1));
             }
             let goes_on = !ahead.is_empty() || self.desk.has_waiting();
-            if (is_paid && !has_moved) || (goes_on && pay(&mut seat)) {
+            if (is_paid && !carried.has_moved) || (goes_on && pay(&mut seat)) {
                 seated = Some(seat);
             }
+        }
+    }
+
+    /// Waits for a letter. When it takes long or goes wrong, those behind it are given back: nobody knows how long they would
+    /// wait.
+    async fn watched(&self, carrying: impl Future<Output = Carried>, behind: &mut VecDeque<Ready>) -> Carried {
+        tokio::pin!(carrying);
+        let carried = match tokio::time::timeout(STALLED_AFTER, &mut carrying).await {
+            Ok(carried) => carried,
+            Err(_) => {
+                self.give_back(behind).await;
+                carrying.await
+            }
+        };
+        if !carried.is_well {
+            self.give_back(behind).await;
+        }
+        carried
+    }
+
+    async fn give_back(&self, behind: &mut VecDeque<Ready>) {
+        for ready in behind.drain(..) {
+            let domain = ready.parcel.to.address.domain();
+            self.desk.ended(domain, Verdict::Silent, self.office.store.about_now(), 0);
+            record(&self.office, &ready.claimed, &Outcome::NotAllowed).await;
         }
     }
 
@@ -107,9 +160,8 @@ impl Worker {
         None
     }
 
-    /// Carries a letter, by another relay when the first is out of order, and records what came of it. Returns whether
-    /// it was carried by another.
-    async fn carry(&self, mut current: Ready, mut ahead: Option<&mut Ready>, seat: &mut Seated) -> bool {
+    /// Carries a letter, by another relay when the first is out of order, and records what came of it.
+    async fn carry(&self, mut current: Ready, mut ahead: Option<&mut Ready>, seat: &mut Seated) -> Carried {
         let mut tried = Vec::new();
         let outcome = loop {
             let outcome = carry_once(&mut current, ahead.as_deref_mut(), seat).await;
@@ -137,7 +189,8 @@ impl Worker {
         let domain = current.parcel.to.address.domain();
         self.desk.ended(domain, verdict, self.office.store.about_now(), self.office.chance.draw_32());
         record(&self.office, &current.claimed, &outcome).await;
-        !tried.is_empty()
+        let is_well = !is_relays_fault(&outcome) && !matches!(outcome, Outcome::Uncertain { .. } | Outcome::NotAllowed);
+        Carried { has_moved: !tried.is_empty(), is_well }
     }
 
     /// What an outcome says of the recipient's domain. A class of domains has one breaker, which the dispatcher keeps: it
@@ -161,6 +214,26 @@ impl Worker {
             _ => {}
         }
         verdict
+    }
+}
+
+/// How a letter was carried.
+struct Carried {
+    /// By another relay than the first.
+    has_moved: bool,
+    /// Nothing was wrong with the relay, the lease or the ledger.
+    is_well: bool,
+}
+
+/// How many letters are marked: those that come first.
+fn marked(ahead: &VecDeque<Ready>) -> usize {
+    ahead.iter().take_while(|ready| ready.gate.is_asked()).count()
+}
+
+/// Has the next letters marked, as soon as few are.
+fn mark(ahead: &mut VecDeque<Ready>) {
+    if marked(ahead) <= MARKED_LOW {
+        ahead.iter_mut().take(MARKED_AHEAD).for_each(|ready| ready.gate.ask());
     }
 }
 

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Deliveries that a connection can leave uncertain when it is lost: the one on its way, and the one announced after it.
-const UNCERTAIN_PER_CONNECTION: usize = 2;
+/// Deliveries that a connection can leave uncertain when it is lost: the one on its way, and those marked ahead.
+const UNCERTAIN_PER_CONNECTION: usize = 1 + allim::send::MARKED_AHEAD;
 /// After a lease and its last renewal: settling what is uncertain, the last digest, and a machine that compiles meanwhile.
 const FINISH_MAX: Duration = Duration::from_secs(45);
 

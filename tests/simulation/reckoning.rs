@@ -10,8 +10,8 @@ use allim::store::deliveries::{self, Listed};
 use allim::store::{Row, StoreError, Tx};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Deliveries that a session has in hand at most: one, and one that it has announced.
-const IN_HAND_MAX: usize = 2;
+/// Deliveries that a session has in hand at most: one, and those marked ahead.
+const IN_HAND_MAX: usize = 1 + allim::send::MARKED_AHEAD;
 
 /// Holds the books of the batches against each other, and tells how many deliveries are in somebody's hands.
 pub(super) fn books(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
