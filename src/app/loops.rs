@@ -19,7 +19,7 @@ use tokio::sync::watch;
 const POLL: Duration = Duration::from_secs(1);
 /// The planner looks no sooner than this after it found a new post: what comes in a stream is released together, and leaves
 /// the writer to those who bring it. A post that comes alone is planned at once.
-const STREAM_REST: Duration = Duration::from_millis(20);
+const STREAM_REST: Duration = Duration::from_millis(50);
 /// Mail for destinations that the configuration lacks may still come back from a process that is gone: looked for this often.
 const REROUTE_POLL: Duration = Duration::from_secs(30);
 /// An idle settler looks this often.

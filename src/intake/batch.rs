@@ -64,9 +64,15 @@ pub(super) struct Terms<'a> {
     pub(super) now: UnixMillis,
 }
 
-/// Stores messages in their order, or sets them aside, and numbers what readers may notice.
-pub(super) fn store(tx: &mut Tx<'_>, terms: Terms<'_>, messages: &[Arc<Opened>]) -> Result<Vec<Receipt>, StoreError> {
-    let mut known = Known::look_up(tx, messages)?;
+/// Stores messages in their order, or sets them aside, and numbers what readers may notice. `are_new`: nobody looks whether
+/// the store knows an event or a post already; when it does, it refuses the whole batch.
+pub(super) fn store(
+    tx: &mut Tx<'_>,
+    terms: Terms<'_>,
+    messages: &[Arc<Opened>],
+    are_new: bool,
+) -> Result<Vec<Receipt>, StoreError> {
+    let mut known = if are_new { Known::default() } else { Known::look_up(tx, messages)? };
     let mut desk = Desk { terms, gathered: Vec::new(), noticed: Vec::new() };
     let mut receipts = Vec::with_capacity(messages.len());
     for message in messages {
@@ -89,6 +95,7 @@ pub(super) fn store(tx: &mut Tx<'_>, terms: Terms<'_>, messages: &[Arc<Opened>])
 }
 
 /// Which events and posts are known: to the store before the batch, or by a message before in it.
+#[derive(Default)]
 struct Known<'a> {
     events: HashSet<EventKey<'a>>,
     posts: HashSet<String>,
@@ -104,7 +111,7 @@ impl<'a> Known<'a> {
         let keys: Vec<_> = published().map(|(_, event)| key(event)).collect();
         let post_ids: Vec<_> = published().map(|(message, _)| message.post_id.as_str()).collect();
         if keys.is_empty() {
-            return Ok(Self { events: HashSet::new(), posts: HashSet::new() });
+            return Ok(Self::default());
         }
         let posts = fresh::known_posts(tx, &post_ids)?.into_iter().collect();
         Ok(Self { events: fresh::known_events(tx, &keys)?, posts })

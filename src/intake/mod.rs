@@ -16,12 +16,13 @@ mod withdraw;
 
 use crate::store::quarantine::Quarantined;
 use crate::store::{Store, StoreError, quarantine, restore};
-use accept::{Backfill, Guard, Receipt, Source};
+use accept::{Backfill, Guard, Receipt, Source, Verdict};
 use batch::{Opened, Terms};
 use gather::Gathering;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use wire::{Incoming, RejectReason, Rejection};
 
@@ -46,13 +47,16 @@ pub struct Intake {
     backfill: Backfill,
     wake: Arc<Notify>,
     gathering: Gathering,
+    /// Whether nothing of the last batch was known before.
+    expects_new: Arc<AtomicBool>,
 }
 
 impl Intake {
     /// `wake` is notified after every commit that may give the planner something to do.
     #[must_use]
     pub fn new(store: Store, sources: BTreeMap<String, Source>, backfill: Backfill, wake: Arc<Notify>) -> Self {
-        Self { store, sources: Arc::new(sources), backfill, wake, gathering: Gathering::default() }
+        let (sources, expects_new) = (Arc::new(sources), Arc::new(AtomicBool::new(true)));
+        Self { store, sources, backfill, wake, gathering: Gathering::default(), expects_new }
     }
 
     /// The same door for an import of old posts: everything becomes public, not released.
@@ -97,25 +101,27 @@ impl Intake {
     /// # Errors
     /// [`StoreError`] when nothing was stored; the same again is safe.
     pub async fn keep(&self, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
-        let together = self.commit(batch, 0..batch.0.len()).await;
-        let receipts = match together {
-            Err(StoreError::Refused(_) | StoreError::Shape(_) | StoreError::Affected { .. }) => {
-                self.one_by_one(batch).await?
-            }
-            other => other?,
-        };
+        // Nearly always all of them are new, and the store tells when one isn't.
+        let expects_new = self.expects_new.load(Ordering::Relaxed);
+        let mut together = self.commit(batch, 0..batch.0.len(), expects_new).await;
+        if expects_new && is_refused(&together) {
+            together = self.commit(batch, 0..batch.0.len(), false).await;
+        }
+        let receipts = if is_refused(&together) { self.one_by_one(batch).await? } else { together? };
+        let are_new = receipts.iter().all(|receipt| receipt.verdict == Verdict::Stored);
+        self.expects_new.store(are_new, Ordering::Relaxed);
         count(&receipts);
         self.wake.notify_one();
         Ok(receipts)
     }
 
-    async fn commit(&self, batch: &Batch, range: Range<usize>) -> Result<Vec<Receipt>, StoreError> {
+    async fn commit(&self, batch: &Batch, range: Range<usize>, are_new: bool) -> Result<Vec<Receipt>, StoreError> {
         let now = self.store.now().await?;
         let (sources, backfill, opened) = (self.sources.clone(), self.backfill, batch.0.clone());
         self.store
             .write(move |tx| {
                 let guard = Guard { backfill, sent_until: restore::sent_until(tx)? };
-                batch::store(tx, Terms { sources: &sources, guard, now }, &opened[range.clone()])
+                batch::store(tx, Terms { sources: &sources, guard, now }, &opened[range.clone()], are_new)
             })
             .await
     }
@@ -124,7 +130,7 @@ impl Intake {
     async fn one_by_one(&self, batch: &Batch) -> Result<Vec<Receipt>, StoreError> {
         let mut receipts = Vec::with_capacity(batch.0.len());
         for (index, opened) in batch.0.iter().enumerate() {
-            match self.commit(batch, index..index + 1).await {
+            match self.commit(batch, index..index + 1, false).await {
                 Ok(mut one) => receipts.append(&mut one),
                 // Neither says anything about this message.
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Again(_))) => return Err(error),
@@ -183,6 +189,11 @@ impl Intake {
         }
         Ok(receipt)
     }
+}
+
+/// Whether the store refused something, rather than being away.
+fn is_refused<T>(stored: &Result<T, StoreError>) -> bool {
+    matches!(stored, Err(StoreError::Refused(_) | StoreError::Shape(_) | StoreError::Affected { .. }))
 }
 
 fn count(receipts: &[Receipt]) {

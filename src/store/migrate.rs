@@ -9,6 +9,7 @@ const SERIES: &[(i64, &str, &str)] = &[
     (2, "batches", include_str!("migrations/0002_batches.sql")),
     (3, "restore", include_str!("migrations/0003_restore.sql")),
     (4, "relays", include_str!("migrations/0004_relays.sql")),
+    (5, "intake", include_str!("migrations/0005_intake.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

@@ -10,6 +10,7 @@ pub mod batches;
 pub mod bell;
 pub mod by_hand;
 pub mod changes;
+mod checkpoints;
 pub mod deliveries;
 pub mod destinations;
 mod dialect;

@@ -3,6 +3,7 @@
 use super::value::{json, params};
 use super::{Row, StoreError, Tx, Value};
 use crate::domain::clock::UnixMillis;
+use crate::domain::ids;
 use crate::domain::post::{Post, Standing};
 
 /// What one revision of a post is stored with.
@@ -75,8 +76,9 @@ macro_rules! standing_sql {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn lock(tx: &mut Tx<'_>, source: &str, source_id: &str) -> Result<Option<Standing>, StoreError> {
-    const SQL: &str = standing_sql!(" FROM posts p WHERE p.source = $1 AND p.source_id = $2 {for update}");
-    tx.query_opt(SQL, params![source, source_id])?.as_ref().map(standing).transpose()
+    const SQL: &str = standing_sql!(" FROM posts p WHERE p.id = $1 {for update}");
+    let post_id = ids::post_id(source, source_id);
+    tx.query_opt(SQL, params![post_id])?.as_ref().map(standing).transpose()
 }
 
 /// The story that a post belongs to, if the post is known.

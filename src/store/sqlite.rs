@@ -1,5 +1,6 @@
 //! The embedded database: one writer thread that commits for all who wait, and a few readers.
 
+use super::checkpoints::Checkpoints;
 use super::jobs::Job;
 use super::{Cells, Dialect, Expanded, Inner, Row, StoreError, Tx, Value, migrate};
 use crossbeam_channel::{Receiver, Sender};
@@ -18,9 +19,9 @@ const STATEMENTS_KEPT: usize = 256;
 /// Memory for pages of the writer. With the 2 MiB that SQLite takes by itself, the random keys of one batch of posts
 /// made it write pages out in the middle of a transaction and read them back.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
-/// Pages (of 4 KiB) in the log before they are copied into the database: a page that several commits change is copied
-/// and synced once, and the log stays at about 64 MiB.
-const LOG_PAGES_MAX: i64 = 16_000;
+/// Pages (of 4 KiB) in the log before the writer itself copies what [`Checkpoints`] left, so that the log begins anew: while it
+/// never rests the log grows to some 128 MiB.
+const LOG_PAGES_MAX: i64 = 32_000;
 
 type Queues = (Sender<Box<dyn Job>>, Sender<Box<dyn Job>>, Dialect);
 
@@ -32,7 +33,8 @@ pub(super) fn start(path: Option<&Path>) -> Result<Queues, StoreError> {
     writer.connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX).map_err(error)?;
     in_transaction(&mut writer, migrate::run)?;
     let (writes, write_queue) = crossbeam_channel::unbounded();
-    spawn("store-writer", move || write_loop(&mut writer, &write_queue))?;
+    let checkpoints = path.map(Checkpoints::start).transpose()?;
+    spawn("store-writer", move || write_loop(&mut writer, &write_queue, checkpoints.as_ref()))?;
     let Some(path) = path else {
         // A database in memory belongs to its one connection.
         return Ok((writes.clone(), writes, Dialect::Sqlite));
@@ -91,13 +93,13 @@ pub(super) fn alone<T>(
     result.ok_or_else(|| StoreError::Shape("no result".to_owned()))
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     started.map(drop).map_err(|e| StoreError::Unavailable(e.to_string()))
 }
 
 pub(super) struct Connected {
-    connection: Connection,
+    pub(super) connection: Connection,
     expanded: Expanded<String>,
 }
 
@@ -119,11 +121,14 @@ pub(super) fn connect(path: Option<&Path>) -> Result<Connected, StoreError> {
     Ok(Connected { connection, expanded: Expanded::new() })
 }
 
-fn write_loop(writer: &mut Connected, queue: &Receiver<Box<dyn Job>>) {
+fn write_loop(writer: &mut Connected, queue: &Receiver<Box<dyn Job>>, checkpoints: Option<&Checkpoints>) {
     while let Ok(mut first) = queue.recv() {
         match begin_with(writer, first.as_mut()) {
             Ok(()) => commit_group(writer, first, queue),
             Err(failure) => first.answer(Err(failure)),
+        }
+        if let Some(checkpoints) = checkpoints {
+            checkpoints.tell();
         }
     }
 }

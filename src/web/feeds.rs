@@ -1,18 +1,21 @@
 //! `GET /feeds/{topic}.{rss,atom,json}`: kept in memory, rebuilt when the change counter has moved. A feed that is
 //! up to date is served without asking the store.
 
-use super::validators::{date, etag, fixed, is_known, rounded_up, takes_gzip, value};
+mod made;
+
 use super::{Front, ui};
-use crate::domain::clock::{Clock, UnixMillis};
+use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
 use crate::render::feed::{Format, Meta, Tombstone, feed};
 use crate::store::posts::{self, Filter};
 use crate::store::{Store, StoreError, changes};
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request};
 use axum::response::Response;
+use made::Made;
+pub(super) use made::Raw;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -25,8 +28,6 @@ const TOMBSTONES_MAX: i64 = 50;
 const TOMBSTONE_AGE_MAX: Duration = Duration::from_secs(90 * 86_400);
 /// How often the counter is looked at: a change made by another process shows after this at the latest.
 const LOOK: Duration = Duration::from_millis(500);
-/// Readers may keep a feed this long without asking.
-const CACHE_CONTROL: &str = "public, max-age=60";
 /// The name of the feed of all topics.
 pub(super) const ALL: &str = "all";
 
@@ -54,20 +55,6 @@ impl Place {
     fn fresh(&self, feeds: &Feeds) -> Option<Arc<Made>> {
         self.kept().filter(|made| made.head >= feeds.head.load(Ordering::Acquire))
     }
-}
-
-/// A feed as it is served.
-struct Made {
-    head: i64,
-    plain: Representation,
-    gzip: Option<Representation>,
-    last_modified: Option<UnixMillis>,
-}
-
-struct Representation {
-    bytes: Bytes,
-    etag: String,
-    headers: HeaderMap,
 }
 
 /// Which feed.
@@ -118,14 +105,22 @@ pub async fn watch_changes(front: Arc<Front>, mut published: watch::Receiver<u64
 /// The answer to a request for a feed that was made and is up to date, without anything else being asked. `None`: let
 /// [`serve`] see to it, or whoever is meant.
 pub(super) fn at_hand<B>(front: &Front, request: &Request<B>) -> Option<Response> {
-    let file = request.uri().path().strip_prefix("/feeds/")?;
     // Requests that the log shows go the way on which it hears of them.
     if request.method() != Method::GET || tracing::enabled!(tracing::Level::DEBUG) {
         return None;
     }
-    let place = front.feeds.place(which(front, file, request.uri().query())?)?;
-    let made = place.fresh(&front.feeds)?;
-    Some(answer(&made, request.headers(), front.clock.as_ref()))
+    let made = fresh(front, request.uri().path(), request.uri().query())?;
+    Some(made.answer(request.headers(), front.clock.now()))
+}
+
+/// The same as it is written.
+pub(super) fn raw(front: &Front, path: &str, query: Option<&str>, headers: &HeaderMap) -> Option<Raw> {
+    fresh(front, path, query)?.raw(headers, front.clock.now())
+}
+
+fn fresh(front: &Front, path: &str, query: Option<&str>) -> Option<Arc<Made>> {
+    let which = which(front, path.strip_prefix("/feeds/")?, query)?;
+    front.feeds.place(which)?.fresh(&front.feeds)
 }
 
 /// One feed.
@@ -140,16 +135,16 @@ pub(super) async fn serve(
     let Some(place) = front.feeds.place(which) else { return ui::not_found(&front, &request) };
     let kept = || place.kept();
     if let Some(made) = place.fresh(&front.feeds) {
-        return answer(&made, request.headers(), front.clock.as_ref());
+        return made.answer(request.headers(), front.clock.now());
     }
     // One request makes it; others get what is there meanwhile, and wait only for a feed that was never made.
     let making = match (place.making.try_lock(), kept()) {
         (Ok(making), _) => making,
-        (Err(_), Some(made)) => return answer(&made, request.headers(), front.clock.as_ref()),
+        (Err(_), Some(made)) => return made.answer(request.headers(), front.clock.now()),
         (Err(_), None) => place.making.lock().await,
     };
     if let Some(made) = place.fresh(&front.feeds) {
-        return answer(&made, request.headers(), front.clock.as_ref());
+        return made.answer(request.headers(), front.clock.now());
     }
     match make(front.clone(), which).await {
         Ok(made) => {
@@ -157,12 +152,12 @@ pub(super) async fn serve(
             front.feeds.head.fetch_max(made.head, Ordering::AcqRel);
             *place.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
             drop(making);
-            answer(&made, request.headers(), front.clock.as_ref())
+            made.answer(request.headers(), front.clock.now())
         }
         Err(error) => {
             tracing::warn!(%error, file, "a feed could not be made");
             match kept() {
-                Some(made) => answer(&made, request.headers(), front.clock.as_ref()),
+                Some(made) => made.answer(request.headers(), front.clock.now()),
                 None => ui::unavailable(&front, &request),
             }
         }
@@ -187,23 +182,6 @@ fn which(front: &Front, file: &str, query: Option<&str>) -> Option<Which> {
     Some(Which { topic, language, format })
 }
 
-fn answer(made: &Made, asked: &HeaderMap, clock: &dyn Clock) -> Response {
-    let chosen = made.gzip.as_ref().filter(|_| takes_gzip(asked)).unwrap_or(&made.plain);
-    // A server may not tell a date that is still to come (RFC 9110 section 8.8.2.1).
-    let last_modified = made.last_modified.filter(|at| *at <= clock.now());
-    let is_known = is_known(asked, &chosen.etag, last_modified);
-    let body = if is_known { Body::empty() } else { Body::from(chosen.bytes.clone()) };
-    let mut response = Response::new(body);
-    if is_known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-    }
-    *response.headers_mut() = chosen.headers.clone();
-    if last_modified.is_none() {
-        response.headers_mut().remove(header::LAST_MODIFIED);
-    }
-    response
-}
-
 async fn make(front: Arc<Front>, which: Which) -> anyhow::Result<Made> {
     let now = front.clock.now();
     let topic = which.topic.and_then(|index| front.topics.get(index)).map(|(name, _)| name.clone());
@@ -214,11 +192,7 @@ async fn make(front: Arc<Front>, which: Which) -> anyhow::Result<Made> {
     let format = which.format;
     let bytes = tokio::task::spawn_blocking(move || write(&front, topic.as_deref(), language.as_ref(), format, &found))
         .await??;
-    let gzip = compress(&bytes).filter(|gzip| gzip.len() < bytes.len());
-    let last_modified = changed_at.map(rounded_up);
-    let gzip = gzip.map(|gzip| representation(format, etag(&bytes, "-gz"), gzip, true, last_modified));
-    let plain = representation(format, etag(&bytes, ""), bytes, false, last_modified);
-    Ok(Made { head, plain, gzip, last_modified })
+    Ok(Made::new(format, bytes, head, changed_at))
 }
 
 struct Found {
@@ -283,41 +257,4 @@ fn write(
         tracing::error!(post_id, reason, feed = meta.name, "a post was left out of a feed, which it would spoil");
     }
     Ok(feed.bytes)
-}
-
-fn representation(
-    format: Format,
-    etag: String,
-    bytes: Vec<u8>,
-    is_gzip: bool,
-    last_modified: Option<UnixMillis>,
-) -> Representation {
-    let media_type = match format {
-        Format::Rss => "application/rss+xml; charset=utf-8",
-        Format::Atom => "application/atom+xml; charset=utf-8",
-        Format::Json => "application/feed+json; charset=utf-8",
-    };
-    let mut headers = fixed([
-        (header::CONTENT_TYPE, media_type),
-        (header::CACHE_CONTROL, CACHE_CONTROL),
-        (header::VARY, "accept-encoding"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Feed readers that run in a browser may read it; there is nothing in it that isn't public.
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-    ]);
-    if is_gzip {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    headers.insert(header::ETAG, value(&etag));
-    if let Some(at) = last_modified {
-        headers.insert(header::LAST_MODIFIED, value(&date(at)));
-    }
-    Representation { bytes: bytes.into(), etag, headers }
-}
-
-fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
-    use std::io::Write as _;
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(bytes).ok()?;
-    encoder.finish().ok()
 }

@@ -4,6 +4,7 @@ mod api;
 mod client;
 mod feeds;
 mod health;
+mod lane;
 mod mails;
 mod pages;
 mod samples;

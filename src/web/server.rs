@@ -1,23 +1,25 @@
 //! Serving: hyper with a deadline for headers, which `axum::serve` lacks, and an orderly end.
 
-use super::{Front, feeds, router};
+use super::{Front, feeds, lane, router};
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
 use futures_util::future::Either;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
 
 /// A client that takes longer to send its headers is cut off.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,7 +43,8 @@ pub async fn listen(address: &str) -> anyhow::Result<TcpListener> {
 pub async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let routes = router(front.clone());
     let graceful = GracefulShutdown::new();
-    let mut http = hyper::server::conn::http1::Builder::new();
+    let (in_lane, mut lane_is_empty) = mpsc::channel::<()>(1);
+    let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     while !*stop.borrow() {
         let accepted = tokio::select! {
@@ -58,25 +61,41 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: watch::Re
             }
         };
         let _ = stream.set_nodelay(true);
-        let routes = TowerToHyperService::new(routes.clone());
-        let service = Porter { front: front.clone(), routes, peer };
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let porter = Porter { front: front.clone(), routes: TowerToHyperService::new(routes.clone()), peer };
+        let (http, watcher, in_lane, stop) = (http.clone(), graceful.watcher(), in_lane.clone(), stop.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = converse(stream, porter, http, watcher, in_lane, stop).await {
                 tracing::debug!(%error, "a connection ended");
             }
         });
     }
-    drop(listener);
-    if tokio::time::timeout(SHUTDOWN_MAX, graceful.shutdown()).await.is_err() {
+    drop((listener, in_lane));
+    let all_ended = async { tokio::join!(graceful.shutdown(), lane_is_empty.recv()) };
+    if tokio::time::timeout(SHUTDOWN_MAX, all_ended).await.is_err() {
         tracing::warn!("some requests didn't end in time");
     }
     Ok(())
 }
 
-/// Answers what lies ready, and shows everybody else the way. Feeds are what is asked for most, by far: their way past
-/// routing, layers and extractors is what brings them near a bare hyper handler.
+/// A connection from its first request to its last: in the fast lane as long as it fits in there.
+async fn converse(
+    mut stream: TcpStream,
+    porter: Porter,
+    http: http1::Builder,
+    watcher: Watcher,
+    in_lane: mpsc::Sender<()>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), hyper::Error> {
+    let Some(heard) = lane::answer(&mut stream, &porter.front, HEADER_TIMEOUT, &mut stop).await else { return Ok(()) };
+    let (reader, writer) = stream.into_split();
+    let io = tokio::io::join(std::io::Cursor::new(heard).chain(reader), writer);
+    let connection = watcher.watch(http.serve_connection(TokioIo::new(io), porter));
+    // From here on the watcher sees to it that it ends in order.
+    drop(in_lane);
+    connection.await
+}
+
+/// Answers what lies ready, and shows everybody else the way: feeds go past routing, layers and extractors.
 struct Porter {
     front: Arc<Front>,
     routes: TowerToHyperService<Router>,

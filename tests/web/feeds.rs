@@ -134,3 +134,70 @@ async fn a_withdrawn_post_is_gone_everywhere() {
     python(&site, &["/feeds/events.atom", "/feeds/all.atom?lang=ko"]);
     assert!(!site.get("/").await.text().contains("거둘 소식"));
 }
+
+/// Says something over a connection of its own and returns everything that comes back until the server closes it.
+fn say(site: &Site, pieces: &[&[u8]]) -> String {
+    use std::io::{Read as _, Write as _};
+    let address = site.setting.url("").replace("http://", "");
+    let mut stream = std::net::TcpStream::connect(address.trim_end_matches('/')).expect("a connection");
+    for piece in pieces {
+        stream.write_all(piece).expect("written");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("read to its end");
+    String::from_utf8(answer).expect("text")
+}
+
+/// Feeds that lie ready are answered before hyper sees the connection, which it takes over with whatever else is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_may_ask_for_feeds_and_then_for_anything() {
+    let site = Site::new();
+    site.publish_openly(&post("a", "소식", "ko", &["events"])).await;
+    site.until("/feeds/all.rss", |answer| answer.status == 200 && entries(answer).len() == 1).await;
+    // A date of the present second isn't told, and then the lane isn't taken.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let feed = "GET /feeds/all.rss HTTP/1.1\r\nHost: a\r\n\r\n";
+    let last = "GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let whole = |answer: &str| answer.matches("HTTP/1.1 200 OK\r\n").count();
+    let closed = feed.replace("Host: a", "Host: a\r\nConnection: close");
+    let by_hyper = say(&site, &[closed.as_bytes()]);
+    assert_eq!(whole(&by_hyper), 1);
+
+    // In one piece, in pieces of one octet, one behind the other: each gets what hyper says, and then the next request is heard.
+    let octets: Vec<&[u8]> = feed.as_bytes().chunks(1).chain([last.as_bytes()]).collect();
+    let together = format!("{feed}{feed}{last}");
+    let beginning = format!("{feed}{}", &last[..20]);
+    for (count, pieces) in [
+        (1, vec![feed.as_bytes(), last.as_bytes()]),
+        (1, octets),
+        (2, vec![together.as_bytes()]),
+        (1, vec![beginning.as_bytes(), &last.as_bytes()[20..]]),
+    ] {
+        let answer = say(&site, &pieces);
+        assert_eq!(whole(&answer), count + 1, "{answer}");
+        let (head, rest) = answer.split_once("\r\n\r\n").expect("a head");
+        let (hypers, body) = by_hyper.split_once("\r\n\r\n").expect("a head");
+        let fields = |head: &str| {
+            let mut lines: Vec<String> = head.lines().map(str::to_lowercase).collect();
+            lines.retain(|line| !line.starts_with("date: ") && !line.starts_with("connection: "));
+            lines.sort();
+            lines
+        };
+        assert_eq!(fields(head), fields(hypers));
+        assert!(rest.starts_with(body) && head.contains("\r\ndate: "), "{head}");
+    }
+    let etag = by_hyper.lines().find_map(|line| line.strip_prefix("etag: ")).expect("an ETag");
+    let known = feed.replace("Host: a", &format!("hOST: a\r\nIf-None-Match: {etag}"));
+    let answer = say(&site, &[known.as_bytes(), last.as_bytes()]);
+    assert!(answer.starts_with("HTTP/1.1 304 Not Modified\r\n") && whole(&answer) == 1, "{answer}");
+    assert!(!answer.split_once("\r\n\r\n").expect("a head").0.contains("content-length"), "{answer}");
+
+    // What the lane doesn't understand, hyper answers as it always did.
+    for strange in ["GET /feeds/all.rss HTTP/1.0\r\n\r\n", "GET /feeds/%\r\n\r\n", "GET /feeds/ \u{1}\r\n\r\n"] {
+        let answer = say(&site, &[strange.as_bytes()]);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1."), "{strange}: {answer}");
+    }
+    let body = "GET /feeds/all.rss HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
+    assert_eq!(whole(&say(&site, &[body.as_bytes()])), 1);
+}
