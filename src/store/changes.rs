@@ -1,10 +1,11 @@
 //! The counter and the numbered changes (design rule 2).
 
 use super::value::{json, params};
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, Value, posts};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::words;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 words! {
@@ -90,23 +91,31 @@ pub fn number(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), StoreError> {
          FROM {rows $1: seq int, kind text, post_id text, story_id text, language text, at int} b",
         &[json(&rows)?],
     )?;
-    let releases: Vec<_> = rows.iter().filter(|row| row.change.kind == ChangeKind::Released).collect();
-    if releases.is_empty() {
+    let released: Vec<_> = rows.iter().filter(|row| row.change.kind == ChangeKind::Released).collect();
+    if released.is_empty() {
         return Ok(());
     }
-    let releases = json(&releases)?;
     tx.execute(
         "INSERT INTO releases (story_id, language, post_id, seq, released_at)
          SELECT story_id, language, post_id, seq, at
          FROM {rows $1: seq int, post_id text, story_id text, language text, at int} b",
-        std::slice::from_ref(&releases),
+        &[json(&released)?],
     )?;
-    tx.execute(
-        "INSERT INTO release_topics (topic, language, seq, story_id, post_id)
-         SELECT t.topic, b.language, b.seq, b.story_id, b.post_id
-         FROM {rows $1: seq int, post_id text, story_id text, language text} b
-         JOIN post_topics t ON t.post_id = b.post_id",
-        &[releases],
+    let post_ids: Vec<&str> = released.iter().map(|row| row.change.post_id.as_str()).collect();
+    let topics = posts::topics(tx, &post_ids)?;
+    let mut under: Vec<Vec<Value>> = Vec::new();
+    for Numbered { seq, change } in released.iter().copied() {
+        let distinct: BTreeSet<&String> = topics.get(&change.post_id).into_iter().flatten().collect();
+        for topic in distinct {
+            let texts = [topic, &change.language].map(|text| text.as_str().into());
+            let ids = [&change.story_id, &change.post_id].map(|text| text.as_str().into());
+            under.push(texts.into_iter().chain([(*seq).into()]).chain(ids).collect());
+        }
+    }
+    tx.change_each(
+        "putting releases under their topics",
+        "INSERT INTO release_topics (topic, language, seq, story_id, post_id) {each $1: text, text, int, text, text}",
+        &under,
     )?;
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! | `{skip locked}` | nothing | `FOR UPDATE SKIP LOCKED` |
 //! | `{share p}` | nothing | `FOR SHARE OF p` |
 //! | `{lock b}` | nothing | `FOR UPDATE OF b` |
+//! | `{array t.name}` | a JSON array of the column's values in a group | the same |
 //! | `{without rowid}` | `WITHOUT ROWID` | nothing |
 //! | `$1` | `?1` | `$1` |
 
@@ -46,6 +47,10 @@ impl Dialect {
             Some(("rows", spec)) => self.rows(spec),
             Some(("list", spec)) => self.list(spec),
             Some(("each", spec)) => self.each(spec),
+            Some(("array", column)) => match self {
+                Self::Sqlite => format!("json_group_array({column})"),
+                Self::Postgres => format!("CAST(json_agg({column}) AS TEXT)"),
+            },
             Some(("share", table)) => fixed(&format!("FOR SHARE OF {table}")),
             Some(("lock", table)) => fixed(&format!("FOR UPDATE OF {table}")),
             _ if mark == "for update" => fixed("FOR UPDATE"),

@@ -64,10 +64,10 @@ pub fn insert(tx: &mut Tx<'_>, posts: &mut [Fresh<'_>]) -> Result<(), StoreError
     insert_stories(tx, posts)?;
     tx.change_each(
         "inserting posts",
-        "INSERT INTO posts (id, source, source_id, story_id, language, revision, lane, published_at, public_due_at,
-             expires_at, received_at, backfill_at)
-         {each $1: text, text, text, text, text, int, text, int, int, int, int, int}",
-        &posts.iter().map(post_row).collect::<Vec<_>>(),
+        "INSERT INTO posts (id, source, source_id, story_id, language, revision, lane, topics, published_at,
+             public_due_at, expires_at, received_at, backfill_at)
+         {each $1: text, text, text, text, text, int, text, text, int, int, int, int, int}",
+        &posts.iter().map(post_row).collect::<Result<Vec<_>, _>>()?,
     )?;
     let revisions: Result<Vec<_>, _> = posts.iter().map(|new| new.revision.row(&new.standing.post_id)).collect();
     tx.change_each(
@@ -113,9 +113,9 @@ fn insert_topics(tx: &mut Tx<'_>, posts: &[Fresh<'_>]) -> Result<(), StoreError>
     )
 }
 
-fn post_row(new: &Fresh<'_>) -> Vec<Value> {
+fn post_row(new: &Fresh<'_>) -> Result<Vec<Value>, StoreError> {
     let (standing, post) = (&new.standing, new.revision.post);
-    vec![
+    Ok(vec![
         standing.post_id.as_str().into(),
         standing.source.as_str().into(),
         post.source_id.as_str().into(),
@@ -123,12 +123,13 @@ fn post_row(new: &Fresh<'_>) -> Vec<Value> {
         post.language.as_str().into(),
         standing.revision.into(),
         post.lane().word().into(),
+        json(&post.topics_all())?,
         post.published_at.into(),
         post.public_due_at().into(),
         post.expires_at.into(),
         standing.received_at.into(),
         standing.backfill_at.into(),
-    ]
+    ])
 }
 
 fn event_row(new: &Fresh<'_>) -> Vec<Value> {

@@ -5,6 +5,7 @@ use super::{Row, StoreError, Tx, Value};
 use crate::domain::clock::UnixMillis;
 use crate::domain::ids;
 use crate::domain::post::{Post, Standing};
+use std::collections::BTreeMap;
 
 /// What one revision of a post is stored with.
 pub struct Revision<'a> {
@@ -212,11 +213,13 @@ pub fn insert_revision(tx: &mut Tx<'_>, post_id: &str, revision: &Revision<'_>) 
 /// [`StoreError`] from the database.
 pub fn set_head(tx: &mut Tx<'_>, post_id: &str, revision: &Revision<'_>) -> Result<(), StoreError> {
     let post = revision.post;
+    let topics = post.topics_all();
+    replace_topics(tx, post_id, &topics)?;
     tx.change(
         "setting a post's newest revision",
         1,
         "UPDATE posts SET revision = $2, language = $3, lane = $4, published_at = $5, public_due_at = $6,
-             expires_at = $7, revised_at = $8 WHERE id = $1",
+             expires_at = $7, revised_at = $8, topics = $9 WHERE id = $1",
         params![
             post_id,
             revision.number,
@@ -226,13 +229,24 @@ pub fn set_head(tx: &mut Tx<'_>, post_id: &str, revision: &Revision<'_>) -> Resu
             post.public_due_at(),
             post.expires_at,
             revision.received_at,
+            json(&topics)?,
         ],
-    )?;
-    replace_topics(tx, post_id, &post.topics_all())
+    )
+}
+
+/// The topics of posts, as they stand with the posts.
+pub(super) fn topics(tx: &mut Tx<'_>, post_ids: &[&str]) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
+    let rows = tx.query("SELECT id, topics FROM posts WHERE id IN {list $1: text}", &[json(post_ids)?])?;
+    let topics = |text: String| serde_json::from_str(&text).map_err(|error| StoreError::Shape(error.to_string()));
+    rows.iter().map(|row| Ok((row.text(0)?, topics(row.text(1)?)?))).collect()
 }
 
 fn replace_topics(tx: &mut Tx<'_>, post_id: &str, topics: &[String]) -> Result<(), StoreError> {
-    tx.execute("DELETE FROM post_topics WHERE post_id = $1", params![post_id])?;
+    let before = self::topics(tx, &[post_id])?.remove(post_id).unwrap_or_default();
+    tx.execute(
+        "DELETE FROM post_topics WHERE post_id = $1 AND topic IN {list $2: text}",
+        &[post_id.into(), json(&before)?],
+    )?;
     tx.execute(
         "INSERT INTO post_topics (topic, post_id) SELECT DISTINCT value, $2 FROM {list $1: text} t",
         &[json(topics)?, post_id.into()],
