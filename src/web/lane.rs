@@ -1,6 +1,7 @@
 //! The fast lane: a connection that asks for nothing but feeds lying ready is answered without hyper, which takes over with
-//! the first request that is anything else. Feeds are what is asked for most, by far; measured with 64 connections, the
-//! lane brings what a bare hyper handler lacks to nginx.
+//! the first request that is anything else, or for a large body. Feeds are what is asked for most, by far; measured with 64 connections, the
+//! lane brings what a bare hyper handler lacks to nginx. It is one thread of its own: handing each small answer from thread
+//! to thread costs more than a second processor brings.
 
 use super::feeds::Raw;
 use super::validators::date;
@@ -8,14 +9,19 @@ use super::{Front, feeds};
 use crate::domain::clock::UnixMillis;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 /// Octets of a request that the lane reads at most, and its header fields.
 const HEAD_LEN_MAX: usize = 8 * 1024;
 const HEADERS_MAX: usize = 32;
+/// Octets of a body at most: what is larger is for all processors, as copying it is most of the work.
+const BODY_LEN_MAX: usize = 16 * 1024;
 /// How every request of the lane begins.
 const BEGINNING: &[u8] = b"GET /feeds/";
 
@@ -29,9 +35,80 @@ enum Asked {
     Other,
 }
 
+/// A connection that asks for something else, with the octets that were read of that.
+pub(super) struct Beginning {
+    pub stream: std::net::TcpStream,
+    pub peer: SocketAddr,
+    pub heard: Vec<u8>,
+}
+
+/// Begins to take connections, until `stop` turns true; returns those that ask for something else. A client that asks nothing for
+/// `patience` is cut off.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub(super) fn open(
+    listener: TcpListener,
+    front: Arc<Front>,
+    patience: Duration,
+    stop: watch::Receiver<bool>,
+) -> io::Result<mpsc::UnboundedReceiver<Beginning>> {
+    let (over, others) = mpsc::unbounded_channel();
+    let listener = listener.into_std()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let work = move || {
+        let ended = runtime.block_on(accept(listener, front, patience, stop, over));
+        if let Err(error) = ended {
+            tracing::error!(%error, "nothing can be accepted");
+        }
+    };
+    std::thread::Builder::new().name("web-lane".to_owned()).spawn(work)?;
+    Ok(others)
+}
+
+async fn accept(
+    listener: std::net::TcpListener,
+    front: Arc<Front>,
+    patience: Duration,
+    mut stop: watch::Receiver<bool>,
+    over: mpsc::UnboundedSender<Beginning>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let mut connections = JoinSet::new();
+    while !*stop.borrow() {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = stop.changed() => break,
+        };
+        let (mut stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, say: rest, so that the loop doesn't spin.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let (front, over, mut stop) = (front.clone(), over.clone(), stop.clone());
+        connections.spawn(async move {
+            if let Some(heard) = answer(&mut stream, &front, patience, &mut stop).await
+                && let Ok(stream) = stream.into_std()
+            {
+                // Nobody takes it any more at the end.
+                let _ = over.send(Beginning { stream, peer, heard });
+            }
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(patience, connections.join_all()).await;
+    Ok(())
+}
+
 /// Answers until something else is asked for; returns the octets that were read of that. `None`: the connection has come to
 /// its end. A client that asks nothing for `patience` is cut off.
-pub(super) async fn answer(
+async fn answer(
     stream: &mut TcpStream,
     front: &Front,
     patience: Duration,
@@ -86,8 +163,8 @@ fn asked(front: &Front, heard: &[u8]) -> Asked {
     let Some(headers) = plain(request.headers) else { return Asked::Other };
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     match feeds::raw(front, path, query, &headers) {
-        Some(raw) => Asked::Feed(len, raw),
-        None => Asked::Other,
+        Some(raw) if raw.body.len() <= BODY_LEN_MAX => Asked::Feed(len, raw),
+        _ => Asked::Other,
     }
 }
 
