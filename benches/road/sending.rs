@@ -84,8 +84,8 @@ pub async fn elsewhere(rounds: usize) {
 }
 
 /// Octets of the bodies of the small and of the large digest: the second is made of several posts.
-const SMALL: usize = 100;
-const LARGE: usize = 1_400;
+pub const SMALL: usize = 100;
+pub const LARGE: usize = 1_400;
 
 /// The product's own work for each message, against a sink that only answers.
 pub async fn cpu(rounds: usize) {

@@ -1,7 +1,7 @@
 //! The same digest with DKIM signatures, against a bare pipelining client that signs: as many connections, one task each, the
 //! same keys and the same primitive (AWS-LC), but nothing made canonical and nothing recorded.
 
-use crate::sending::{Digest, answers};
+use crate::sending::{Digest, LARGE, SMALL, answers};
 use crate::setting::CONNECTIONS;
 use crate::sink::Sink;
 use crate::{Round, median, row, setting};
@@ -36,7 +36,7 @@ pub async fn run(rounds: usize) {
         return;
     };
     let count = readers();
-    for (name, bytes) in [("5 kB", 900), ("30 kB", 19_000)] {
+    for (name, bytes) in [("small", SMALL), ("large", LARGE)] {
         let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
         let mut digests = Vec::new();
         for (folder, signatures) in folders.iter().zip([1, 2]) {
