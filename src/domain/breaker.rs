@@ -11,6 +11,9 @@ pub const FAILURES_TO_OPEN: u32 = 3;
 /// that was set back since.
 const WAIT_MAX: Duration = Duration::from_secs(2_400);
 
+/// What it asks for counts up to this: less than the longest wait, so that a clock a little behind takes it for one.
+const ASKED_WAIT_MAX: Duration = Duration::from_secs(1_800);
+
 /// A destination's recent fortune.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
@@ -51,7 +54,7 @@ impl Breaker {
         let failures = self.failures.saturating_add(1);
         let opened = failures.saturating_sub(FAILURES_TO_OPEN - 1);
         let own = (opened > 0).then(|| now.plus(waits.wait(opened, draw)));
-        Self { failures, not_before: own.max(asked_until.min(Some(now.plus(WAIT_MAX)))) }
+        Self { failures, not_before: own.max(asked_until.min(Some(now.plus(ASKED_WAIT_MAX)))) }
     }
 }
 
@@ -80,6 +83,6 @@ mod tests {
         assert!(!breaker.admits(NOW), "the longest wait of all counts");
         assert!(breaker.admits(UnixMillis(NOW.0 - 3_600_000)));
         let asked = Breaker::default().failed(NOW, Some(NOW.plus(Duration::from_secs(86_400))), 0);
-        assert_eq!(asked.closed_until(NOW), Some(NOW.plus(WAIT_MAX)), "what it asks for has a limit");
+        assert_eq!(asked.closed_until(NOW), Some(NOW.plus(ASKED_WAIT_MAX)), "what it asks for has a limit");
     }
 }

@@ -46,11 +46,12 @@ impl Waiting {
 }
 
 impl Desk {
-    /// A desk that holds so many of each lane. Each domain may have `share` letters in hand at first, and `all` at most.
-    pub(super) fn new(share: usize, all: usize, capacity: usize) -> Self {
+    /// A desk that holds so many of each lane, for `sessions` that have up to `each` letters in hand. Each domain may have `share`
+    /// of them at first.
+    pub(super) fn new(share: usize, sessions: usize, each: usize, capacity: usize) -> Self {
         let waiting = Waiting {
             lanes: Default::default(),
-            domains: Domains::new(share, all, |(_, to)| to.address.domain()),
+            domains: Domains::new(share, sessions, each, |(_, to)| to.address.domain()),
             back: Vec::new(),
             busy: 0,
             is_closed: false,
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn each_job_is_handed_out_once_and_urgent_ones_first() {
-        let desk = Desk::new(2, 8, 100);
+        let desk = Desk::new(2, 4, 2, 100);
         desk.put(Lane::Bulk, (0..60).map(|number| job(number, ["a.example", "b.example"][number as usize % 2])));
         desk.put(Lane::Urgent, [job(60, "c.example")]);
         let (mut order, mut held) = (Vec::new(), VecDeque::new());

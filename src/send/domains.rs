@@ -1,8 +1,8 @@
 //! The recipient domains of a destination: how many letters for each may be in hand at once. Pure.
 //!
 //! A domain begins with a share and gets one more whenever it used up what it had and answered, so one that answers is
-//! soon held back by nothing, and one that stalls keeps its share of the sessions busy and no more. What comes for
-//! it meanwhile is parked; when it defers everybody or stays silent, it is put back.
+//! soon held back by nothing, and one that stalls from the beginning keeps its share of the sessions busy, and half of them as long as
+//! nobody else answers either. What comes for it meanwhile is parked; when it defers everybody or stays silent, it is put back.
 
 use crate::domain::backoff;
 use crate::domain::breaker::{Breaker, FAILURES_TO_OPEN};
@@ -15,8 +15,8 @@ use std::time::Duration;
 const SILENT_AFTER: Duration = Duration::from_secs(15);
 /// The same when so much is parked that it would crowd out others.
 const SILENT_AFTER_CROWDED: Duration = Duration::from_secs(1);
-/// When nobody answers, it may be the connections that stall: a domain is given one letter more, up to half of all, each time
-/// that this goes by.
+/// When nobody answers, it may be the connections that stall: each time that this goes by a domain is given one letter more,
+/// by another session, up to half of them.
 const PROBED_AFTER: Duration = Duration::from_secs(1);
 
 /// What a letter's outcome says of its domain.
@@ -57,6 +57,7 @@ pub(super) struct Domains<T> {
     domain_of: fn(&T) -> &str,
     share: usize,
     all: usize,
+    probes_max: u32,
     known: HashMap<String, Domain<T>>,
     /// Parked jobs by lane.
     parked: [usize; Lane::ALL.len()],
@@ -91,10 +92,11 @@ impl<T> Domain<T> {
 }
 
 impl<T> Domains<T> {
-    /// Each domain may have `share` letters in hand at first, and `all` at most.
-    pub(super) fn new(share: usize, all: usize, domain_of: fn(&T) -> &str) -> Self {
-        let (known, parked) = (HashMap::new(), Default::default());
-        Self { domain_of, share, all: all.max(share), known, parked, moved_at: UnixMillis(0) }
+    /// Each domain may have `share` letters in hand at first, and `each` for each of `sessions` at most.
+    pub(super) fn new(share: usize, sessions: usize, each: usize, domain_of: fn(&T) -> &str) -> Self {
+        let (known, parked, all) = (HashMap::new(), Default::default(), (sessions * each).max(share));
+        let probes_max = u32::try_from(sessions / 2).unwrap_or(u32::MAX);
+        Self { domain_of, share, all, probes_max, known, parked, moved_at: UnixMillis(0) }
     }
 
     /// How much is parked of a lane.
@@ -131,10 +133,9 @@ impl<T> Domains<T> {
         let mut freed = Freed::default();
         let Some(known) = self.known.get_mut(domain) else { return freed };
         known.busy = known.busy.saturating_sub(1);
-        known.probes = 0;
         match verdict {
             Verdict::Good => {
-                (known.moved_at, self.moved_at) = (now, now);
+                (known.moved_at, self.moved_at, known.probes) = (now, now, 0);
                 known.breaker = known.breaker.succeeded();
                 let window = match known.busy + 1 {
                     full if full >= known.window => known.window + 1,
@@ -144,7 +145,7 @@ impl<T> Domains<T> {
                 known.window = window.clamp(self.share, self.all);
             }
             Verdict::Bad => {
-                known.moved_at = now;
+                (known.moved_at, known.probes) = (now, 0);
                 known.window = 1;
                 known.breaker = known.breaker.failed_by(&backoff::DOMAIN, now, None, draw);
             }
@@ -180,7 +181,7 @@ impl<T> Domains<T> {
         for domain in self.known.values_mut() {
             let silence = domain.moved_at.until(now);
             if self.moved_at <= domain.moved_at {
-                let may_go = domain.window < self.all / 2 && silence >= PROBED_AFTER * (domain.probes + 1);
+                let may_go = domain.probes < self.probes_max && silence >= PROBED_AFTER * (domain.probes + 1);
                 if let Some((lane, job)) = may_go.then(|| domain.take_parked()).flatten() {
                     self.parked[lane as usize] -= 1;
                     (domain.window, domain.probes) = (domain.window + 1, domain.probes + 1);
@@ -235,7 +236,7 @@ mod tests {
 
     /// A quarter of eight sessions, each with a letter and the one after it.
     fn domains() -> Domains<Job> {
-        Domains::new(2, 16, |(domain, _)| domain)
+        Domains::new(2, 8, 2, |(domain, _)| domain)
     }
 
     fn goes(domains: &mut Domains<Job>, domain: &'static str, job: u32) -> bool {
@@ -292,7 +293,7 @@ mod tests {
             }
             assert!(domains.sweep(100, later, 0).next.is_empty(), "one a second");
         }
-        assert_eq!(tried, 6, "half of all are in hand, and no more");
+        assert_eq!(tried, 4, "half of the sessions, and no more");
         domains.ended("one.example", Verdict::Good, NOW, 0);
         assert!(goes(&mut domains, "other.example", 20));
     }

@@ -92,9 +92,9 @@ impl Destination {
 
     /// A desk. A domain within a class isn't held back: the class is.
     fn desk(&self) -> Desk {
-        let all = self.sessions * (1 + MARKED_AHEAD);
-        let share = if self.is_class { all } else { (self.sessions / DOMAIN_SHARE).max(1) };
-        Desk::new(share, all, self.ahead())
+        let each = 1 + MARKED_AHEAD;
+        let share = if self.is_class { self.sessions * each } else { (self.sessions / DOMAIN_SHARE).max(1) };
+        Desk::new(share, self.sessions, each, self.ahead())
     }
 }
 

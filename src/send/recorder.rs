@@ -17,6 +17,8 @@ const BATCH_MAX: usize = 512;
 const GATHER_ROUNDS_MAX: usize = 16;
 /// How long a commit waits until every other letter under way has something to record.
 const PATIENCE: Duration = Duration::from_millis(1);
+/// Commits that aren't waited for once a wait brought nothing: what is under way may hang.
+const HASTE: u32 = 32;
 /// Records waiting at most; more than all workers together can have open.
 const QUEUE_MAX: usize = 4_096;
 
@@ -72,9 +74,11 @@ impl Recorder {
 }
 
 async fn run(store: Store, chance: Arc<dyn Chance>, mut records: mpsc::Receiver<Record>, under_way: Arc<AtomicUsize>) {
-    let mut batch = Vec::new();
+    let (mut batch, mut in_haste) = (Vec::new(), 0u32);
     while records.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        gather(&mut records, &mut batch, &under_way).await;
+        let under_way = if in_haste > 0 { 0 } else { under_way.load(Ordering::Relaxed) };
+        let is_worth_it = gather(&mut records, &mut batch, under_way).await;
+        in_haste = if is_worth_it { in_haste.saturating_sub(1) } else { HASTE };
         let (mut begins, mut ends) = (Vec::new(), Vec::new());
         for record in batch.drain(..) {
             match record {
@@ -107,8 +111,8 @@ fn newest_only<T>(begins: Vec<(AttemptRef, T)>) -> Vec<(AttemptRef, T)> {
 
 /// Waits for more, as long as more come at once and then for a short while, until there is about one record for each letter
 /// under way: what is committed together costs one sync. Otherwise the workers fall into groups that take turns, and each commit
-/// carries a part of what it could.
-async fn gather(records: &mut mpsc::Receiver<Record>, batch: &mut Vec<Record>, under_way: &AtomicUsize) {
+/// carries a part of what it could. Returns false when a wait brought nothing.
+async fn gather(records: &mut mpsc::Receiver<Record>, batch: &mut Vec<Record>, under_way: usize) -> bool {
     let mut before = 0;
     for _ in 0..GATHER_ROUNDS_MAX {
         tokio::task::yield_now().await;
@@ -121,9 +125,13 @@ async fn gather(records: &mut mpsc::Receiver<Record>, batch: &mut Vec<Record>, u
             break;
         }
     }
-    let is_enough = |batch: &Vec<Record>| batch.len() >= under_way.load(Ordering::Relaxed).min(BATCH_MAX);
-    let more = async { while !is_enough(batch) && records.recv_many(batch, BATCH_MAX).await > 0 {} };
+    let (before, enough) = (batch.len(), under_way.min(BATCH_MAX));
+    if before >= enough {
+        return true;
+    }
+    let more = async { while batch.len() < enough && records.recv_many(batch, BATCH_MAX).await > 0 {} };
     let _ = tokio::time::timeout(PATIENCE, more).await;
+    batch.len() > before
 }
 
 /// Commits a batch. What ended is tried until it is durable; what was to begin isn't begun when the first try fails.

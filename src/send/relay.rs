@@ -278,6 +278,12 @@ impl Seat {
         !is_over && !self.is_trial && is_open() && self.relay.spend()
     }
 
+    /// Whether nothing but a fault can take the connection away soon: no limit, nobody who waits, no other relay to be given its
+    /// share.
+    pub(super) fn is_at_leisure(&self, is_shared: bool) -> bool {
+        !is_shared && !self.is_trial && !self.relay.is_limited() && self.relay.waiting.load(Ordering::Relaxed) == 0
+    }
+
     /// Gives back what was paid for a letter that there isn't.
     pub(super) fn refund(&self) {
         if self.relay.is_limited() {

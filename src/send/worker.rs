@@ -13,9 +13,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Letters of a session that are marked as about to be sent while one is sent, where that takes less than [`FAST`]: a commit
-/// takes longer than a letter, and is shared by as many. A process that dies leaves them uncertain, and with them the one
-/// that is sent.
+/// Letters of a connection that are marked as about to be sent while one is sent, where that takes less than [`FAST`] and nobody
+/// else waits for the connection: a commit takes longer than a letter, and is shared by as many. A process that dies leaves them
+/// uncertain, and the one that is sent with them.
 pub const MARKED_AHEAD: usize = 4;
 /// More are marked when no more than this is left.
 const MARKED_LOW: usize = 1;
@@ -44,7 +44,9 @@ impl Worker {
     /// Works until the desk is closed. What was announced to the far side by then is carried to its end.
     pub(super) async fn run(self) {
         let (mut ahead, mut seated): (VecDeque<Ready>, Option<Seated>) = (VecDeque::new(), None);
-        let mut is_fast = false;
+        // How long the letter before took, and whether all was well with it.
+        let mut before: Option<Duration> = None;
+        let is_shared = self.destination.group.is_shared();
         loop {
             let current = match ahead.pop_front() {
                 Some(ready) => ready,
@@ -56,25 +58,33 @@ impl Worker {
                     }
                 }
             };
+            if seated.is_none() && current.gate.is_asked() {
+                // Nobody knows how long it would wait for a relay, and what was asked of the ledger may not hold by then.
+                ahead.push_front(current);
+                let marked: VecDeque<Ready> = ahead.drain(..marked(&ahead)).collect();
+                self.give_back(marked).await;
+                continue;
+            }
             // The letter that was announced ahead is paid for; another one may have to wait for a relay.
             let mut seat = match seated.take() {
                 Some(seat) => seat,
                 None => match self.destination.group.seat(&self.office, &self.desk).await {
                     Some(seat) => seat,
-                    None => {
-                        ahead.push_front(current);
-                        self.give_back(&mut ahead).await;
-                        break;
-                    }
+                    None => break,
                 },
             };
-            let ahead_max = if is_fast { self.ahead_max.max(MARKED_AHEAD) } else { self.ahead_max };
+            let is_fast = before.is_some_and(|took| took < FAST) && seat.seat.is_at_leisure(is_shared);
+            let is_slow = before.is_some_and(|took| took > STALLED_AFTER);
+            let ahead_max = match (is_fast, is_slow) {
+                (true, _) => self.ahead_max.max(MARKED_AHEAD),
+                (_, true) => 1,
+                _ => self.ahead_max,
+            };
             while ahead.len() < ahead_max {
                 let Some(job) = self.desk.try_take(self.office.store.about_now()) else { break };
                 ahead.extend(self.ready(job).await);
             }
-            let pay =
-                |seat: &mut Seated| seat.seat.pay(self.destination.group.is_shared(), self.office.store.about_now());
+            let pay = |seat: &mut Seated| seat.seat.pay(is_shared, self.office.store.about_now());
             let is_paid = !ahead.is_empty() && pay(&mut seat);
             if is_fast && is_paid {
                 mark(&mut ahead);
@@ -83,7 +93,7 @@ impl Worker {
             let began = self.office.store.about_now();
             let carrying = self.carry(current, next.as_mut().filter(|_| is_paid), &mut seat);
             let carried = self.watched(carrying, &mut ahead).await;
-            is_fast = carried.is_well && began.until(self.office.store.about_now()) < FAST;
+            before = carried.is_well.then(|| began.until(self.office.store.about_now()));
             if let Some(next) = next {
                 ahead.push_front(next);
             }
@@ -105,18 +115,18 @@ impl Worker {
         let carried = match tokio::time::timeout(STALLED_AFTER, &mut carrying).await {
             Ok(carried) => carried,
             Err(_) => {
-                self.give_back(behind).await;
+                self.give_back(std::mem::take(behind)).await;
                 carrying.await
             }
         };
         if !carried.is_well {
-            self.give_back(behind).await;
+            self.give_back(std::mem::take(behind)).await;
         }
         carried
     }
 
-    async fn give_back(&self, behind: &mut VecDeque<Ready>) {
-        for ready in behind.drain(..) {
+    async fn give_back(&self, letters: VecDeque<Ready>) {
+        for ready in letters {
             let domain = ready.parcel.to.address.domain();
             self.desk.ended(domain, Verdict::Silent, self.office.store.about_now(), 0);
             record(&self.office, &ready.claimed, &Outcome::NotAllowed).await;
@@ -176,7 +186,7 @@ impl Worker {
                     tracing::debug!(delivery = %current.claimed.key, from = seat.seat.relay.name, to = other.seat.relay.name, "carried by another relay");
                     metrics::counter!("allim_failovers_total", "relay" => seat.seat.relay.name.clone()).increment(1);
                     // What was paid for the letter after this one isn't spent at the relay that failed.
-                    if ahead.is_some() {
+                    if ahead.is_some() && tried.is_empty() {
                         seat.seat.refund();
                     }
                     tried.push(seat.way);
@@ -189,7 +199,7 @@ impl Worker {
         let domain = current.parcel.to.address.domain();
         self.desk.ended(domain, verdict, self.office.store.about_now(), self.office.chance.draw_32());
         record(&self.office, &current.claimed, &outcome).await;
-        let is_well = !is_relays_fault(&outcome) && !matches!(outcome, Outcome::Uncertain { .. } | Outcome::NotAllowed);
+        let is_well = !is_relays_fault(&outcome) && !matches!(outcome, Outcome::Uncertain { .. });
         Carried { has_moved: !tried.is_empty(), is_well }
     }
 
@@ -221,7 +231,7 @@ impl Worker {
 struct Carried {
     /// By another relay than the first.
     has_moved: bool,
-    /// Nothing was wrong with the relay, the lease or the ledger.
+    /// Nothing was wrong with the relay.
     is_well: bool,
 }
 

@@ -26,6 +26,11 @@ pub(super) fn run(tx: &mut Tx<'_>) -> Result<(), StoreError> {
             "this database is at version {applied}, this program knows up to {known}: run the newer allim"
         )));
     }
+    if applied > 0 && applied < known && is_in_use(tx)? {
+        return Err(StoreError::Refused(format!(
+            "a daemon of an older version is running on this database: stop it first; this program moves version {applied} to {known}"
+        )));
+    }
     for (version, name, text) in SERIES.iter().filter(|(version, ..)| *version > applied) {
         for statement in statements(text) {
             tx.execute(statement, &[])?;
@@ -33,6 +38,20 @@ pub(super) fn run(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         tx.execute("INSERT INTO migrations (version, name) VALUES ($1, $2)", params![*version, *name])?;
     }
     Ok(())
+}
+
+/// Whether a process holds its lease. What an older one doesn't know of it would do wrong.
+fn is_in_use(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    let sql = match tx.dialect() {
+        Dialect::Sqlite => {
+            "SELECT 1 FROM processes WHERE ended_at IS NULL AND lease_until_at > CAST(strftime('%s', 'now') AS INTEGER) * 1000"
+        }
+        Dialect::Postgres => {
+            "SELECT 1 FROM processes WHERE ended_at IS NULL
+               AND lease_until_at > CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+        }
+    };
+    Ok(tx.query_opt(sql, &[])?.is_some())
 }
 
 /// The newest version of the series.

@@ -116,7 +116,8 @@ async fn answer(
 ) -> Option<Vec<u8>> {
     let (mut heard, mut head) = (Vec::with_capacity(HEAD_LEN_MAX), Vec::with_capacity(1_024));
     let mut dated = (0, String::new());
-    let (stopped, timer) = (stop.wait_for(|stop| *stop), tokio::time::sleep(patience));
+    let (is_stopping, timer) = (stop.clone(), tokio::time::sleep(patience));
+    let stopped = stop.wait_for(|stop| *stop);
     tokio::pin!(stopped, timer);
     loop {
         match asked(front, &heard) {
@@ -129,7 +130,14 @@ async fn answer(
                     timer.set(tokio::time::sleep(patience));
                 }
                 head.extend_from_slice(dated.1.as_bytes());
-                write(stream, &head, &raw.body).await.ok()?;
+                tokio::select! {
+                    biased;
+                    written = write(stream, &head, &raw.body) => written.ok()?,
+                    () = &mut timer => return None,
+                }
+                if *is_stopping.borrow() {
+                    return None;
+                }
             }
             Asked::More => {
                 let read = tokio::select! {
@@ -169,18 +177,18 @@ fn asked(front: &Front, heard: &[u8]) -> Asked {
 }
 
 /// The header fields that decide about the answer. `None` when one of them says what the lane doesn't do: a body, another
-/// protocol, the end of the connection.
+/// protocol, the end of the connection, a second `Host`.
 fn plain(fields: &[httparse::Header<'_>]) -> Option<HeaderMap> {
     const DECIDING: [HeaderName; 3] = [header::ACCEPT_ENCODING, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
-    const FOREIGN: [HeaderName; 5] =
-        [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT, header::TE];
+    const FOREIGN: [HeaderName; 6] =
+        [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT, header::TE];
     let mut headers = HeaderMap::new();
     let mut has_host = false;
     for field in fields {
         let is = |name: &HeaderName| field.name.eq_ignore_ascii_case(name.as_str());
         if let Some(name) = DECIDING.iter().find(|name| is(name)) {
             headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
-        } else if is(&header::HOST) {
+        } else if is(&header::HOST) && !has_host {
             has_host = true;
         } else if is(&header::CONNECTION) && !field.value.eq_ignore_ascii_case(b"keep-alive") || FOREIGN.iter().any(is)
         {

@@ -41,15 +41,25 @@ pub async fn listen(address: &str) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// When the fast lane can't be opened; a fault of one connection ends that one.
-pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+pub async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let routes = router(front.clone());
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    let mut connections = lane::open(listener, front.clone(), HEADER_TIMEOUT, stop).context("the fast lane")?;
-    // There are no more once the lane has ended, at `stop`.
-    while let Some(Beginning { stream, peer, heard }) = connections.recv().await {
-        let stream = TcpStream::from_std(stream)?;
+    let mut connections = lane::open(listener, front.clone(), HEADER_TIMEOUT, stop.clone()).context("the fast lane")?;
+    while !*stop.borrow() {
+        let beginning = tokio::select! {
+            beginning = connections.recv() => beginning,
+            _ = stop.changed() => break,
+        };
+        let Some(Beginning { stream, peer, heard }) = beginning else { break };
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection was lost on its way out of the fast lane");
+                continue;
+            }
+        };
         let porter = Porter { front: front.clone(), routes: TowerToHyperService::new(routes.clone()), peer };
         let (reader, writer) = stream.into_split();
         let io = tokio::io::join(std::io::Cursor::new(heard).chain(reader), writer);
@@ -60,7 +70,9 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: watch::Receiv
             }
         });
     }
-    if tokio::time::timeout(SHUTDOWN_MAX, graceful.shutdown()).await.is_err() {
+    let lane_ended = async { while connections.recv().await.is_some() {} };
+    let all_ended = async { tokio::join!(graceful.shutdown(), lane_ended) };
+    if tokio::time::timeout(SHUTDOWN_MAX, all_ended).await.is_err() {
         tracing::warn!("some requests didn't end in time");
     }
     Ok(())

@@ -146,9 +146,9 @@ pub(in crate::store) fn given(
     const SQL: &str = concat!(
         "SELECT ",
         header_columns!(),
-        ", i.story_id FROM edition_items i CROSS JOIN batches b
-         WHERE i.story_id IN {list $1: text} AND b.edition_id = i.edition_id AND b.first_id <= $3 AND b.last_id >= $2
-           AND b.plan_id <> $4 AND b.state <> 'cancelled'"
+        ", i.story_id FROM edition_items i CROSS JOIN editions e CROSS JOIN batches b
+         WHERE i.story_id IN {list $1: text} AND e.id = i.edition_id AND e.plan_id <> $4 AND b.edition_id = e.id
+           AND b.first_id <= $3 AND b.last_id >= $2 AND b.state <> 'cancelled'"
     );
     let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
     let rows = tx.query(SQL, &[json(stories)?, (*first).into(), (*last).into(), plan_id.into()])?;
