@@ -77,7 +77,9 @@ impl Lease {
         self.trusted_until_ms.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
-    /// Renews the lease, or takes a new one when it has ended meanwhile; then rescues what dead processes had taken.
+    /// Renews the lease, or takes a new one when it has ended meanwhile; then rescues what dead processes had taken. A process
+    /// whose own lease ran out rescues nobody this time: where the database was away for so long, the leases of all others ran
+    /// out with it, and they are about to renew them.
     ///
     /// # Errors
     /// [`StoreError`] from the database; the lease is then trusted until its deadline and no longer.
@@ -85,13 +87,14 @@ impl Lease {
         let started = self.clock.uptime();
         let now = self.store.now().await?;
         let term = self.term();
+        let was_in_time = self.is_trusted(term);
         if self.store.write(move |tx| processes::renew(tx, term, now, LEASE)).await? {
             self.trust_from(started);
         } else {
             tracing::warn!(term, "the lease of this process had ended; it takes a new one");
             self.register().await?;
         }
-        self.rescue().await
+        if was_in_time { self.rescue().await } else { Ok(()) }
     }
 
     async fn rescue(&self) -> Result<(), StoreError> {
