@@ -370,7 +370,7 @@ fn everything(database: &Path) -> Vec<String> {
         names.query_map([], |row| row.get(0)).expect("rows").map(|name| name.expect("a name")).collect();
     let mut all = Vec::new();
     for name in names {
-        let mut statement = database.prepare(&format!("SELECT * FROM {name} ORDER BY 1, 2")).expect("a table");
+        let mut statement = database.prepare(&format!("SELECT * FROM {name}")).expect("a table");
         let columns = statement.column_count();
         let mut rows = statement.query([]).expect("rows");
         while let Some(row) = rows.next().expect("a row") {
@@ -379,6 +379,7 @@ fn everything(database: &Path) -> Vec<String> {
             all.push(format!("{name}: {}", values.join(" ")));
         }
     }
+    all.sort();
     all
 }
 

@@ -949,6 +949,13 @@ async fn a_newer_database_is_refused_and_the_log_is_synced() {
         let opened = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await.expect("a thread");
         opened.err().expect("refused").to_string()
     };
+    // What only adds to the tables lets programs run that don't know it, and start again.
+    let added = "INSERT INTO migrations (version, name) VALUES (998, 'more')";
+    let told = "INSERT INTO expansions (version) VALUES (998)";
+    world.store.write(move |tx| Ok((tx.execute(added, &[])?, tx.execute(told, &[])?))).await.expect("written");
+    World::new(location.clone()).await.publish("a", &["events"]).await;
+    let gone = "DELETE FROM migrations WHERE version = 998";
+    world.store.write(move |tx| tx.execute(gone, &[])).await.expect("written");
     // A daemon that knows the tables as they were until now would do wrong by those that are to come.
     let older = "DELETE FROM migrations WHERE version = (SELECT MAX(version) FROM migrations)";
     let lives = "INSERT INTO processes (term, name, started_at, renewed_at, lease_until_at)

@@ -146,7 +146,8 @@ impl<'a> Digest<'a> {
             if states.iter().all(|(state, _)| !matches!(state.as_str(), "due" | "claimed" | "sending")) {
                 break states;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // Counting takes some of the time that is measured.
+            tokio::time::sleep(Duration::from_millis(50)).await;
         };
         let (took, used) = (started.elapsed(), processor_time() - used);
         assert!(states.len() == 1 && states[0].0 == "sent", "{states:?}");

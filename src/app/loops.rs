@@ -17,8 +17,8 @@ use tokio::sync::watch;
 
 /// An idle planner looks for work this often, in case a wake-up was lost or came from another process.
 const POLL: Duration = Duration::from_secs(1);
-/// The planner looks no sooner than this after it found a new post: what comes in a stream is released together, and leaves
-/// the writer to those who bring it. A post that comes alone is planned at once.
+/// How long the planner rests when more posts came while it was at work: what comes in a stream is released together,
+/// and leaves the writer to those who bring it. A post that comes alone is planned at once.
 const STREAM_REST: Duration = Duration::from_millis(50);
 /// Mail for destinations that the configuration lacks may still come back from a process that is gone: looked for this often.
 const REROUTE_POLL: Duration = Duration::from_secs(30);
@@ -31,11 +31,10 @@ pub const CLOCK_OFF_MS_MAX: u64 = 2_000;
 pub(super) async fn plan(app: Arc<App>, custody: Custody, wakes: Wakes, mut stop: watch::Receiver<bool>) {
     let waking = wakes.clone();
     let planner = app.planner.clone().telling(move || waking.planned(false));
-    let (mut failures, mut rests_until) = (0, Duration::ZERO);
+    let (mut failures, mut is_stream) = (0, false);
     while !*stop.borrow() {
-        let rest = rests_until.saturating_sub(app.world.clock.uptime());
-        if !rest.is_zero() {
-            tokio::time::sleep(rest).await;
+        if is_stream {
+            tokio::time::sleep(STREAM_REST).await;
             // What came meanwhile is seen by the tick that begins now.
             let _ = app.plan_wake.notified().now_or_never();
         }
@@ -46,9 +45,6 @@ pub(super) async fn plan(app: Arc<App>, custody: Custody, wakes: Wakes, mut stop
                 failures = 0;
                 if ticked != Ticked::default() {
                     tracing::debug!(?ticked, "planned");
-                }
-                if ticked.noticed > 0 {
-                    rests_until = app.world.clock.uptime() + STREAM_REST;
                 }
                 if ticked.noticed > 0 || ticked.moved > 0 {
                     wakes.planned(ticked.noticed > 0);
@@ -66,6 +62,10 @@ pub(super) async fn plan(app: Arc<App>, custody: Custody, wakes: Wakes, mut stop
                 backoff::SERVICE.wait(failures, app.world.chance.draw_32())
             }
         };
+        is_stream = app.plan_wake.notified().now_or_never().is_some();
+        if is_stream {
+            continue;
+        }
         tokio::select! {
             () = app.plan_wake.notified() => {}
             () = tokio::time::sleep(rest) => {}

@@ -3,13 +3,24 @@
 use super::value::params;
 use super::{Dialect, Found, StoreError, Tx};
 
-/// Every migration, oldest first: number, name, statements parted by `;`.
-const SERIES: &[(i64, &str, &str)] = &[
-    (1, "first", include_str!("migrations/0001_first.sql")),
-    (2, "batches", include_str!("migrations/0002_batches.sql")),
-    (3, "restore", include_str!("migrations/0003_restore.sql")),
-    (4, "relays", include_str!("migrations/0004_relays.sql")),
-    (5, "intake", include_str!("migrations/0005_intake.sql")),
+/// What a migration means to programs that don't know it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// They would do wrong by it, so none may be running.
+    Breaks,
+    /// It adds what they needn't know: a table, an index, a column with a default that is right for what they write. So
+    /// versions can be changed one replica after the other; what is of no use any more is taken away by a later version.
+    Expands,
+}
+
+/// Every migration, oldest first: number, name, kind, statements parted by `;`.
+const SERIES: &[(i64, &str, Kind, &str)] = &[
+    (1, "first", Kind::Breaks, include_str!("migrations/0001_first.sql")),
+    (2, "batches", Kind::Breaks, include_str!("migrations/0002_batches.sql")),
+    (3, "restore", Kind::Breaks, include_str!("migrations/0003_restore.sql")),
+    (4, "relays", Kind::Breaks, include_str!("migrations/0004_relays.sql")),
+    (5, "intake", Kind::Breaks, include_str!("migrations/0005_intake.sql")),
+    (6, "expansions", Kind::Breaks, include_str!("migrations/0006_expansions.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.
@@ -21,23 +32,34 @@ pub(super) fn run(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let newest = tx.query_opt("SELECT COALESCE(MAX(version), 0) FROM migrations", &[])?;
     let applied = newest.map_or(Ok(0), |row| row.int(0))?;
     let known = known();
-    if applied > known {
+    if applied > known && !is_expanded_only(tx, known)? {
         return Err(StoreError::Refused(format!(
             "this database is at version {applied}, this program knows up to {known}: run the newer allim"
         )));
     }
-    if applied > 0 && applied < known && is_in_use(tx)? {
+    let missing = || SERIES.iter().filter(|(version, ..)| *version > applied);
+    if applied > 0 && missing().any(|(.., kind, _)| *kind == Kind::Breaks) && is_in_use(tx)? {
         return Err(StoreError::Refused(format!(
             "a daemon of an older version is running on this database: stop it first; this program moves version {applied} to {known}"
         )));
     }
-    for (version, name, text) in SERIES.iter().filter(|(version, ..)| *version > applied) {
+    for (version, name, kind, text) in missing() {
         for statement in statements(text) {
             tx.execute(statement, &[])?;
         }
         tx.execute("INSERT INTO migrations (version, name) VALUES ($1, $2)", params![*version, *name])?;
+        if *kind == Kind::Expands {
+            tx.execute("INSERT INTO expansions (version) VALUES ($1)", params![*version])?;
+        }
     }
     Ok(())
+}
+
+/// Whether a program that knows the series up to `known` may run on what came after it.
+fn is_expanded_only(tx: &mut Tx<'_>, known: i64) -> Result<bool, StoreError> {
+    const BREAKING: &str =
+        "SELECT 1 FROM migrations WHERE version > $1 AND version NOT IN (SELECT version FROM expansions) LIMIT 1";
+    Ok(tx.query_opt(BREAKING, params![known])?.is_none())
 }
 
 /// Whether a process holds its lease. What an older one doesn't know of it would do wrong.
@@ -73,6 +95,8 @@ pub(super) fn applied(tx: &mut Tx<'_>) -> Result<Found, StoreError> {
     }
     let newest = tx.query_opt("SELECT COALESCE(MAX(version), 0) FROM migrations", &[])?;
     let version = newest.map_or(Ok(0), |row| row.int(0))?;
+    // What only adds changes nothing for this program.
+    let version = if version > known() && is_expanded_only(tx, known())? { known() } else { version };
     Ok(if version == 0 { Found::Empty } else { Found::Version(version) })
 }
 

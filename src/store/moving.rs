@@ -16,7 +16,7 @@ use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 
 /// Tables that belong to a database and not to what it holds: its own version, and its own doubts.
-pub const STAY: [&str; 2] = ["migrations", "doubts"];
+pub const STAY: [&str; 3] = ["migrations", "expansions", "doubts"];
 /// Rows given to the server in one transaction.
 const CHUNK: u64 = 20_000;
 /// What the target says as long as rows are missing.

@@ -1,6 +1,6 @@
 //! How a store is emptied between two histories.
 
-/// Every table but the one of migrations; `journey::house::emptying_forgets_no_table` keeps the list whole.
+/// Every table but those of migrations; `journey::house::emptying_forgets_no_table` keeps the list whole.
 pub(super) const EMPTYING: [&str; 27] = [
     "UPDATE counters SET value = 0",
     "DELETE FROM batches",
