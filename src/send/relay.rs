@@ -14,6 +14,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 /// A relay all of whose connections are busy and that hasn't finished a letter for this long is passed over while the
 /// group has another.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
+/// After an outage one letter tries the relay; when nothing has come of it for this long, another one does.
+const TRIAL_MAX: Duration = Duration::from_secs(2);
 /// Letters that a session carries in one go while others wait for its connection, or there are other relays to be
 /// given their share; and how long that may take.
 const TURN_LETTERS: usize = 16;
@@ -56,8 +58,15 @@ pub(super) struct Health {
     pub breaker: Breaker,
     /// Whether the ledger doesn't know it yet.
     pub has_news: bool,
-    /// Whether a trial is under way after an outage.
-    is_tried: bool,
+    /// Since when a trial is under way after an outage.
+    tried_at: Option<UnixMillis>,
+}
+
+impl Health {
+    /// Whether what comes of a trial should be waited for. One that takes long says nothing about the next.
+    fn is_tried(&self, now: UnixMillis) -> bool {
+        is_shaky(self.breaker) && self.tried_at.is_some_and(|at| at.until(now) < TRIAL_MAX)
+    }
 }
 
 impl Relay {
@@ -117,7 +126,7 @@ impl Relay {
         }
         let health = self.health();
         // After an outage one letter tries it, and the others wait for what comes of it.
-        has_budget && health.breaker.admits(now) && !(health.is_tried && is_shaky(health.breaker))
+        has_budget && health.breaker.admits(now) && !health.is_tried(now)
     }
 
     /// Whether all its connections are busy and none has come to an end for a while.
@@ -152,10 +161,10 @@ impl Relay {
         let is_trial = {
             let mut health = self.health();
             let is_trial = is_shaky(health.breaker);
-            if !health.breaker.admits(now) || (is_trial && health.is_tried) {
+            if !health.breaker.admits(now) || health.is_tried(now) {
                 return None;
             }
-            health.is_tried |= is_trial;
+            health.tried_at = is_trial.then_some(now).or(health.tried_at);
             is_trial
         };
         // Made first, so that a trial that comes to nothing is ended by its end.
@@ -300,7 +309,7 @@ impl Drop for Seat {
         // The permit goes after the session, so that whoever gets it finds the session.
         self.permit = None;
         if self.is_trial {
-            self.relay.health().is_tried = false;
+            self.relay.health().tried_at = None;
             self.relay.tell();
         }
     }
