@@ -4,7 +4,7 @@ use super::batches::look;
 use super::occurrences::Occurrence;
 use super::subscribers::mark_sql;
 use super::value::{json, params};
-use super::{Dialect, Row, StoreError, Tx};
+use super::{Cells, Dialect, Row, StoreError, Tx};
 use crate::domain::audience::Slot;
 use crate::domain::clock::UnixMillis;
 use std::collections::HashSet;
@@ -53,6 +53,11 @@ pub fn lock(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<Recipient>, StoreError> 
            AND unsubscribed_at IS NULL AND suppressed_at IS NULL ORDER BY id";
     let mut recipients = Vec::with_capacity(ids.len());
     let (mut languages, mut domains) = (Shared::default(), Shared::default());
+    let mut keep = |row: &Cells<'_>| {
+        let (language, domain) = (languages.get(row.text(1)?), domains.get(row.text(2)?));
+        recipients.push(Recipient { id: row.int(0)?, language, domain });
+        Ok::<_, StoreError>(())
+    };
     // SQLite has one writer, so there is nothing to lock. Where most people between the first and the last are wanted,
     // walking past the others is faster than looking each one up.
     if tx.dialect() == Dialect::Sqlite && is_dense(tx, ids)? {
@@ -60,19 +65,11 @@ pub fn lock(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<Recipient>, StoreError> 
         tx.each(BETWEEN, params![ids.first().copied(), ids.last().copied()], &mut |row| {
             let id = row.int(0)?;
             while wanted.next_if(|wanted| **wanted < id).is_some() {}
-            if wanted.next_if_eq(&&id).is_some() {
-                let (language, domain) = (languages.get(row.text(1)?), domains.get(row.text(2)?));
-                recipients.push(Recipient { id, language, domain });
-            }
-            Ok(())
+            wanted.next_if_eq(&&id).map_or(Ok(()), |_| keep(&row))
         })?;
-        return Ok(recipients);
+    } else {
+        tx.each(LISTED, &[json(ids)?], &mut |row| keep(&row))?;
     }
-    tx.each(LISTED, &[json(ids)?], &mut |row| {
-        let (language, domain) = (languages.get(row.text(1)?), domains.get(row.text(2)?));
-        recipients.push(Recipient { id: row.int(0)?, language, domain });
-        Ok(())
-    })?;
     Ok(recipients)
 }
 
