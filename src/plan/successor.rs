@@ -30,12 +30,13 @@ pub fn step(tx: &mut Tx<'_>, after: i64, now: UnixMillis) -> Result<Step, StoreE
     let fate = if items.is_empty() {
         Fate::Cancel(if withdrawn { Reason::Withdrawn } else { Reason::Expired })
     } else {
+        let drops = items.len() < edition.content.items.len();
         let content = Content { items, ..edition.content };
-        Fate::Move(editions::ensure(tx, edition.plan_id, &content, now)?)
+        Fate::Move { to: editions::ensure(tx, edition.plan_id, &content, now)?, drops }
     };
     let moved = match fate {
         // The change was taken back before anything moved; nothing is to be done.
-        Fate::Move(to) if to == id => 0,
+        Fate::Move { to, .. } if to == id => 0,
         ref fate => editions::settle_replaced(tx, id, fate, now, CHUNK)?,
     };
     if moved < CHUNK as u64 {

@@ -197,9 +197,20 @@ pub fn successor_items(tx: &mut Tx<'_>, id: i64) -> Result<(Vec<Item>, bool), St
 /// What becomes of the waiting deliveries of a replaced edition.
 pub enum Fate {
     /// They move to this edition and keep their id.
-    Move(i64),
+    Move {
+        /// The edition.
+        to: i64,
+        /// Whether it lacks something that they held.
+        drops: bool,
+    },
     /// Nothing is left to send.
     Cancel(Reason),
+}
+
+impl Fate {
+    fn drops(&self) -> bool {
+        matches!(self, Self::Cancel(_) | Self::Move { drops: true, .. })
+    }
 }
 
 /// Moves or cancels up to `limit` waiting deliveries. Returns how many were touched.
@@ -213,20 +224,36 @@ pub fn settle_replaced(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis, l
     }
     const MOVE: &str = "UPDATE deliveries SET edition_id = $2, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END
          WHERE (plan_id, recipient_id, carrier) IN (SELECT plan_id, recipient_id, carrier FROM deliveries
-             WHERE edition_id = $1 AND state = 'due' AND uncertain_at IS NULL LIMIT $3 {skip locked})";
+             WHERE edition_id = $1 AND state = 'due' AND uncertain_at IS NULL LIMIT $3 {skip locked})
+         RETURNING recipient_id";
     const CANCEL: &str = "UPDATE deliveries SET state = 'cancelled', reason = $2, finished_at = $4
          WHERE (plan_id, recipient_id, carrier) IN (SELECT plan_id, recipient_id, carrier FROM deliveries
-             WHERE edition_id = $1 AND state = 'due' AND uncertain_at IS NULL LIMIT $3 {skip locked})";
-    match fate {
-        Fate::Move(to) => {
-            let moved = tx.execute(MOVE, params![id, *to, limit, now])?;
-            if moved > 0 {
+             WHERE edition_id = $1 AND state = 'due' AND uncertain_at IS NULL LIMIT $3 {skip locked})
+         RETURNING recipient_id";
+    let touched = match fate {
+        Fate::Move { to, .. } => {
+            let moved = tx.query(MOVE, params![id, *to, limit, now])?;
+            if !moved.is_empty() {
                 reopen(tx, *to)?;
             }
-            Ok(moved)
+            moved
         }
-        Fate::Cancel(reason) => tx.execute(CANCEL, params![id, reason.word(), limit, now]),
+        Fate::Cancel(reason) => tx.query(CANCEL, params![id, reason.word(), limit, now])?,
+    };
+    if fate.drops() {
+        let readers: Vec<i64> = touched.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+        search_anew(tx, id, &readers)?;
     }
+    Ok(touched.len() as u64)
+}
+
+/// What a delivery held no longer counts as given to those of its readers (by id) who read another language by now: a story
+/// that was withdrawn in the old one may be owed to them in the new one, below their marks.
+fn search_anew(tx: &mut Tx<'_>, id: i64, readers: &[i64]) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE subscriptions SET mark = since, followed_at = NULL
+         WHERE subscriber_id IN (SELECT u.id FROM {list $2: int} ids CROSS JOIN subscribers u CROSS JOIN editions e
+             WHERE e.id = $1 AND u.id = ids.value AND u.language <> e.language)";
+    tx.execute(SQL, &[id.into(), json(readers)?]).map(drop)
 }
 
 /// A successor whose deliveries come late may have been closed as finished: those who leave the schedule must find it.
@@ -249,7 +276,7 @@ fn settle_batches(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis) -> Res
         touched += open.max(1) as u64;
         match fate {
             _ if !is_whole => batches::extract::all_open(tx, plan_id, number, now)?,
-            Fate::Move(to) => {
+            Fate::Move { to, .. } => {
                 const MOVE: &str =
                     "UPDATE batches SET edition_id = $3, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END
                      WHERE plan_id = $1 AND number = $2";
@@ -261,6 +288,10 @@ fn settle_batches(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis) -> Res
                      WHERE plan_id = $1 AND number = $2";
                 tx.change("cancelling a batch", 1, CANCEL, params![plan_id, number, reason.word(), now])?;
             }
+        }
+        if is_whole && fate.drops() {
+            let readers = batches::members(tx, batches::BatchKey { plan_id, number })?;
+            search_anew(tx, id, &readers)?;
         }
     }
     Ok(touched)

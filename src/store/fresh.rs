@@ -6,7 +6,7 @@ use super::value::json;
 use super::{StoreError, Tx, Value};
 use crate::domain::clock::UnixMillis;
 use crate::domain::post::Standing;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// The key of an event: configured source, CloudEvents `source`, CloudEvents `id`.
 pub type EventKey<'a> = (&'a str, &'a str, &'a str);
@@ -54,7 +54,7 @@ pub fn known_events<'a>(tx: &mut Tx<'_>, keys: &[EventKey<'a>]) -> Result<HashSe
     Ok(known)
 }
 
-/// Writes new posts with their stories, topics and events. They are written in the order of their ids: neighbours share
+/// Writes new posts with their stories and events; under their topics they come when they become public. They are written in the order of their ids: neighbours share
 /// pages, and two processes that write the same stories lock them in one order.
 ///
 /// # Errors
@@ -76,7 +76,6 @@ pub fn insert(tx: &mut Tx<'_>, posts: &mut [Fresh<'_>]) -> Result<(), StoreError
          {each $1: text, int, text, text, text, text, int}",
         &revisions?,
     )?;
-    insert_topics(tx, posts)?;
     tx.change_each(
         "remembering events",
         "INSERT INTO events (source, event_source, event_id, content_hash, post_id, received_at)
@@ -97,19 +96,6 @@ fn insert_stories(tx: &mut Tx<'_>, posts: &[Fresh<'_>]) -> Result<(), StoreError
         "INSERT INTO stories (id, check_at) {each $1: text, int} ON CONFLICT (id) DO UPDATE SET check_at =
              CASE WHEN stories.check_at < excluded.check_at THEN stories.check_at ELSE excluded.check_at END",
         &looks.into_iter().map(|(story_id, at)| vec![story_id.into(), at.into()]).collect::<Vec<_>>(),
-    )
-}
-
-fn insert_topics(tx: &mut Tx<'_>, posts: &[Fresh<'_>]) -> Result<(), StoreError> {
-    let topics = |new: &Fresh<'_>| {
-        let id = new.standing.post_id.clone();
-        new.revision.post.topics_all().into_iter().map(move |topic| (topic, id.clone()))
-    };
-    let rows: BTreeSet<(String, String)> = posts.iter().flat_map(topics).collect();
-    tx.change_each(
-        "putting new posts under their topics",
-        "INSERT INTO post_topics (topic, post_id) {each $1: text, text}",
-        &rows.into_iter().map(|(topic, id)| vec![topic.into(), id.into()]).collect::<Vec<_>>(),
     )
 }
 

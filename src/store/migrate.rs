@@ -21,6 +21,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (4, "relays", Kind::Breaks, include_str!("migrations/0004_relays.sql")),
     (5, "intake", Kind::Breaks, include_str!("migrations/0005_intake.sql")),
     (6, "expansions", Kind::Breaks, include_str!("migrations/0006_expansions.sql")),
+    (7, "fewer_trees", Kind::Breaks, include_str!("migrations/0007_fewer_trees.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

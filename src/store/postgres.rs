@@ -13,6 +13,9 @@ use std::time::Duration;
 const TRIES_MAX: u32 = 5;
 /// Connecting takes no longer than this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What was sent and isn't acknowledged for so long: the connection is dead. Without it the system's own limit of some fifteen
+/// minutes would apply, and a thread waits for all of it when a cable is pulled.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// What every session is set to. `synchronous_commit = on`: an acknowledged commit survives a crash of the server.
 /// Between two statements of a transaction we never wait for anything, so one that idles belongs to a process that was
@@ -50,6 +53,7 @@ fn configured(url: &str) -> Result<Config, StoreError> {
     let mut config = Config::from_str(url)
         .map_err(|e| StoreError::Unavailable(format!("store.url is not a PostgreSQL URL: {e}")))?;
     config.connect_timeout(CONNECT_TIMEOUT).application_name("allim").keepalives_idle(Duration::from_secs(30));
+    config.tcp_user_timeout(SILENCE_MAX);
     Ok(config)
 }
 

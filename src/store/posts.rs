@@ -5,7 +5,7 @@ use super::{Row, StoreError, Tx, Value};
 use crate::domain::clock::UnixMillis;
 use crate::domain::ids;
 use crate::domain::post::{Post, Standing};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one revision of a post is stored with.
 pub struct Revision<'a> {
@@ -146,7 +146,8 @@ pub struct Filter {
 pub fn list(tx: &mut Tx<'_>, filter: &Filter, limit: i64) -> Result<Vec<(Standing, Post)>, StoreError> {
     const SQL: &str = standing_sql!(
         ", r.content FROM posts p JOIN revisions r ON r.post_id = p.id AND r.revision = p.revision
-         WHERE (CAST($1 AS TEXT) IS NULL OR p.id IN (SELECT post_id FROM post_topics WHERE topic = $1))
+         WHERE (CAST($1 AS TEXT) IS NULL OR p.id IN (SELECT post_id FROM post_topics WHERE topic = $1)
+               OR (p.public_at IS NULL AND $1 IN {list p.topics: text}))
            AND (CAST($2 AS TEXT) IS NULL OR p.language = $2 OR p.language LIKE $2 || '-%')
            AND (CAST($7 AS TEXT) IS NULL OR p.source = $7)
            AND ($3 = 0 OR (p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL))
@@ -188,8 +189,11 @@ pub fn withdrawn_since(
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn variants(tx: &mut Tx<'_>, story_id: &str) -> Result<Vec<(String, String)>, StoreError> {
-    const SQL: &str = "SELECT language, id FROM posts WHERE story_id = $1 AND public_at IS NOT NULL
-         AND withdrawn_at IS NULL AND expired_at IS NULL ORDER BY language, id";
+    // Most posts are stories of their own; those that aren't stand in an index.
+    const SQL: &str = "SELECT language, id FROM posts
+         WHERE id IN (SELECT id FROM posts WHERE id = $1 AND story_id = id
+             UNION ALL SELECT id FROM posts WHERE story_id = $1 AND story_id <> id)
+           AND public_at IS NOT NULL AND withdrawn_at IS NULL AND expired_at IS NULL ORDER BY language, id";
     tx.query(SQL, params![story_id])?.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
 }
 
@@ -214,7 +218,7 @@ pub fn insert_revision(tx: &mut Tx<'_>, post_id: &str, revision: &Revision<'_>) 
 pub fn set_head(tx: &mut Tx<'_>, post_id: &str, revision: &Revision<'_>) -> Result<(), StoreError> {
     let post = revision.post;
     let topics = post.topics_all();
-    replace_topics(tx, post_id, &topics)?;
+    leave_topics(tx, post_id)?;
     tx.change(
         "setting a post's newest revision",
         1,
@@ -231,7 +235,8 @@ pub fn set_head(tx: &mut Tx<'_>, post_id: &str, revision: &Revision<'_>) -> Resu
             revision.received_at,
             json(&topics)?,
         ],
-    )
+    )?;
+    put_under_topics(tx, &[post_id])
 }
 
 /// The topics of posts, as they stand with the posts.
@@ -241,17 +246,25 @@ pub(super) fn topics(tx: &mut Tx<'_>, post_ids: &[&str]) -> Result<BTreeMap<Stri
     rows.iter().map(|row| Ok((row.text(0)?, topics(row.text(1)?)?))).collect()
 }
 
-fn replace_topics(tx: &mut Tx<'_>, post_id: &str, topics: &[String]) -> Result<(), StoreError> {
-    let before = self::topics(tx, &[post_id])?.remove(post_id).unwrap_or_default();
-    tx.execute(
-        "DELETE FROM post_topics WHERE post_id = $1 AND topic IN {list $2: text}",
-        &[post_id.into(), json(&before)?],
-    )?;
-    tx.execute(
-        "INSERT INTO post_topics (topic, post_id) SELECT DISTINCT value, $2 FROM {list $1: text} t",
-        &[json(topics)?, post_id.into()],
-    )?;
-    Ok(())
+/// Takes a post away from the topics of its revision until now. Only public posts are under any.
+fn leave_topics(tx: &mut Tx<'_>, post_id: &str) -> Result<(), StoreError> {
+    let before = topics(tx, &[post_id])?.remove(post_id).unwrap_or_default();
+    const SQL: &str = "DELETE FROM post_topics WHERE post_id = $1 AND topic IN {list $2: text}";
+    tx.execute(SQL, &[post_id.into(), json(&before)?]).map(drop)
+}
+
+/// Puts posts under the topics of their newest revisions, those of them that are public.
+pub(super) fn put_under_topics(tx: &mut Tx<'_>, post_ids: &[&str]) -> Result<(), StoreError> {
+    const PUBLIC: &str = "SELECT id FROM posts WHERE id IN {list $1: text} AND public_at IS NOT NULL";
+    let public: Result<Vec<_>, _> = tx.query(PUBLIC, &[json(post_ids)?])?.iter().map(|row| row.text(0)).collect();
+    let topics = topics(tx, &public?.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let under: BTreeSet<(&str, &str)> =
+        topics.iter().flat_map(|(id, topics)| topics.iter().map(move |topic| (topic.as_str(), id.as_str()))).collect();
+    tx.change_each(
+        "putting posts under their topics",
+        "INSERT INTO post_topics (topic, post_id) {each $1: text, text}",
+        &under.into_iter().map(|(topic, id)| vec![topic.into(), id.into()]).collect::<Vec<_>>(),
+    )
 }
 
 /// The content hash of a kept revision.

@@ -2,7 +2,7 @@
 
 use super::changes::{self, Change};
 use super::value::{json, params};
-use super::{Row, StoreError, Tx};
+use super::{Row, StoreError, Tx, posts};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use std::collections::BTreeMap;
@@ -152,7 +152,9 @@ fn load_variants(tx: &mut Tx<'_>, ids: &super::Value, stories: &mut BTreeMap<Str
     const SQL: &str = "SELECT p.story_id, p.id, p.language, p.lane, p.public_due_at, p.expires_at, p.public_at,
              p.expired_at, p.withdrawn_at, p.backfill_at, r.content
          FROM posts p JOIN revisions r ON r.post_id = p.id AND r.revision = p.revision
-         WHERE p.story_id IN {list $1: text} ORDER BY p.id {share p}";
+         WHERE p.id IN (SELECT id FROM posts WHERE id IN {list $1: text} AND story_id = id
+             UNION ALL SELECT id FROM posts WHERE story_id IN {list $1: text} AND story_id <> id)
+         ORDER BY p.id {share p}";
     #[derive(serde::Deserialize)]
     struct Expecting {
         #[serde(default)]
@@ -199,6 +201,7 @@ pub fn apply(tx: &mut Tx<'_>, looked: &Looked, now: UnixMillis) -> Result<(), St
     if !looked.public.is_empty() {
         const SQL: &str = "UPDATE posts SET public_at = $2 WHERE id IN {list $1: text} AND public_at IS NULL";
         tx.change("making posts public", looked.public.len(), SQL, &[json(&looked.public)?, now.into()])?;
+        posts::put_under_topics(tx, &looked.public.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
     if !looked.expired.is_empty() {
         const SQL: &str = "UPDATE posts SET expired_at = $2 WHERE id IN {list $1: text} AND expired_at IS NULL";

@@ -209,6 +209,11 @@ pub fn unsubscribe_schedule(tx: &mut Tx<'_>, id: i64, schedule: &str, now: UnixM
            AND plan_id IN (SELECT plan_id FROM editions WHERE schedule = $2 AND closed_at IS NULL)";
     batches::look::part_open(tx, schedule, id, now)?;
     tx.execute(CANCEL, params![id, schedule, now])?;
+    // What may have arrived isn't sent again; it stays uncertain for good.
+    const KEEP: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $3
+         WHERE recipient_id = $1 AND state = 'uncertain' AND finished_at IS NULL
+           AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.schedule = $2)";
+    tx.execute(KEEP, params![id, schedule, now])?;
     changes::draw(tx, "departure", 1)?;
     Ok(ended)
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Octets of a request that the lane reads at most, and its header fields.
@@ -22,6 +22,9 @@ const HEAD_LEN_MAX: usize = 8 * 1024;
 const HEADERS_MAX: usize = 32;
 /// Octets of a body at most: what is larger is for all processors, as copying it is most of the work.
 const BODY_LEN_MAX: usize = 16 * 1024;
+/// Connections at once, those that left the lane too; whoever comes then waits until one ends. Some hundred octets to some ten
+/// kilobytes each, and a file descriptor.
+const CONNECTIONS_MAX: usize = 4_096;
 /// How every request of the lane begins.
 const BEGINNING: &[u8] = b"GET /feeds/";
 
@@ -35,8 +38,9 @@ enum Asked {
     Other,
 }
 
-/// A connection that asks for something else, with the octets that were read of that.
+/// A connection that asks for something else, with the octets that were read of that and its place among those at once.
 pub(super) struct Beginning {
+    pub place: OwnedSemaphorePermit,
     pub stream: std::net::TcpStream,
     pub peer: SocketAddr,
     pub heard: Vec<u8>,
@@ -74,10 +78,12 @@ async fn accept(
     over: mpsc::UnboundedSender<Beginning>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     while !*stop.borrow() {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async { (places.clone().acquire_owned().await, listener.accept().await) };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
             Some(_) = connections.join_next() => continue,
             _ = stop.changed() => break,
         };
@@ -90,6 +96,7 @@ async fn accept(
                 continue;
             }
         };
+        let Ok(place) = place else { break };
         let _ = stream.set_nodelay(true);
         let (front, over, mut stop) = (front.clone(), over.clone(), stop.clone());
         connections.spawn(async move {
@@ -97,7 +104,7 @@ async fn accept(
                 && let Ok(stream) = stream.into_std()
             {
                 // Nobody takes it any more at the end.
-                let _ = over.send(Beginning { stream, peer, heard });
+                let _ = over.send(Beginning { place, stream, peer, heard });
             }
         });
     }

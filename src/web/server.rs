@@ -52,7 +52,7 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: watch::Re
             beginning = connections.recv() => beginning,
             _ = stop.changed() => break,
         };
-        let Some(Beginning { stream, peer, heard }) = beginning else { break };
+        let Some(Beginning { place, stream, peer, heard }) = beginning else { break };
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
             Err(error) => {
@@ -68,6 +68,7 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: watch::Re
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended");
             }
+            drop(place);
         });
     }
     let lane_ended = async { while connections.recv().await.is_some() {} };

@@ -342,6 +342,47 @@ async fn who_ends_a_schedule_gets_nothing_of_it_that_moved_late() -> Day {
     Ok(())
 }
 
+/// The Korean variant counts as given while its mail waits, so the search passes the English one; then it is withdrawn.
+#[tokio::test]
+async fn who_changed_language_gets_the_variant_of_what_was_withdrawn_in_the_old_one() -> Day {
+    let house = a_reader("events", &immediate()).await?;
+    let story = Some("forum".to_owned());
+    let variant = |language| Draft { story: story.clone(), ..Draft::new(language, language, &["events"], START) };
+    let (korean, english) = (variant("ko"), variant("en"));
+    publish(&house, &english).await?;
+    publish(&house, &korean).await?;
+    house.tick().await?;
+    house.read_in(READER, "en").await?;
+    house.pass(MINUTE);
+    house.tick().await?;
+    assert_eq!(house.letters().await?.len(), 1, "the story counts as given");
+    withdraw(&house, &korean).await?;
+    house.tick().await?;
+    house.pass(MINUTE);
+    let other = Draft::new("other", "en", &["events"], house.now());
+    publish(&house, &other).await?;
+    house.tick().await?;
+    let letters = house.letters().await?;
+    assert_eq!(told(&letters[0]), (State::Cancelled, Some(Reason::Withdrawn), posts(&[&korean])));
+    assert_eq!(told(&letters[1]), (State::Due, None, posts(&[&english, &other])));
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_ends_a_schedule_gets_no_repeat_of_what_may_have_arrived() -> Day {
+    let house = a_reader("events", &immediate()).await?;
+    let event = an_event(&house, "event").await?;
+    house.tick().await?;
+    house.send_all(&lost()).await?;
+    house.unsubscribe_schedule(READER, IMMEDIATE).await?;
+    house.pass(HOUR);
+    house.settle().await?;
+    assert!(house.send_all(&yes()).await?.is_empty());
+    assert_eq!(told(&house.letters().await?[0]), (State::Uncertain, Some(Reason::AnswerLost), posts(&[&event])));
+    assert_eq!(house.next_delivery().await?, None, "it waits for nothing");
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_expired_unseen_does_not_become_public_by_a_revision() -> Day {
     let house = a_reader("events", &immediate()).await?;
