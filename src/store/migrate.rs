@@ -22,6 +22,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (5, "intake", Kind::Breaks, include_str!("migrations/0005_intake.sql")),
     (6, "expansions", Kind::Breaks, include_str!("migrations/0006_expansions.sql")),
     (7, "fewer_trees", Kind::Breaks, include_str!("migrations/0007_fewer_trees.sql")),
+    (8, "people", Kind::Breaks, include_str!("migrations/0008_people.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

@@ -1,0 +1,101 @@
+//! How posts come in.
+
+use super::{defaults, span};
+use crate::intake::accept::Republish;
+use crate::intake::amqp::Topology;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[intake]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntakeTable {
+    /// A post published longer ago than this becomes public, not released.
+    #[serde(default = "defaults::max_age", with = "span")]
+    pub max_age: Duration,
+    /// Where posts come from and what they may do.
+    pub source: Vec<SourceTable>,
+    /// Bearer tokens of the HTTP interface.
+    #[serde(default)]
+    pub token: Vec<Token>,
+    /// RabbitMQ.
+    #[serde(default)]
+    pub amqp: Option<Amqp>,
+    /// A watched folder.
+    #[serde(default)]
+    pub spool: Option<Spool>,
+}
+
+/// `[[intake.source]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceTable {
+    /// Part of the identity of its posts; never change it.
+    pub name: String,
+    /// Topics of a post that names none.
+    #[serde(default)]
+    pub topics_default: Vec<String>,
+    /// Topics it may publish under; all when absent.
+    #[serde(default)]
+    pub topics_allowed: Option<Vec<String>>,
+    /// Whether it may set `priority = "urgent"`.
+    #[serde(default)]
+    pub urgent: bool,
+    /// What a second `published` of a post with other content means.
+    #[serde(default)]
+    pub republish: Republish,
+    /// CloudEvents `source`s that may speak through it; any when absent.
+    #[serde(default)]
+    pub event_sources: Option<Vec<String>>,
+}
+
+/// `[[intake.token]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// For logs.
+    pub name: String,
+    /// SHA-256 of the token in hexadecimal, as `allim token new` prints it.
+    pub sha256: String,
+    /// The source whose posts it publishes.
+    pub source: String,
+}
+
+/// `[intake.amqp]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Amqp {
+    /// `amqp://` or `amqps://`, without the password if `password_file` is there.
+    pub url: String,
+    /// A file whose first line is the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// A file of certificates (PEM) to trust beside the system's, for `amqps://`.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// The quorum queue.
+    #[serde(default = "defaults::queue")]
+    pub queue: String,
+    /// The source whose posts arrive there.
+    pub source: String,
+    /// Messages taken ahead of their acknowledgement.
+    #[serde(default = "defaults::prefetch")]
+    pub prefetch: u16,
+    /// Deliveries of one message before it is dead-lettered.
+    #[serde(default = "defaults::delivery_limit")]
+    pub delivery_limit: u32,
+    /// `declare` makes queue and dead-letter exchange when they aren't there; `check` only looks.
+    #[serde(default)]
+    pub topology: Topology,
+}
+
+/// `[intake.spool]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spool {
+    /// Files that appear here are taken in.
+    pub folder: PathBuf,
+    /// The source whose posts they are.
+    pub source: String,
+}

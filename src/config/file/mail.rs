@@ -1,0 +1,98 @@
+//! What readers can subscribe to, and who writes to them.
+
+use super::{defaults, span};
+use crate::render::site::LocalText;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[[topic]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topic {
+    /// In URLs and messages.
+    pub name: String,
+    /// For readers.
+    pub title: LocalText,
+}
+
+/// `[[digest]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DigestTable {
+    /// What subscriptions choose it by.
+    pub name: String,
+    /// For readers.
+    pub title: LocalText,
+    /// A cron line in civil time.
+    pub schedule: String,
+    /// Its IANA zone; the site's when absent.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// A firing later than this is skipped.
+    #[serde(default = "defaults::max_late", with = "span")]
+    pub max_late: Duration,
+    /// Whether readers may choose their own hour and zone.
+    #[serde(default)]
+    pub own_hour: bool,
+    /// Who writes it; the first sender when absent.
+    #[serde(default)]
+    pub sender: Option<String>,
+    /// Other senders by reader language.
+    #[serde(default)]
+    pub sender_by_language: std::collections::BTreeMap<String, String>,
+}
+
+/// `[immediate]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Immediate {
+    /// Who writes; the first sender when absent.
+    #[serde(default)]
+    pub sender: Option<String>,
+    /// Other senders by reader language.
+    #[serde(default)]
+    pub sender_by_language: std::collections::BTreeMap<String, String>,
+}
+
+/// `[[sender]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SenderTable {
+    /// What digests name it by.
+    pub name: String,
+    /// The display name in From.
+    pub from: LocalText,
+    /// The address in From.
+    pub address: String,
+    /// Where answers go.
+    #[serde(default)]
+    pub reply_to: Option<String>,
+    /// List-Id (RFC 2919), such as `news.example.org`.
+    pub list_id: String,
+    /// What stands behind the @ of a Message-ID; the address's domain when absent.
+    #[serde(default)]
+    pub message_id_domain: Option<String>,
+    /// The relay; the first one when absent.
+    #[serde(default)]
+    pub relay: Option<String>,
+    /// Several relays with their weights, instead of `relay`.
+    #[serde(default)]
+    pub relays: Option<std::collections::BTreeMap<String, i64>>,
+    /// Signatures on its mail.
+    #[serde(default)]
+    pub dkim: Vec<DkimTable>,
+}
+
+/// `[[sender.dkim]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DkimTable {
+    /// The domain that signs; the address's when absent.
+    #[serde(default)]
+    pub domain: Option<String>,
+    /// Under which the domain publishes the key.
+    pub selector: String,
+    /// A private key, RSA or Ed25519, in PEM.
+    pub key_file: PathBuf,
+}
