@@ -114,7 +114,10 @@ fn check_end(letter: &Letter, walk: &Walk<'_>) -> Result<(), Fault> {
     let kept = letter.state == State::Uncertain && letter.finished_at.is_some();
     ensure(letter.state.is_final() || kept, || format!("{key} was left as {}", letter.state))?;
     let holds_withdrawn = letter.items.iter().any(|item| walk.model.post(&item.post_id).withdrawn);
-    ensure(!kept || holds_withdrawn, || format!("{key} stays uncertain, though nothing in it was withdrawn"))?;
+    let has_left = walk.sending.ended.contains_key(&(key.recipient_id, letter.schedule.clone()));
+    ensure(!kept || holds_withdrawn || has_left, || {
+        format!("{key} stays uncertain, though nothing in it was withdrawn and its reader didn't leave")
+    })?;
     ensure(uncertain.is_none_or(|edition| *edition == letter.edition_id), || {
         format!("{key} has another edition than when it ended uncertain")
     })?;
