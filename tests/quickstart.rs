@@ -46,8 +46,15 @@ impl Trial {
         command
     }
 
+    /// What the daemons say, for whoever wants to know why a test failed.
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
     fn start(&self) -> Running {
-        Running(self.command(&["run"]).spawn().expect("it starts"))
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).expect("a log");
+        let mut command = self.command(&["run"]);
+        Running(command.stdout(log.try_clone().expect("a log")).stderr(log).spawn().expect("it starts"), self.log())
     }
 
     fn state(&self) -> PathBuf {
@@ -76,12 +83,15 @@ impl Trial {
     }
 }
 
-struct Running(Child);
+struct Running(Child, PathBuf);
 
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(&self.1).unwrap_or_default());
+        }
     }
 }
 
