@@ -148,6 +148,7 @@ fn parcel(prepared: &Arc<Prepared>, next: &AtomicUsize, letters: usize) -> Optio
         address: Address::parse(&format!("reader{number}@example.net")).unwrap(),
         name: None,
         language: Language::parse("ko").unwrap(),
+        text_only: false,
         unsubscribed_at: None,
     };
     let key = DeliveryKey { plan_id: 1, recipient_id: number as i64, carrier: "email".to_owned() };

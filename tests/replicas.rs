@@ -104,6 +104,7 @@ fn subscribe(tx: &mut Tx<'_>) -> Result<(), allim::store::StoreError> {
             address: Address::parse(&format!("reader-{id}@example.net")).expect("an address"),
             name: None,
             language: Language::parse("ko").expect("a tag"),
+            text_only: false,
             unsubscribed_at: None,
         };
         subscribers::insert(tx, &subscriber, UnixMillis(START))?;

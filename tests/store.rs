@@ -101,6 +101,7 @@ impl World {
             address: Address::parse(&format!("{name}@example.net")).expect("an address"),
             name: None,
             language: Language::parse("ko").expect("a tag"),
+            text_only: false,
             unsubscribed_at: None,
         };
         let (id, now) = (subscriber.id, self.now().await);

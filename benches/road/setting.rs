@@ -59,6 +59,7 @@ pub async fn subscribe(app: &App, count: usize, slot: &str) {
                 address: Address::parse(&format!("r{number}@example.net")).expect("an address"),
                 name: None,
                 language: language.clone(),
+                text_only: false,
                 unsubscribed_at: None,
             })
             .collect();

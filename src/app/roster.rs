@@ -111,6 +111,7 @@ pub fn check(app: &App, line: &Line) -> anyhow::Result<Wish> {
         address,
         name: (!name.is_empty()).then_some(name),
         language: language.clone(),
+        text_only: false,
         unsubscribed_at: None,
     };
     Ok(Wish { subscriber, topics, slot: slot(app, &line.schedule)? })

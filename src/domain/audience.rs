@@ -102,6 +102,8 @@ pub struct Subscriber {
     pub name: Option<CleanText>,
     /// The language they read.
     pub language: Language,
+    /// Whether they want their mail as plain text alone.
+    pub text_only: bool,
     /// When they left altogether.
     pub unsubscribed_at: Option<UnixMillis>,
 }

@@ -10,6 +10,16 @@ words! {
     EditionKind {
         /// Posts that became public.
         Issue = "issue",
+        /// Asks the holder of an address whether they want what was asked for in their name.
+        Confirmation = "confirmation",
+        /// Somebody's own link to their settings, which they asked for.
+        Link = "link",
+        /// Tells that consent to commercial mail was recorded, and when.
+        Granted = "granted",
+        /// Tells that the withdrawal of such consent was recorded, and when.
+        Withdrawn = "withdrawn",
+        /// Reminds, every two years, that there is such a consent, of when, and of how to end it.
+        Reminder = "reminder",
     }
 }
 
@@ -51,5 +61,16 @@ impl Content {
             (self.kind.word(), &self.schedule, self.language.as_str(), &self.sender, &self.template, &self.items);
         let json = serde_json::to_vec(&parts).unwrap_or_default();
         super::ids::content_hash(&json)
+    }
+}
+
+/// The schedule that service letters are filed under: no digest may have this name.
+pub const SERVICE: &str = "service";
+
+impl EditionKind {
+    /// Whether it answers what its recipient did, and so is neither superseded nor stopped by their leaving.
+    #[must_use]
+    pub fn is_service(self) -> bool {
+        self != Self::Issue
     }
 }

@@ -16,41 +16,93 @@ pub struct Unsubscribe {
     pub schedule: String,
 }
 
-/// The purpose, which is part of what is signed: a token for one thing never opens another.
-const PURPOSE: &str = "unsubscribe";
+/// What a token is for, which is part of what is signed: a token for one thing never opens another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Leaving one schedule; the detail is its name.
+    Unsubscribe,
+    /// Confirming what was asked for; the detail is the instant of the mail in seconds.
+    Confirm,
+    /// Everything that somebody may set about themselves; the detail is the instant of the mail in seconds.
+    Manage,
+    /// A form that we showed; the detail is when, in seconds. There is no subscriber.
+    Form,
+}
+
+impl Purpose {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Unsubscribe => "unsubscribe",
+            Self::Confirm => "confirm",
+            Self::Manage => "manage",
+            Self::Form => "form",
+        }
+    }
+}
+
+/// What a token carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The subscriber; 0 for nobody.
+    pub subscriber_id: i64,
+    /// What the purpose makes of it.
+    pub detail: String,
+}
 
 impl Unsubscribe {
     /// The token, as it stands in a URL: key id, subscriber and schedule, MAC; parted by dots.
     #[must_use]
     pub fn sign(&self, key_id: &str, secret: &str) -> String {
-        let payload = URL_SAFE_NO_PAD.encode(format!("{}:{}", self.subscriber_id, self.schedule));
-        let mac = URL_SAFE_NO_PAD.encode(&mac(key_id, secret, &payload)[..MAC_LEN]);
-        format!("{key_id}.{payload}.{mac}")
+        let (subscriber_id, detail) = (self.subscriber_id, self.schedule.clone());
+        Token { purpose: Purpose::Unsubscribe, subscriber_id, detail }.sign(key_id, secret)
     }
 
     /// Reads a token whose MAC is right. `secret_of` gives the secret of a key id.
     #[must_use]
     pub fn verify<'a>(token: &str, secret_of: impl FnOnce(&str) -> Option<&'a str>) -> Option<Self> {
+        let Token { subscriber_id, detail, .. } = Token::verify(Purpose::Unsubscribe, token, secret_of)?;
+        Some(Self { subscriber_id, schedule: detail })
+    }
+}
+
+impl Token {
+    /// The token, as it stands in a URL: key id, subscriber and detail, MAC; parted by dots.
+    #[must_use]
+    pub fn sign(&self, key_id: &str, secret: &str) -> String {
+        let payload = URL_SAFE_NO_PAD.encode(format!("{}:{}", self.subscriber_id, self.detail));
+        let mac = URL_SAFE_NO_PAD.encode(&mac(self.purpose, key_id, secret, &payload)[..MAC_LEN]);
+        format!("{key_id}.{payload}.{mac}")
+    }
+
+    /// Reads a token for a purpose, if its MAC is right. `secret_of` gives the secret of a key id.
+    #[must_use]
+    pub fn verify<'a>(
+        purpose: Purpose,
+        token: &str,
+        secret_of: impl FnOnce(&str) -> Option<&'a str>,
+    ) -> Option<Self> {
         let mut parts = token.split('.');
         let (key_id, payload, given) = (parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() {
             return None;
         }
         let given = URL_SAFE_NO_PAD.decode(given).ok()?;
-        let expected = mac(key_id, secret_of(key_id)?, payload);
+        let expected = mac(purpose, key_id, secret_of(key_id)?, payload);
         if !bool::from(subtle::ConstantTimeEq::ct_eq(given.as_slice(), &expected[..MAC_LEN])) {
             return None;
         }
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-        let (subscriber_id, schedule) = text.split_once(':')?;
-        Some(Self { subscriber_id: subscriber_id.parse().ok()?, schedule: schedule.to_owned() })
+        let (subscriber_id, detail) = text.split_once(':')?;
+        Some(Self { purpose, subscriber_id: subscriber_id.parse().ok()?, detail: detail.to_owned() })
     }
 }
 
-fn mac(key_id: &str, secret: &str, payload: &str) -> [u8; 32] {
+fn mac(purpose: Purpose, key_id: &str, secret: &str, payload: &str) -> [u8; 32] {
     // HMAC takes a key of any length, so this can't fail.
     let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return [0; 32] };
-    for part in [PURPOSE, key_id, payload] {
+    for part in [purpose.word(), key_id, payload] {
         hmac.update(&(part.len() as u64).to_be_bytes());
         hmac.update(part.as_bytes());
     }
@@ -60,6 +112,16 @@ fn mac(key_id: &str, secret: &str, payload: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_opens_nothing_but_what_it_is_for() {
+        let all = [Purpose::Unsubscribe, Purpose::Confirm, Purpose::Manage, Purpose::Form];
+        for purpose in all {
+            let token = Token { purpose, subscriber_id: 7, detail: "1".to_owned() }.sign("k1", "secret");
+            let opens = |other: &Purpose| Token::verify(*other, &token, |_| Some("secret")).is_some();
+            assert_eq!(all.into_iter().filter(opens).collect::<Vec<_>>(), [purpose]);
+        }
+    }
 
     #[test]
     fn every_flipped_character_is_refused() {

@@ -9,13 +9,14 @@ pub mod preview;
 pub mod release;
 pub mod restored;
 pub mod route;
+pub mod service;
 mod successor;
 
 use crate::domain::audience::{IMMEDIATE, Slot};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::store::releases::Looked;
-use crate::store::{Store, StoreError, editions, occurrences, releases};
+use crate::store::{Store, StoreError, Tx, editions, occurrences, profile, releases};
 use chunk::Progress;
 use digest::{Digest, Firing};
 use route::Classes;
@@ -93,6 +94,19 @@ impl Planner {
         Self { planned: Arc::new(planned), ..self }
     }
 
+    /// Plans a service letter in a transaction of the caller's; [`Planner::tell`] follows the commit.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub fn letter(&self, tx: &mut Tx<'_>, letter: &service::Letter<'_>, now: UnixMillis) -> Result<bool, StoreError> {
+        service::plan(tx, &self.rules, letter, now)
+    }
+
+    /// Wakes whoever sends.
+    pub fn tell(&self) {
+        (self.planned)();
+    }
+
     /// Does everything that is due now. First releases, then fires, so that what is released at nine o'clock is in
     /// the nine o'clock digest.
     ///
@@ -104,6 +118,7 @@ impl Planner {
             // Between two chunks of a long plan too: an urgent post doesn't wait behind a million-row digest.
             let now = self.store.now().await?;
             ticked.noticed += self.release(now).await?;
+            self.store.write(move |tx| resume(tx, now)).await?;
             self.fire(now, &mut ticked).await?;
             let rules = self.rules.clone();
             match self.store.write(move |tx| chunk::plan_next(tx, &rules, now)).await? {
@@ -128,7 +143,7 @@ impl Planner {
         let mut noticed = 0;
         loop {
             let rules = self.rules.clone();
-            let look = move |tx: &mut crate::store::Tx<'_>| release_due(tx, &rules.release, now);
+            let look = move |tx: &mut Tx<'_>| release_due(tx, &rules.release, now);
             let (stories, changes) = self.store.write(look).await?;
             noticed += changes;
             if stories < STORIES_PER_LOOK as usize {
@@ -193,13 +208,14 @@ impl Planner {
     /// # Errors
     /// [`StoreError`] from the database.
     pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
-        let (look, slots) = self.store.read(|tx| Ok((releases::next_look(tx)?, occurrences::slots(tx)?))).await?;
+        let waiting = |tx: &mut Tx<'_>| Ok((releases::next_look(tx)?, profile::next_resume(tx)?, occurrences::slots(tx)?));
+        let (look, resume, slots) = self.store.read(waiting).await?;
         let next_firing = |state: &occurrences::SlotState| {
             let digest = self.rules.digests.get(state.slot.schedule())?;
             digest.schedule_of(&state.slot).ok()?.next_after(state.considered_at.0).map(UnixMillis)
         };
         let firing = slots.iter().filter_map(next_firing).min();
-        Ok([look, firing].into_iter().flatten().min())
+        Ok([look, resume, firing].into_iter().flatten().min())
     }
 
     /// Fires a digest at once, at an operator's word, whatever its schedule.
@@ -221,13 +237,13 @@ impl Planner {
 }
 
 /// Everything of [`Planner::release`] in one transaction.
-fn release_all(tx: &mut crate::store::Tx<'_>, rules: &release::Rules, now: UnixMillis) -> Result<(), StoreError> {
+fn release_all(tx: &mut Tx<'_>, rules: &release::Rules, now: UnixMillis) -> Result<(), StoreError> {
     while release_due(tx, rules, now)?.0 == STORIES_PER_LOOK as usize {}
     Ok(())
 }
 
 fn release_due(
-    tx: &mut crate::store::Tx<'_>,
+    tx: &mut Tx<'_>,
     rules: &release::Rules,
     now: UnixMillis,
 ) -> Result<(usize, usize), StoreError> {
@@ -241,4 +257,15 @@ fn release_due(
     }
     releases::apply(tx, &looked, now)?;
     Ok((stories.len(), looked.changes.len()))
+}
+
+/// Pauses ended in one transaction at most.
+const RESUMED_MAX: i64 = 200;
+
+/// Ends the pauses that are over.
+fn resume(tx: &mut Tx<'_>, now: UnixMillis) -> Result<(), StoreError> {
+    for id in profile::pauses_over(tx, now, RESUMED_MAX)? {
+        profile::resume(tx, id, now)?;
+    }
+    Ok(())
 }

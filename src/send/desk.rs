@@ -237,6 +237,7 @@ mod tests {
             address: Address::parse(&format!("r{recipient_id}@{domain}")).expect("an address"),
             name: None,
             language: Language::parse("en").expect("a tag"),
+            text_only: false,
             unsubscribed_at: None,
         };
         (claimed, to)

@@ -312,7 +312,7 @@ fn by_lane(tx: &mut Tx<'_>, wanted: &Wanted<'_>, granted: usize) -> Result<Vec<(
         let taken = deliveries::claim(tx, wanted.term, wanted.name, *lane, wanted.now, limit)?;
         left = left.saturating_sub(taken.len());
         if !taken.is_empty() {
-            claimed.push((*lane, with_recipients(tx, taken, wanted.now)?));
+            claimed.push((*lane, with_recipients(tx, *lane, taken, wanted.now)?));
         }
     }
     Ok(claimed)
@@ -321,6 +321,7 @@ fn by_lane(tx: &mut Tx<'_>, wanted: &Wanted<'_>, granted: usize) -> Result<Vec<(
 /// Adds who gets it. A recipient who left meanwhile gets nothing more: their delivery is cancelled.
 fn with_recipients(
     tx: &mut Tx<'_>,
+    lane: Lane,
     claimed: Vec<Claimed>,
     now: UnixMillis,
 ) -> Result<Vec<(Claimed, Subscriber)>, StoreError> {
@@ -328,7 +329,9 @@ fn with_recipients(
         return Ok(Vec::new());
     }
     let ids: Vec<i64> = claimed.iter().map(|claim| claim.key.recipient_id).collect();
-    let people: HashMap<i64, Subscriber> = subscribers::active(tx, &ids)?.into_iter().map(|s| (s.id, s)).collect();
+    // Who left may have asked for a link or for a new beginning.
+    let people = if lane == Lane::Transactional { subscribers::reachable } else { subscribers::active };
+    let people: HashMap<i64, Subscriber> = people(tx, &ids)?.into_iter().map(|s| (s.id, s)).collect();
     let (mut out, mut departed) = (Vec::with_capacity(claimed.len()), Vec::new());
     for claim in claimed {
         match people.get(&claim.key.recipient_id) {

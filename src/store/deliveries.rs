@@ -34,6 +34,26 @@ pub struct Claimed {
     pub seat: Option<Seat>,
 }
 
+/// Plans one delivery of its own, due at once, unless the recipient has one of this plan. Returns whether it is new.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn put(
+    tx: &mut Tx<'_>,
+    key: &DeliveryKey,
+    edition_id: i64,
+    destination: &str,
+    lane: Lane,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    const SQL: &str = "INSERT INTO deliveries (plan_id, recipient_id, carrier, edition_id, destination, lane, state, due_at,
+             planned_at, attempts, failures)
+         VALUES ($1, $2, $3, $4, $5, $6, 'due', $7, $7, 0, 0) ON CONFLICT (plan_id, recipient_id, carrier) DO NOTHING";
+    let (plan_id, recipient_id) = (key.plan_id, key.recipient_id);
+    let params = params![plan_id, recipient_id, &key.carrier, edition_id, destination, lane.word(), now];
+    Ok(tx.execute(SQL, params)? == 1)
+}
+
 /// Takes up to `limit` waiting deliveries of one destination and lane, oldest first. Nothing while a hold is on or the
 /// lease of `term` has ended.
 ///
@@ -182,7 +202,7 @@ fn begin_rows(tx: &mut Tx<'_>, attempts: &[AttemptRef], now: UnixMillis) -> Resu
            AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND (e.replaced_at IS NULL
                 OR (deliveries.uncertain_at IS NOT NULL AND e.withdrawn_at IS NULL)))
            AND EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
-                AND u.unsubscribed_at IS NULL AND u.suppressed_at IS NULL)
+                AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL)
          RETURNING plan_id, recipient_id, carrier";
     let allowed: HashSet<DeliveryKey> =
         tx.query(SQL, &[json(attempts)?, now.into()])?.iter().map(key).collect::<Result<_, _>>()?;
@@ -312,7 +332,7 @@ pub fn settle_uncertain(tx: &mut Tx<'_>, now: UnixMillis) -> Result<u64, StoreEr
          WHERE state = 'uncertain' AND due_at <= $1
            AND (EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.withdrawn_at IS NOT NULL)
              OR NOT EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
-                  AND u.unsubscribed_at IS NULL AND u.suppressed_at IS NULL))";
+                  AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL))";
     tx.execute(KEEP, params![now])?;
     const AGAIN: &str = "UPDATE deliveries SET state = 'due', due_at = $1 WHERE state = 'uncertain' AND due_at <= $1";
     tx.execute(AGAIN, params![now])

@@ -48,9 +48,11 @@ pub struct Match {
 /// [`StoreError`] from the database.
 pub fn lock(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<Recipient>, StoreError> {
     const LISTED: &str = "SELECT u.id, u.language, u.domain FROM {list $1: int} ids CROSS JOIN subscribers u
-         WHERE u.id = ids.value AND u.unsubscribed_at IS NULL AND u.suppressed_at IS NULL ORDER BY u.id {lock u}";
+         WHERE u.id = ids.value AND u.unsubscribed_at IS NULL AND u.suppressed_at IS NULL
+           AND u.paused_until_at IS NULL ORDER BY u.id {lock u}";
     const BETWEEN: &str = "SELECT id, language, domain FROM subscribers WHERE id >= $1 AND id <= $2
-           AND unsubscribed_at IS NULL AND suppressed_at IS NULL ORDER BY id";
+           AND unsubscribed_at IS NULL AND suppressed_at IS NULL
+           AND paused_until_at IS NULL ORDER BY id";
     let mut recipients = Vec::with_capacity(ids.len());
     let (mut languages, mut domains) = (Shared::default(), Shared::default());
     let mut keep = |row: &Cells<'_>| {

@@ -33,7 +33,7 @@ pub(super) use mark_sql;
 
 macro_rules! subscriber_sql {
     ($rest:literal) => {
-        concat!("SELECT id, address, name, language, unsubscribed_at FROM subscribers ", $rest)
+        concat!("SELECT id, address, name, language, unsubscribed_at, text_only_at FROM subscribers ", $rest)
     };
 }
 
@@ -44,6 +44,7 @@ fn read(row: &Row) -> Result<Subscriber, StoreError> {
         name: row.text_opt(2)?.as_deref().map(CleanText::new),
         language: row.parse(3, |tag| Language::parse(tag).ok())?,
         unsubscribed_at: row.at_opt(4)?,
+        text_only: row.at_opt(5)?.is_some(),
     })
 }
 
@@ -72,9 +73,21 @@ pub fn lock(tx: &mut Tx<'_>, id: i64) -> Result<Option<Subscriber>, StoreError> 
 pub fn active(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<Subscriber>, StoreError> {
     const SQL: &str =
         subscriber_sql!("WHERE id IN {list $1: int} AND unsubscribed_at IS NULL AND suppressed_at IS NULL");
+    of_list(tx, SQL, ids)
+}
+
+/// Those of `ids` who may get an answer to what they asked for, also when they have left: a confirmation, their own link.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn reachable(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<Subscriber>, StoreError> {
+    of_list(tx, subscriber_sql!("WHERE id IN {list $1: int} AND suppressed_at IS NULL"), ids)
+}
+
+fn of_list(tx: &mut Tx<'_>, sql: &'static str, ids: &[i64]) -> Result<Vec<Subscriber>, StoreError> {
     let mut active = Vec::with_capacity(ids.len());
     let mut languages: HashMap<String, Language> = HashMap::new();
-    tx.each(SQL, &[json(ids)?], &mut |row| {
+    tx.each(sql, &[json(ids)?], &mut |row| {
         let tag = row.text(3)?;
         let language = match languages.get(tag) {
             Some(known) => known.clone(),
@@ -86,7 +99,8 @@ pub fn active(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Vec<Subscriber>, StoreErro
         let address = Address::stored(row.text(1)?).map_err(|e| StoreError::Shape(e.to_string()))?;
         let name = row.text_opt(2)?.map(CleanText::new);
         let unsubscribed_at = row.int_opt(4)?.map(UnixMillis);
-        active.push(Subscriber { id: row.int(0)?, address, name, language, unsubscribed_at });
+        let text_only = row.int_opt(5)?.is_some();
+        active.push(Subscriber { id: row.int(0)?, address, name, language, text_only, unsubscribed_at });
         Ok(())
     })?;
     Ok(active)
@@ -101,7 +115,7 @@ pub fn page(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Vec<Subscriber>, 
     tx.query(SQL, params![after, limit])?.iter().map(read).collect()
 }
 
-/// Adds a subscriber; the id is the caller's random draw.
+/// Adds a subscriber whose address is confirmed, or vouched for by an operator's list; the id is the caller's random draw.
 ///
 /// # Errors
 /// [`StoreError`] from the database, also when the address is there already.
@@ -109,8 +123,8 @@ pub fn insert(tx: &mut Tx<'_>, subscriber: &Subscriber, now: UnixMillis) -> Resu
     tx.change(
         "adding a subscriber",
         1,
-        "INSERT INTO subscribers (id, address, address_key, domain, name, language, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO subscribers (id, address, address_key, domain, name, language, created_at, confirmed_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
         params![
             subscriber.id,
             subscriber.address.as_str(),

@@ -1,7 +1,7 @@
 //! How a store is emptied between two histories.
 
 /// Every table but those of migrations; `journey::house::emptying_forgets_no_table` keeps the list whole.
-pub(super) const EMPTYING: [&str; 27] = [
+pub(super) const EMPTYING: [&str; 33] = [
     "UPDATE counters SET value = 0",
     "DELETE FROM batches",
     "DELETE FROM batch_recipients",
@@ -20,6 +20,12 @@ pub(super) const EMPTYING: [&str; 27] = [
     "DELETE FROM release_topics",
     "DELETE FROM subscribers",
     "DELETE FROM subscriptions",
+    "DELETE FROM wishes",
+    "DELETE FROM moves",
+    "DELETE FROM consents",
+    "DELETE FROM suppressions",
+    "DELETE FROM bounces",
+    "DELETE FROM inbound",
     "DELETE FROM slots",
     "DELETE FROM occurrences",
     "DELETE FROM editions",

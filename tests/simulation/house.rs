@@ -89,7 +89,7 @@ pub(super) fn stationery() -> Stationery {
 
 pub(super) fn person(id: i64) -> Subscriber {
     let address = Address::parse(&format!("reader{id}@example.net")).expect("an address");
-    Subscriber { id, address, name: None, language: korean(), unsubscribed_at: None }
+    Subscriber { id, address, name: None, language: korean(), text_only: false, unsubscribed_at: None }
 }
 
 fn korean() -> Language {

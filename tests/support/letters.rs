@@ -36,6 +36,7 @@ pub fn parcel(number: i64, address: &str, padding: usize) -> Parcel {
             address: Address::parse(address).expect("an address"),
             name: None,
             language: Language::parse("ko").expect("a language"),
+            text_only: false,
             unsubscribed_at: None,
         },
         unsubscribe_url: Some("https://allim.example.org/unsubscribe/token".to_owned()),

@@ -97,6 +97,7 @@ fn facts() -> Facts {
         address: Address::parse("a@example.net").expect("an address"),
         name: None,
         language: language("ko"),
+        text_only: false,
         unsubscribed_at: None,
     };
     let subscription = Subscription { topic: "events".to_owned(), slot: Slot::of("weekly"), since: 3, mark: 3 };

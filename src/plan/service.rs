@@ -1,0 +1,64 @@
+//! Letters that answer what somebody did: confirmations, links, notices. They go by the ledger like everything else: all of a kind, a
+//! language and a day share one plan and one edition, and a plan has one delivery for each recipient. So nobody can be made to
+//! get a second one on the same day, however often somebody asks for it in their name.
+
+use super::Rules;
+use super::chunk::MAIL;
+use crate::domain::audience::{IMMEDIATE, Slot, Subscriber};
+use crate::domain::clock::UnixMillis;
+use crate::domain::delivery::{DeliveryKey, Lane};
+use crate::domain::edition::{Content, EditionKind, SERVICE};
+use crate::domain::ids;
+use crate::store::occurrences::{self, Occurrence};
+use crate::store::{StoreError, Tx, changes, deliveries, editions};
+
+/// Milliseconds of a day in UTC: the day that "once a day" means. Any zone would do as long as it is the same for everybody.
+const DAY_MS: i64 = 86_400_000;
+
+/// A letter about to be planned.
+#[derive(Clone, Copy, Debug)]
+pub struct Letter<'a> {
+    /// What it is.
+    pub kind: EditionKind,
+    /// To whom.
+    pub to: &'a Subscriber,
+    /// The schedule that it speaks of; none for one that speaks of the person as a whole.
+    pub about: Option<&'a str>,
+}
+
+/// Plans a letter, unless the recipient had one of this kind (and about the same) today. Returns whether it is new.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub(super) fn plan(tx: &mut Tx<'_>, rules: &Rules, letter: &Letter<'_>, now: UnixMillis) -> Result<bool, StoreError> {
+    let Letter { kind, to, about } = *letter;
+    let day = now.0.div_euclid(DAY_MS);
+    let schedule = about.map_or_else(|| SERVICE.to_owned(), |about| format!("{SERVICE}:{about}"));
+    // One plan for each language too: an edition has one, and a plan is written by those who write to its readers.
+    let plan_id = ids::occurrence_id(&schedule, day, &format!("{kind} in {}", to.language));
+    let slot = Slot::of(&schedule);
+    let one = Occurrence {
+        id: plan_id,
+        slot,
+        due_at: UnixMillis(day * DAY_MS),
+        recipient_id: None,
+        floor: 0,
+        bound: changes::head(tx)?,
+        fired_at: now,
+        done_to: 0,
+        planned: 0,
+    };
+    occurrences::ensure_planned(tx, &one, now)?;
+    let (sender, destination) = rules.route(about.unwrap_or(IMMEDIATE), &to.language, to.address.domain());
+    let content = Content {
+        kind,
+        schedule,
+        language: to.language.clone(),
+        sender: sender.to_owned(),
+        template: rules.template.clone(),
+        items: Vec::new(),
+    };
+    let edition_id = editions::ensure(tx, plan_id, &content, now)?;
+    let key = DeliveryKey { plan_id, recipient_id: to.id, carrier: MAIL.to_owned() };
+    deliveries::put(tx, &key, edition_id, destination, Lane::Transactional, now)
+}
