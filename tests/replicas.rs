@@ -64,6 +64,7 @@ fn planner(store: &Store) -> Planner {
         schedule: Schedule::parse("* * * * * *", "Asia/Seoul").expect("a schedule"),
         max_late: Duration::from_secs(3_600),
         own_hour: false,
+        commercial: false,
     };
     let languages = vec![Language::parse("ko").expect("a tag")];
     let rules = Rules {

@@ -1,12 +1,18 @@
 //! What the web server is made from.
 
 use super::App;
+use super::wakes::Wakes;
 use crate::render::site::LocalText;
 use crate::web;
 use anyhow::Context as _;
 
 /// Builds what the handlers share.
-pub(super) fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> anyhow::Result<web::Front> {
+pub(super) fn front(
+    app: &App,
+    wakes: &Wakes,
+    metrics: web::Metrics,
+    needs: Vec<web::Need>,
+) -> anyhow::Result<web::Front> {
     let (config, file) = (&app.config, &app.config.file);
     let token = |token: &crate::config::file::Token| web::Token {
         name: token.name.clone(),
@@ -20,6 +26,7 @@ pub(super) fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> 
     };
     // Mail that went to a relay lies in no folder of ours.
     let is_shown = file.web.show_mail_folder && file.relay.is_empty();
+    let waking = wakes.clone();
     let front = web::Front::new(web::Parts {
         store: app.store.clone(),
         intake: app.intake.clone(),
@@ -27,6 +34,8 @@ pub(super) fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> 
         metrics,
         needs,
         clock: app.world.clock.clone(),
+        chance: app.world.chance.clone(),
+        planner: app.planner.clone().telling(move || waking.planned(false)),
         site: config.site.clone(),
         tag_authority: file.site.tag_authority.clone(),
         zone: config.zone.clone(),

@@ -53,7 +53,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     needs.extend(start_comparing_clocks(&app, &mut others, &stop));
     if roles.has(Role::Web) {
         let listener = web::listen(&app.config.file.web.listen).await?;
-        let front = Arc::new(front::front(&app, metrics, needs)?);
+        let front = Arc::new(front::front(&app, &wakes, metrics, needs)?);
         others.spawn(web::watch_changes(front.clone(), wakes.pages(), stop.clone()));
         let stop = stop.clone();
         others.spawn(async move {

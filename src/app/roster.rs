@@ -1,10 +1,11 @@
 //! Lists of subscribers as CSV files: read, checked against the configuration, and written into the store.
 
 use super::App;
-use crate::domain::audience::{Address, IMMEDIATE, Slot, Subscriber};
+use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::text::CleanText;
+use crate::plan::digest;
 use crate::store::{StoreError, Tx, occurrences, subscribers};
 use anyhow::Context as _;
 
@@ -118,21 +119,13 @@ pub fn check(app: &App, line: &Line) -> anyhow::Result<Wish> {
 }
 
 fn slot(app: &App, text: &str) -> anyhow::Result<Slot> {
-    let slot = Slot::from(text.trim().to_owned());
-    let name = slot.schedule();
-    if name == IMMEDIATE {
-        anyhow::ensure!(text.trim() == IMMEDIATE, "schedule: immediate mail has no hour");
-        return Ok(slot);
-    }
-    let digest =
-        app.config.digests.get(name).with_context(|| format!("schedule: no [[digest]] has the name `{name}`"))?;
-    if text.trim() == name {
-        return Ok(slot);
-    }
-    anyhow::ensure!(digest.own_hour, "schedule: `{name}` doesn't offer an hour of one's own");
-    let (hour, minute, zone) = slot.own_time().context("schedule: write `DIGEST HH:MM ZONE`")?;
-    digest.schedule.with_own_time(hour, minute, zone).context("schedule")?;
-    Ok(Slot::own(name, hour, minute, zone))
+    let wanted = Slot::from(text.trim().to_owned());
+    let name = wanted.schedule();
+    let own = match text.trim().strip_prefix(name).map(str::trim) {
+        None | Some("") => None,
+        Some(own) => Some(own.split_once(' ').context("schedule: write `DIGEST HH:MM ZONE`")?),
+    };
+    digest::slot(&app.config.digests, name, own).with_context(|| format!("schedule: `{name}`"))
 }
 
 /// Writes rows in one transaction, and tells what became of each.

@@ -5,6 +5,7 @@ use super::ways::{self, Class, Group};
 use super::{Dkim, Mistake, Roles, dkim};
 use crate::domain::audience::{Address, IMMEDIATE};
 use crate::domain::destination;
+use crate::domain::edition::SERVICE;
 use crate::domain::language::Language;
 use crate::domain::schedule::Schedule;
 use crate::intake::accept::Source;
@@ -224,17 +225,20 @@ fn senders(file: &File) -> Result<BTreeMap<String, Arc<Sender>>, Mistake> {
 }
 
 fn digests(file: &File) -> Result<BTreeMap<String, Digest>, Mistake> {
-    let (mut digests, mut seen) = (BTreeMap::new(), BTreeSet::from([IMMEDIATE.to_owned()]));
+    let (mut digests, mut seen) = (BTreeMap::new(), BTreeSet::from([IMMEDIATE, SERVICE].map(str::to_owned)));
     for (index, table) in file.digest.iter().enumerate() {
         let key = |field: &str| format!("digest[{index}].{field}");
         name(&table.name, &key("name"), &mut seen)?;
         let zone_name = table.zone.as_deref().unwrap_or(&file.site.zone);
         zone(zone_name, &key("zone"))?;
         let schedule = Schedule::parse(&table.schedule, zone_name).map_err(|e| Mistake::new(key("schedule"), e))?;
+        if table.commercial && file.site.contact.is_none() {
+            return Err(Mistake::new(key("commercial"), "needs site.contact: such mail must say whom to turn to"));
+        }
         if table.own_hour && schedule.fixed_time().is_none() {
             return Err(Mistake::new(key("own_hour"), "needs a schedule with one fixed minute and hour"));
         }
-        let digest = Digest { name: table.name.clone(), schedule, max_late: table.max_late, own_hour: table.own_hour };
+        let digest = Digest { name: table.name.clone(), schedule, max_late: table.max_late, own_hour: table.own_hour, commercial: table.commercial };
         digests.insert(table.name.clone(), digest);
     }
     Ok(digests)

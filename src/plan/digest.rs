@@ -6,6 +6,7 @@ use crate::domain::ids;
 use crate::domain::schedule::{Schedule, ScheduleError};
 use crate::store::occurrences::{self, Occurrence, SlotState};
 use crate::store::{StoreError, Tx, changes, releases};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A digest's schedule as configured.
@@ -19,6 +20,8 @@ pub struct Digest {
     pub max_late: Duration,
     /// Whether readers may choose their own hour and zone.
     pub own_hour: bool,
+    /// Whether it is sent for profit, so that consent must be told of (docs/operating.md).
+    pub commercial: bool,
 }
 
 impl Digest {
@@ -32,6 +35,41 @@ impl Digest {
             None => Ok(self.schedule.clone()),
         }
     }
+}
+
+/// Why somebody can't have mail by the schedule that they name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSlot {
+    /// There is no such schedule.
+    #[error("there is no schedule of this name")]
+    Unknown,
+    /// It comes at its own hour only.
+    #[error("this schedule offers no hour of one's own")]
+    NoOwnHour,
+    /// Hour or zone can't be read.
+    #[error("write the hour as 07:30 and an IANA time zone such as Asia/Seoul")]
+    BadHour,
+}
+
+/// The slot of a schedule, at a reader's own hour (`07:30`) and zone if they name an hour.
+///
+/// # Errors
+/// [`BadSlot`].
+pub fn slot(digests: &BTreeMap<String, Digest>, name: &str, own: Option<(&str, &str)>) -> Result<Slot, BadSlot> {
+    let digest = match (name, digests.get(name), own) {
+        (IMMEDIATE, _, None) => return Ok(Slot::of(IMMEDIATE)),
+        (IMMEDIATE, _, Some(_)) => return Err(BadSlot::NoOwnHour),
+        (_, None, _) => return Err(BadSlot::Unknown),
+        (_, Some(_), None) => return Ok(Slot::of(name)),
+        (_, Some(digest), Some(_)) if !digest.own_hour => return Err(BadSlot::NoOwnHour),
+        (_, Some(digest), Some(_)) => digest,
+    };
+    let (hour, zone) = own.ok_or(BadSlot::BadHour)?;
+    let read = |text: &str| text.parse::<i8>().map_err(|_| BadSlot::BadHour);
+    let (hour, minute) = hour.split_once(':').ok_or(BadSlot::BadHour)?;
+    let (hour, minute) = (read(hour)?, read(minute)?);
+    digest.schedule.with_own_time(hour, minute, zone).map_err(|_| BadSlot::BadHour)?;
+    Ok(Slot::own(name, hour, minute, zone))
 }
 
 /// What a look at a slot came to.

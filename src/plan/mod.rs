@@ -12,8 +12,9 @@ pub mod route;
 pub mod service;
 mod successor;
 
-use crate::domain::audience::{IMMEDIATE, Slot};
+use crate::domain::audience::{IMMEDIATE, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
+use crate::domain::edition::EditionKind;
 use crate::domain::language::Language;
 use crate::store::releases::Looked;
 use crate::store::{Store, StoreError, Tx, editions, occurrences, profile, releases};
@@ -100,6 +101,32 @@ impl Planner {
     /// [`StoreError`] from the database.
     pub fn letter(&self, tx: &mut Tx<'_>, letter: &service::Letter<'_>, now: UnixMillis) -> Result<bool, StoreError> {
         service::plan(tx, &self.rules, letter, now)
+    }
+
+    /// The digests by name.
+    #[must_use]
+    pub fn digests(&self) -> &BTreeMap<String, Digest> {
+        &self.rules.digests
+    }
+
+    /// Plans a notice about each of these schedules that is commercial.
+    ///
+    /// # Errors
+    /// [`StoreError`] from the database.
+    pub fn notices<'a>(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: EditionKind,
+        to: &Subscriber,
+        schedules: impl IntoIterator<Item = &'a String>,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        for name in schedules {
+            if self.rules.digests.get(name).is_some_and(|digest| digest.commercial) {
+                self.letter(tx, &service::Letter { kind, to, about: Some(name) }, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// Wakes whoever sends.

@@ -66,6 +66,8 @@ pub struct LetterForm {
     last: Vec<u8>,
     text: Part,
     html: Part,
+    /// Whether it belongs to a list that one can leave; a service letter answers one person.
+    is_list: bool,
 }
 
 /// What is personal in a letter. Everything in it is stored, so that a repeat is equal byte by byte.
@@ -79,8 +81,11 @@ pub struct Fill<'a> {
     pub delivery: &'a DeliveryKey,
     /// When it was planned: its Date.
     pub planned_at: UnixMillis,
-    /// The recipient's own link, which takes RFC 8058's one-click POST. `None` in previews only.
+    /// The recipient's own link, which takes RFC 8058's one-click POST; in a service letter, that of its button. `None` in
+    /// previews only.
     pub unsubscribe_url: Option<&'a str>,
+    /// Whether the plain text goes alone.
+    pub text_only: bool,
 }
 
 impl LetterForm {
@@ -111,7 +116,14 @@ impl LetterForm {
             last: last.to_string().into_bytes(),
             text: Part::new("text/plain", &pieces.text, Spelling::Plain)?,
             html: Part::new("text/html", &pieces.html, Spelling::Html)?,
+            is_list: true,
         })
+    }
+
+    /// The same as a service letter: without the headers of a list, since its link is for its button only.
+    #[must_use]
+    pub fn without_list(self) -> Self {
+        Self { after_id: Vec::new(), is_list: false, ..self }
     }
 
     /// The letter as RFC 5322 bytes with CRLF line ends: `multipart/alternative` of plain text and HTML. The same values
@@ -134,11 +146,16 @@ impl LetterForm {
         out.extend_from_slice(&self.after_to);
         let _ = write!(out, "Message-ID: <{id}@{}>\r\n", self.message_id_domain);
         out.extend_from_slice(&self.after_id);
-        if let Some(url) = fill.unsubscribe_url {
+        if let Some(url) = fill.unsubscribe_url.filter(|_| self.is_list) {
             let _ = write!(out, "List-Unsubscribe: <{}>\r\n", header_url(url)?);
             out.extend_from_slice(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
         }
         out.extend_from_slice(&self.last);
+        if fill.text_only {
+            self.text.fill(personal, &mut out);
+            out.extend_from_slice(b"\r\n");
+            return Ok(out);
+        }
         // A boundary may not occur in the parts: `=_` occurs in neither base64 nor quoted-printable, and the id is a hash.
         let _ = write!(out, "Content-Type: multipart/alternative;\r\n boundary=\"=_{id}\"\r\n\r\n--=_{id}\r\n");
         self.text.fill(personal, &mut out);
@@ -167,7 +184,7 @@ fn one(value: HeaderValue) -> Vec<u8> {
 pub fn letter(letter: &Letter<'_>) -> Result<Vec<u8>, RenderError> {
     let Letter { to, to_name, delivery, planned_at, unsubscribe_url, .. } = *letter;
     let form = LetterForm::new(letter.pieces, letter.sender, letter.language)?;
-    form.fill(&Fill { to, to_name, delivery, planned_at, unsubscribe_url })
+    form.fill(&Fill { to, to_name, delivery, planned_at, unsubscribe_url, text_only: false })
 }
 
 /// Letters, digits, hyphens and dots: what both a list id and a Message-ID's right side are made of.

@@ -13,6 +13,7 @@ mod part;
 pub mod pieces;
 mod plain_text;
 mod pseudo_tags;
+pub mod service;
 pub mod site;
 pub mod templates;
 pub mod words;

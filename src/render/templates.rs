@@ -23,6 +23,8 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("mail_entry.html", include_str!("templates/mail_entry.html")),
     ("mail.txt", include_str!("templates/mail.txt")),
     ("mail_entry.txt", include_str!("templates/mail_entry.txt")),
+    ("service.html", include_str!("templates/service.html")),
+    ("service.txt", include_str!("templates/service.txt")),
     ("post_content.html", include_str!("templates/post_content.html")),
     ("page.css", include_str!("templates/page.css")),
     ("page_frame.html", include_str!("templates/page_frame.html")),
@@ -32,6 +34,10 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("page_post.html", include_str!("templates/page_post.html")),
     ("page_posts.html", include_str!("templates/page_posts.html")),
     ("page_topic.html", include_str!("templates/page_topic.html")),
+    ("page_confirm.html", include_str!("templates/page_confirm.html")),
+    ("page_manage.html", include_str!("templates/page_manage.html")),
+    ("page_said.html", include_str!("templates/page_said.html")),
+    ("page_subscribe.html", include_str!("templates/page_subscribe.html")),
     ("page_unsubscribe.html", include_str!("templates/page_unsubscribe.html")),
 ];
 

@@ -1,6 +1,7 @@
 //! The fixed words of mails and pages in Korean, English and Chinese, and dates and sizes as their readers write them.
 
 pub mod page;
+pub mod people;
 
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;

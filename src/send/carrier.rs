@@ -6,6 +6,7 @@ use super::signing::Pen;
 use crate::domain::audience::Subscriber;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Outcome, Reason};
+use crate::domain::edition::EditionKind;
 use crate::render::RenderError;
 use crate::render::letter::{Fill, LetterForm, Sender};
 use crate::store::deliveries::AttemptRef;
@@ -48,6 +49,8 @@ pub struct Prepared {
     pub edition_id: i64,
     /// The schedule it belongs to.
     pub schedule: String,
+    /// What it is: where the recipients' own links lead.
+    pub kind: EditionKind,
     /// What all recipients share, encoded.
     pub form: LetterForm,
     /// Who writes.
@@ -92,6 +95,7 @@ impl Parcel {
             delivery: &self.key,
             planned_at: self.planned_at,
             unsubscribe_url: self.unsubscribe_url.as_deref(),
+            text_only: self.to.text_only,
         })
     }
 }

@@ -5,13 +5,16 @@ use crate::domain::audience::{IMMEDIATE, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
-use crate::domain::token::Unsubscribe;
+use crate::domain::edition::{EditionKind, SERVICE};
+use crate::domain::token::{Purpose, Token};
 use crate::render::RenderError;
 use crate::render::letter::{LetterForm, Sender};
 use crate::render::mail::{Entry, Issue, pieces};
 use crate::render::pieces::Pieces;
+use crate::render::service::{Service, service};
 use crate::render::site::{LocalText, Site};
 use crate::render::templates::Templates;
+use crate::render::words::people::people_words;
 use crate::store::deliveries::Claimed;
 use crate::store::editions::{self, Edition};
 use crate::store::token_keys::{self, TokenKey};
@@ -52,6 +55,9 @@ impl Stationery {
     /// [`RenderError`] when a template or a value doesn't fit.
     pub fn render(&self, edition: &Edition, showables: Vec<Showable>) -> Result<Pieces, RenderError> {
         let content = &edition.content;
+        if content.kind.is_service() {
+            return self.render_service(edition);
+        }
         let entry = |(showable, item): (Showable, &crate::domain::edition::Item)| Entry {
             showable,
             topic_title: self.topic_title(&item.topic, &content.language),
@@ -70,6 +76,19 @@ impl Stationery {
             zone: &zone,
         };
         pieces(&issue, &self.templates)
+    }
+
+    fn render_service(&self, edition: &Edition) -> Result<Pieces, RenderError> {
+        let (language, site) = (&edition.content.language, &self.site);
+        let about = edition.content.schedule.strip_prefix(SERVICE).and_then(|rest| rest.strip_prefix(':'));
+        let title = |name: &str| match self.digest_titles.get(name) {
+            Some(title) => title.get(language).to_owned(),
+            None if name == IMMEDIATE => people_words(language).immediate.to_owned(),
+            None => name.to_owned(),
+        };
+        let (about, kind, at) = (about.map(title), edition.content.kind, edition.created_at);
+        let zone = &self.zones.get(IMMEDIATE).cloned().unwrap_or(jiff::tz::TimeZone::UTC);
+        service(&Service { kind, language, about: about.as_deref(), site, at, zone }, &self.templates)
     }
 }
 
@@ -153,23 +172,34 @@ impl Preparer {
         };
         let pieces: Pieces =
             serde_json::from_str(&stored).map_err(|e| StoreError::Shape(format!("stored pieces: {e}")))?;
+        let kind = edition.content.kind;
         let form = LetterForm::new(&pieces, &sender, &edition.content.language)?;
-        Ok(Prepared { edition_id: id, schedule: edition.content.schedule, form, sender })
+        let form = if kind.is_service() { form.without_list() } else { form };
+        Ok(Prepared { edition_id: id, schedule: edition.content.schedule, kind, form, sender })
     }
 
     /// What is carried to one recipient.
     #[must_use]
     pub fn parcel(&self, claimed: &Claimed, prepared: Arc<Prepared>, to: Subscriber) -> Parcel {
-        let unsubscribe_url = self.unsubscribe_url(to.id, &prepared.schedule, claimed.planned_at);
+        let unsubscribe_url = self.own_url(to.id, &prepared, claimed.planned_at);
         Parcel { key: claimed.key.clone(), planned_at: claimed.planned_at, prepared, to, unsubscribe_url, pen: None }
     }
 
-    /// The key that signs is the newest one that is older than the delivery, so that a repeat bears the same token.
-    fn unsubscribe_url(&self, subscriber_id: i64, schedule: &str, planned_at: UnixMillis) -> Option<String> {
+    /// Where the recipient's own link leads. The key that signs is the newest one that is older than the delivery, so that a
+    /// repeat bears the same token.
+    fn own_url(&self, subscriber_id: i64, prepared: &Prepared, planned_at: UnixMillis) -> Option<String> {
         let public_url = self.stationery.site.public_url.as_deref()?;
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let key = keys.iter().rev().find(|key| key.created_at <= planned_at).or(keys.first())?;
-        let wish = Unsubscribe { subscriber_id, schedule: schedule.to_owned() };
-        Some(format!("{public_url}/unsubscribe/{}", wish.sign(&key.id, &key.secret)))
+        let seconds = || planned_at.0.div_euclid(1_000).to_string();
+        let (path, purpose, detail) = match prepared.kind {
+            EditionKind::Issue => ("unsubscribe", Purpose::Unsubscribe, prepared.schedule.clone()),
+            EditionKind::Confirmation => ("confirm", Purpose::Confirm, seconds()),
+            EditionKind::Link | EditionKind::Granted | EditionKind::Withdrawn | EditionKind::Reminder => {
+                ("manage", Purpose::Manage, seconds())
+            }
+        };
+        let token = Token { purpose, subscriber_id, detail };
+        Some(format!("{public_url}/{path}/{}", token.sign(&key.id, &key.secret)))
     }
 }

@@ -23,6 +23,7 @@ mod migrate;
 pub mod moving;
 pub mod occurrences;
 pub mod owed;
+pub mod people;
 mod postgres;
 pub mod posts;
 pub mod processes;

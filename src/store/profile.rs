@@ -1,6 +1,6 @@
 //! What somebody may set about themselves beside their subscriptions: a pause, the form of mail, their address, and leaving for good.
 
-use super::subscribers::{mark_sql, unsubscribe_schedule};
+use super::subscribers::{Subscription, mark_sql, unsubscribe_schedule};
 use super::value::params;
 use super::{Row, StoreError, Tx, changes, occurrences};
 use crate::domain::audience::{Address, Slot, Subscriber};
@@ -156,13 +156,13 @@ pub fn leave(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<Vec<Left>, Sto
     }
     const SQL: &str = "UPDATE subscribers SET unsubscribed_at = COALESCE(unsubscribed_at, $2) WHERE id = $1";
     tx.change("leaving altogether", 1, SQL, params![id, now])?;
-    let left = |s: super::subscribers::Subscription| Left {
-        topic: s.topic,
-        slot: s.slot.as_str().to_owned(),
-        since: s.since,
-        mark: s.mark,
-    };
-    Ok(subscriptions.into_iter().map(left).collect())
+    Ok(subscriptions.into_iter().map(Left::from).collect())
+}
+
+impl From<Subscription> for Left {
+    fn from(s: Subscription) -> Self {
+        Self { topic: s.topic, slot: s.slot.as_str().to_owned(), since: s.since, mark: s.mark }
+    }
 }
 
 /// Makes somebody's leaving undone: their subscriptions are as they were, and what came meanwhile is owed.

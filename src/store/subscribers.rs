@@ -57,6 +57,14 @@ pub fn by_address(tx: &mut Tx<'_>, address: &Address) -> Result<Option<Subscribe
     tx.query_opt(SQL, params![address.key()])?.as_ref().map(read).transpose()
 }
 
+/// A subscriber by id.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn find(tx: &mut Tx<'_>, id: i64) -> Result<Option<Subscriber>, StoreError> {
+    tx.query_opt(subscriber_sql!("WHERE id = $1"), params![id])?.as_ref().map(read).transpose()
+}
+
 /// A subscriber by id, locked: planning locks it too, so what follows is seen by it whole or not at all.
 ///
 /// # Errors

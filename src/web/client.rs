@@ -110,6 +110,11 @@ pub(super) fn is_near(front: &Front, request: &Request) -> bool {
     }
 }
 
+/// The address that a request comes from.
+pub(super) fn address(front: &Front, request: &Request) -> IpAddr {
+    front.proxies.client(peer(request), request.headers())
+}
+
 /// The peer of a request's connection.
 fn peer(request: &Request) -> IpAddr {
     let connected = request.extensions().get::<ConnectInfo<SocketAddr>>();
@@ -123,7 +128,7 @@ pub(super) async fn log(State(front): State<Arc<Front>>, request: Request, next:
     }
     let method = request.method().clone();
     let path = told(request.uri().path()).to_owned();
-    let client = front.proxies.client(peer(&request), request.headers());
+    let client = address(&front, &request);
     let began = front.clock.uptime();
     let response = next.run(request).await;
     let micros = (front.clock.uptime() - began).as_micros();
@@ -132,7 +137,7 @@ pub(super) async fn log(State(front): State<Arc<Front>>, request: Request, next:
 }
 
 /// Paths below these hold a token.
-const SECRET_BELOW: [&str; 2] = ["/unsubscribe/", "/manage/"];
+const SECRET_BELOW: [&str; 3] = ["/unsubscribe/", "/manage/", "/confirm/"];
 
 /// A path as the log may hold it.
 fn told(path: &str) -> &str {

@@ -2,13 +2,18 @@
 
 mod api;
 mod client;
+mod confirm;
 mod feeds;
 mod health;
 mod lane;
+mod link;
 mod mails;
+mod manage;
 mod pages;
+mod people;
 mod samples;
 mod server;
+mod subscribe;
 mod ui;
 mod unsubscribe;
 mod validators;
@@ -19,13 +24,14 @@ pub use feeds::{Feeds, watch_changes};
 pub use samples::Sample;
 pub use server::{listen, serve};
 
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
 use crate::domain::language::Language;
 use crate::domain::post::TAG_PREFIX;
 use crate::domain::schedule::Schedule;
 use crate::intake::Intake;
 use crate::intake::wire::MESSAGE_BYTES_MAX;
+use crate::plan::Planner;
 use crate::render::RenderError;
 use crate::render::site::{LocalText, Site};
 use crate::render::templates::Templates;
@@ -66,6 +72,10 @@ pub struct Parts {
     pub needs: Vec<Need>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub chance: Arc<dyn Chance>,
+    /// Plans the letters that answer what somebody does here.
+    pub planner: Planner,
     /// The institution.
     pub site: Site,
     /// Domain and year of feed entry ids.
@@ -98,6 +108,9 @@ pub struct Front {
     metrics: Metrics,
     needs: Vec<Need>,
     clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    planner: Planner,
+    networks: people::Networks,
     site: Site,
     tag_authority: String,
     zone: jiff::tz::TimeZone,
@@ -150,6 +163,9 @@ impl Front {
             metrics: parts.metrics,
             needs: parts.needs,
             clock: parts.clock,
+            chance: parts.chance,
+            planner: parts.planner,
+            networks: people::Networks::default(),
             site: parts.site,
             tag_authority: parts.tag_authority,
             zone: parts.zone,
@@ -179,6 +195,11 @@ fn router(front: Arc<Front>) -> Router {
         .route("/topics/{topic}", get(pages::topic))
         .route("/feeds/{file}", get(feeds::serve))
         .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::leave))
+        .route("/subscribe", get(subscribe::show).post(subscribe::ask))
+        .route("/confirm/{token}", get(confirm::show).post(confirm::confirm))
+        .route("/link", get(link::show).post(link::ask))
+        .route("/manage/{token}", get(manage::show).post(manage::act))
+        .route("/manage/{token}/data.json", get(manage::data))
         .route("/mails/{name}", get(mails::show))
         .route("/mails/{name}/html", get(mails::html))
         .route("/mails/{name}/source", get(mails::source))
@@ -188,6 +209,7 @@ fn router(front: Arc<Front>) -> Router {
         .route("/api/v1/posts", post(api::posts::publish).get(api::posts::list))
         .route("/api/v1/posts/{id}", get(api::posts::show))
         .route("/api/v1/posts/{id}/withdraw", post(api::posts::withdraw))
+        .route("/api/v1/subscriptions", post(subscribe::ask_api))
         .route("/api/openapi.json", get(api::openapi::serve))
         .route("/api/{*rest}", any(api::fallback))
         .route("/healthz", get(health::alive))

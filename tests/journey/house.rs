@@ -50,7 +50,7 @@ pub(super) fn digests(line: &str) -> BTreeMap<String, Digest> {
     let digest = |name: &str, line: &str, minutes_late: u64, own_hour: bool| {
         let schedule = Schedule::parse(line, "Asia/Seoul").expect("a schedule");
         let max_late = Duration::from_secs(minutes_late * 60);
-        (name.to_owned(), Digest { name: name.to_owned(), schedule, max_late, own_hour })
+        (name.to_owned(), Digest { name: name.to_owned(), schedule, max_late, own_hour, commercial: false })
     };
     BTreeMap::from([digest(SEVEN, line, 5, false), digest(DAILY, "0 9 * * *", 6 * 60, true)])
 }

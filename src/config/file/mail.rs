@@ -35,6 +35,9 @@ pub struct DigestTable {
     /// Whether readers may choose their own hour and zone.
     #[serde(default)]
     pub own_hour: bool,
+    /// Whether it is sent for profit: Korean law then asks for a mark in the subject and for notices.
+    #[serde(default)]
+    pub commercial: bool,
     /// Who writes it; the first sender when absent.
     #[serde(default)]
     pub sender: Option<String>,

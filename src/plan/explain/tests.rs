@@ -19,6 +19,7 @@ fn rules() -> Rules {
         schedule: Schedule::parse("* * * * *", "UTC").expect("a schedule"),
         max_late: Duration::from_secs(60),
         own_hour: false,
+        commercial: false,
     };
     Rules {
         release: release::Rules {

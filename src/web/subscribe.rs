@@ -1,0 +1,287 @@
+//! Asking for mail. Whoever asks learns nothing about the address: the answer is the same, and takes as long,
+//! whether it is known, new, or may not be written to.
+
+use super::Front;
+use super::people::{Form, Keys, answered_in_time, body, may_ask, private, read_form, say, say_page, unavailable};
+use super::ui::Asked;
+use crate::domain::audience::{Address, IMMEDIATE, Slot, Subscriber};
+use crate::domain::edition::EditionKind;
+use crate::domain::language::Language;
+use crate::domain::token::Purpose;
+use crate::plan::digest::{self, BadSlot};
+use crate::plan::service::Letter;
+use crate::render::page::people::{self as pages, Asking, Choice, Said};
+use crate::render::words::page::own_name;
+use crate::render::words::people::PeopleWords;
+use crate::store::people::{self, By};
+use crate::store::wishes::Wish;
+use crate::store::StoreError;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Zones offered in forms; any other of the IANA database may be written.
+pub(super) const ZONES: &[&str] = &[
+    "Asia/Seoul", "Asia/Shanghai", "Asia/Taipei", "Asia/Tokyo", "Asia/Singapore", "Asia/Kolkata", "Asia/Dubai",
+    "Europe/London", "Europe/Paris", "Europe/Berlin", "Africa/Nairobi", "America/New_York", "America/Chicago",
+    "America/Denver", "America/Los_Angeles", "America/Sao_Paulo", "Australia/Sydney", "Pacific/Auckland", "UTC",
+];
+
+/// What somebody asks for.
+pub(super) struct Wanted {
+    address: Address,
+    language: Language,
+    wishes: Vec<Wish>,
+}
+
+/// What is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Address,
+    Topic,
+    Schedule,
+    Hour,
+}
+
+impl Fault {
+    pub(super) fn words(self, say: &PeopleWords) -> &'static str {
+        match self {
+            Self::Address => say.bad_address,
+            Self::Topic => say.no_topic,
+            Self::Schedule => say.bad_schedule,
+            Self::Hour => say.bad_hour,
+        }
+    }
+
+    fn field(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Topic => "topics",
+            Self::Schedule => "schedule",
+            Self::Hour => "hour",
+        }
+    }
+}
+
+impl From<BadSlot> for Fault {
+    fn from(bad: BadSlot) -> Self {
+        match bad {
+            BadSlot::Unknown => Self::Schedule,
+            BadSlot::NoOwnHour | BadSlot::BadHour => Self::Hour,
+        }
+    }
+}
+
+/// The slot of a schedule; an hour counts only where the schedule offers one, so that a form may ask for it once for all.
+pub(super) fn slot(front: &Front, schedule: &str, hour: &str, zone: &str) -> Result<Slot, Fault> {
+    let digests = front.planner.digests();
+    let offers = digests.get(schedule).is_some_and(|digest| digest.own_hour);
+    let own = (offers && !hour.is_empty()).then_some((hour, zone));
+    Ok(digest::slot(digests, schedule, own)?)
+}
+
+/// A reader language, as somebody names it; else the page's, else the first.
+pub(super) fn reads(front: &Front, tag: &str, page: &Language) -> Language {
+    let named = Language::parse(tag).ok();
+    let best = named.iter().chain([page]).find_map(|language| language.best_of(&front.languages));
+    best.unwrap_or(&front.languages[0]).clone()
+}
+
+fn wanted(front: &Front, form: &Form, page: &Language) -> Result<Wanted, Fault> {
+    let address = Address::parse(form.get("address")).map_err(|_| Fault::Address)?;
+    let topics: BTreeSet<String> = form.all("topic").into_iter().collect();
+    if topics.is_empty() || !topics.iter().all(|topic| front.topics.iter().any(|(known, _)| known == topic)) {
+        return Err(Fault::Topic);
+    }
+    let slot = slot(front, form.get("schedule"), form.get("hour"), form.get("zone"))?;
+    let wishes = topics.into_iter().map(|topic| Wish { topic, slot: slot.clone() }).collect();
+    Ok(Wanted { address, language: reads(front, form.get("reads"), page), wishes })
+}
+
+/// The schedules that one can choose.
+pub(super) fn schedules(front: &Front, language: &Language, chosen: &str) -> Vec<Choice> {
+    let choice = |name: &str, title: &str| Choice {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        is_chosen: name == chosen,
+    };
+    let digests = front.digests.iter().map(|(name, (title, _))| choice(name, title.get(language)));
+    std::iter::once(choice(IMMEDIATE, say(language).immediate)).chain(digests).collect()
+}
+
+/// The languages that one can read in.
+pub(super) fn languages(front: &Front, chosen: &Language) -> Vec<Choice> {
+    let choice = |language: &Language| Choice {
+        name: language.to_string(),
+        title: own_name(language).to_owned(),
+        is_chosen: language == chosen,
+    };
+    front.languages.iter().map(choice).collect()
+}
+
+/// Whether any schedule offers an hour of one's own.
+pub(super) fn offers_own_hour(front: &Front) -> bool {
+    front.planner.digests().values().any(|digest| digest.own_hour)
+}
+
+fn form_page(
+    front: &Front,
+    asked: &Asked,
+    keys: &Keys,
+    filled: &Form,
+    (status, fault, note): (StatusCode, Option<&'static str>, Option<&'static str>),
+) -> Response {
+    let language = asked.language();
+    let topics = filled.all("topic");
+    let topic = |(name, title): &(String, crate::render::site::LocalText)| Choice {
+        name: name.clone(),
+        title: title.get(language).to_owned(),
+        is_chosen: topics.contains(name),
+    };
+    let chosen = match filled.get("schedule") {
+        "" => IMMEDIATE,
+        chosen => chosen,
+    };
+    let zone = match filled.get("zone") {
+        "" => front.zone.iana_name().unwrap_or("UTC"),
+        zone => zone,
+    };
+    let asking = Asking {
+        address: filled.get("address").to_owned(),
+        topics: front.topics.iter().map(topic).collect(),
+        schedules: schedules(front, language, chosen),
+        own_hour: offers_own_hour(front),
+        hour: filled.get("hour").to_owned(),
+        zone: zone.to_owned(),
+        zones: ZONES,
+        reads: languages(front, &reads(front, filled.get("reads"), language)),
+        form: keys.sign(Purpose::Form, 0, front.clock.now()),
+        fault,
+        note,
+    };
+    private(asked.answer(status, pages::subscribe(&asked.look(front), &front.templates, &asking)))
+}
+
+/// The form. What stands in the query is filled in, so that any page can link to it with a topic chosen.
+pub(super) async fn show(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let asked = Asked::new(&front, &request);
+    let filled = Form::parse(request.uri().query().unwrap_or_default().as_bytes());
+    match Keys::read(&front.store).await {
+        Ok(keys) => form_page(&front, &asked, &keys, &filled, (StatusCode::OK, None, None)),
+        Err(error) => unavailable(&front, &asked, &error),
+    }
+}
+
+/// Takes a request for mail. A form that we didn't show (one on another page of the institution, say) is shown filled in.
+pub(super) async fn ask(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let asked = Asked::new(&front, &request);
+    let form = match read_form(&front, &asked, request, true).await {
+        Ok(form) => form,
+        Err(answer) => return answer,
+    };
+    let keys = match Keys::read(&front.store).await {
+        Ok(keys) => keys,
+        Err(error) => return unavailable(&front, &asked, &error),
+    };
+    let say = say(asked.language());
+    let wanted = match wanted(&front, &form, asked.language()) {
+        Ok(wanted) => wanted,
+        Err(fault) => {
+            let told = (StatusCode::UNPROCESSABLE_ENTITY, Some(fault.words(say)), None);
+            return form_page(&front, &asked, &keys, &form, told);
+        }
+    };
+    if !keys.is_form(form.get("form"), front.clock.now()) {
+        return form_page(&front, &asked, &keys, &form, (StatusCode::OK, None, Some(say.once_more)));
+    }
+    // What no person sees was filled in: the machine is told what a person would be.
+    let is_person = form.get("website").is_empty();
+    let done = answered_in_time(async {
+        if is_person { ask_for(&front, wanted, asked.language(), "page").await } else { Ok(()) }
+    });
+    match done.await {
+        Ok(()) => {
+            let said = Said { title: say.asked, sentence: say.asked_why, link: None, link_form: None };
+            say_page(&front, &asked, StatusCode::OK, said)
+        }
+        Err(error) => unavailable(&front, &asked, &error),
+    }
+}
+
+async fn ask_for(front: &Front, wanted: Wanted, page: &Language, source: &'static str) -> Result<(), StoreError> {
+    let Wanted { address, language, wishes } = wanted;
+    let id = front.chance.draw_id();
+    let stranger = Subscriber { id, address, name: None, language, text_only: false, unsubscribed_at: None };
+    let (now, planner, page) = (front.store.now().await?, front.planner.clone(), page.clone());
+    let asked = move |tx: &mut crate::store::Tx<'_>| {
+        let by = By { language: &page, source, actor: "subscriber" };
+        let Some(person) = people::ask(tx, &stranger, &wishes, by, now)? else { return Ok(()) };
+        planner.letter(tx, &Letter { kind: EditionKind::Confirmation, to: &person, about: None }, now).map(drop)
+    };
+    front.store.write(asked).await?;
+    front.planner.tell();
+    Ok(())
+}
+
+/// What a program sends to ask for mail in somebody's name.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedByApi {
+    address: String,
+    topics: Vec<String>,
+    schedule: String,
+    #[serde(default)]
+    hour: String,
+    #[serde(default)]
+    zone: String,
+    #[serde(default)]
+    language: String,
+}
+
+/// The same as JSON. The holder of the address is asked to confirm all the same.
+pub(super) async fn ask_api(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let asked = Asked::new(&front, &request);
+    let problem = |status: StatusCode, reason: &str, path: &str, detail: &str| {
+        let body = serde_json::json!({ "status": status.as_u16(), "title": status.canonical_reason(), "reason": reason,
+            "path": path, "detail": detail });
+        (status, [("content-type", "application/problem+json")], body.to_string()).into_response()
+    };
+    if !may_ask(&front, &request) {
+        let detail = "too many requests from this network; try again in an hour";
+        return problem(StatusCode::TOO_MANY_REQUESTS, "too_many", "", detail);
+    }
+    let read = body(request).await.map(|body| serde_json::from_slice::<AskedByApi>(&body));
+    let given = match read {
+        Some(Ok(given)) => given,
+        Some(Err(error)) => return problem(StatusCode::BAD_REQUEST, "bad_json", "", &error.to_string()),
+        None => return problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "", "at most 64 kB"),
+    };
+    let topics = given.topics.into_iter().map(|topic| ("topic".to_owned(), topic));
+    let fields = [
+        ("address", given.address),
+        ("schedule", given.schedule),
+        ("hour", given.hour),
+        ("zone", given.zone),
+        ("reads", given.language),
+    ];
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let form = Form::of(fields.chain(topics).collect());
+    let wanted = match wanted(&front, &form, asked.language()) {
+        Ok(wanted) => wanted,
+        Err(fault) => {
+            let english = Language::parse("en").map_or_else(|_| asked.language().clone(), |english| english);
+            let detail = fault.words(say(&english));
+            return problem(StatusCode::UNPROCESSABLE_ENTITY, "bad_field", fault.field(), detail);
+        }
+    };
+    match answered_in_time(ask_for(&front, wanted, asked.language(), "api")).await {
+        Ok(()) => (StatusCode::ACCEPTED, Json(serde_json::json!({ "state": "asked" }))).into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "a request for mail could not be stored");
+            problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "", "nothing was stored; send it again")
+        }
+    }
+}
