@@ -138,7 +138,13 @@ fn prepared(len: usize) -> Arc<Prepared> {
     };
     let pieces = Pieces { subject: "A notice".to_owned(), html: format!("<p>{text}</p>"), text };
     let form = LetterForm::new(&pieces, &sender, &Language::parse("ko").unwrap()).unwrap();
-    Arc::new(Prepared { edition_id: 1, schedule: "immediate".to_owned(), kind: allim::domain::edition::EditionKind::Issue, form, sender: Arc::new(sender) })
+    Arc::new(Prepared {
+        edition_id: 1,
+        schedule: "immediate".to_owned(),
+        kind: allim::domain::edition::EditionKind::Issue,
+        form,
+        sender: Arc::new(sender),
+    })
 }
 
 fn parcel(prepared: &Arc<Prepared>, next: &AtomicUsize, letters: usize) -> Option<Parcel> {

@@ -200,7 +200,7 @@ fn rules() -> Rules {
         schedule,
         max_late: Duration::from_secs(3_600),
         own_hour: true,
-            commercial: false,
+        commercial: false,
     };
     let digests = [digest("often", schedule), digest("daily", daily)];
     Rules {

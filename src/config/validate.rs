@@ -238,7 +238,13 @@ fn digests(file: &File) -> Result<BTreeMap<String, Digest>, Mistake> {
         if table.own_hour && schedule.fixed_time().is_none() {
             return Err(Mistake::new(key("own_hour"), "needs a schedule with one fixed minute and hour"));
         }
-        let digest = Digest { name: table.name.clone(), schedule, max_late: table.max_late, own_hour: table.own_hour, commercial: table.commercial };
+        let digest = Digest {
+            name: table.name.clone(),
+            schedule,
+            max_late: table.max_late,
+            own_hour: table.own_hour,
+            commercial: table.commercial,
+        };
         digests.insert(table.name.clone(), digest);
     }
     Ok(digests)

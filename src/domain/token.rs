@@ -78,11 +78,7 @@ impl Token {
 
     /// Reads a token for a purpose, if its MAC is right. `secret_of` gives the secret of a key id.
     #[must_use]
-    pub fn verify<'a>(
-        purpose: Purpose,
-        token: &str,
-        secret_of: impl FnOnce(&str) -> Option<&'a str>,
-    ) -> Option<Self> {
+    pub fn verify<'a>(purpose: Purpose, token: &str, secret_of: impl FnOnce(&str) -> Option<&'a str>) -> Option<Self> {
         let mut parts = token.split('.');
         let (key_id, payload, given) = (parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() {

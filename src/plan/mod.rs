@@ -235,7 +235,8 @@ impl Planner {
     /// # Errors
     /// [`StoreError`] from the database.
     pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
-        let waiting = |tx: &mut Tx<'_>| Ok((releases::next_look(tx)?, profile::next_resume(tx)?, occurrences::slots(tx)?));
+        let waiting =
+            |tx: &mut Tx<'_>| Ok((releases::next_look(tx)?, profile::next_resume(tx)?, occurrences::slots(tx)?));
         let (look, resume, slots) = self.store.read(waiting).await?;
         let next_firing = |state: &occurrences::SlotState| {
             let digest = self.rules.digests.get(state.slot.schedule())?;
@@ -269,11 +270,7 @@ fn release_all(tx: &mut Tx<'_>, rules: &release::Rules, now: UnixMillis) -> Resu
     Ok(())
 }
 
-fn release_due(
-    tx: &mut Tx<'_>,
-    rules: &release::Rules,
-    now: UnixMillis,
-) -> Result<(usize, usize), StoreError> {
+fn release_due(tx: &mut Tx<'_>, rules: &release::Rules, now: UnixMillis) -> Result<(usize, usize), StoreError> {
     let stories = releases::lock_due(tx, now, STORIES_PER_LOOK)?;
     if stories.is_empty() {
         return Ok((0, 0));

@@ -109,7 +109,14 @@ fn anybody(
     now: UnixMillis,
 ) -> Result<Subscriber, StoreError> {
     let address = Address::parse(NOBODYS_ADDRESS).map_err(|e| StoreError::Shape(e.to_string()))?;
-    let reader = Subscriber { id: NOBODYS_ID, address, name: None, language: language.clone(), text_only: false, unsubscribed_at: None };
+    let reader = Subscriber {
+        id: NOBODYS_ID,
+        address,
+        name: None,
+        language: language.clone(),
+        text_only: false,
+        unsubscribed_at: None,
+    };
     subscribers::insert(tx, &reader, now)?;
     let slot = Slot::of(name);
     let last = occurrences::lock_slot(tx, &slot)?.map_or(0, |state| state.bound);

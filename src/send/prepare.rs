@@ -3,9 +3,9 @@
 use super::carrier::{Parcel, Prepared};
 use crate::domain::audience::{IMMEDIATE, Subscriber};
 use crate::domain::clock::UnixMillis;
+use crate::domain::edition::{EditionKind, SERVICE};
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
-use crate::domain::edition::{EditionKind, SERVICE};
 use crate::domain::token::{Purpose, Token};
 use crate::render::RenderError;
 use crate::render::letter::{LetterForm, Sender};

@@ -46,7 +46,8 @@ pub fn put(
     lane: Lane,
     now: UnixMillis,
 ) -> Result<bool, StoreError> {
-    const SQL: &str = "INSERT INTO deliveries (plan_id, recipient_id, carrier, edition_id, destination, lane, state, due_at,
+    const SQL: &str =
+        "INSERT INTO deliveries (plan_id, recipient_id, carrier, edition_id, destination, lane, state, due_at,
              planned_at, attempts, failures)
          VALUES ($1, $2, $3, $4, $5, $6, 'due', $7, $7, 0, 0) ON CONFLICT (plan_id, recipient_id, carrier) DO NOTHING";
     let (plan_id, recipient_id) = (key.plan_id, key.recipient_id);

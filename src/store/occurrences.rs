@@ -113,7 +113,8 @@ pub fn insert(tx: &mut Tx<'_>, occurrence: &Occurrence, skipped: Option<&str>) -
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn ensure_planned(tx: &mut Tx<'_>, occurrence: &Occurrence, now: UnixMillis) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO occurrences (id, slot, schedule, due_at, floor, bound, fired_at, done_to, planned, planned_at)
+    const SQL: &str =
+        "INSERT INTO occurrences (id, slot, schedule, due_at, floor, bound, fired_at, done_to, planned, planned_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $7) ON CONFLICT (id) DO NOTHING";
     let Occurrence { id, slot, due_at, floor, bound, .. } = occurrence;
     tx.execute(SQL, params![*id, slot.as_str(), slot.schedule(), *due_at, *floor, *bound, now]).map(drop)

@@ -56,7 +56,6 @@ pub fn ask(
     tx: &mut Tx<'_>,
     stranger: &Subscriber,
     wanted: &[Wish],
-    by: By<'_>,
     now: UnixMillis,
 ) -> Result<Option<Subscriber>, StoreError> {
     let hash = suppressions::hash(tx, &stranger.address)?;
@@ -73,8 +72,22 @@ pub fn ask(
     for wish in wanted {
         wishes::put(tx, person.id, wish, now)?;
     }
-    record(tx, &person, Act::Asked, by, told(wanted), now)?;
     Ok(Some(person))
+}
+
+/// Notes in the ledger that somebody was asked to confirm. Call it when the letter that asks them is planned, which is once a day at
+/// most: whoever asks again and again in their name fills no ledger.
+///
+/// # Errors
+/// As [`ask`].
+pub fn asked(
+    tx: &mut Tx<'_>,
+    person: &Subscriber,
+    wanted: &[Wish],
+    by: By<'_>,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    record(tx, person, Act::Asked, by, told(wanted), now)
 }
 
 /// What a confirmation came to.
@@ -273,7 +286,7 @@ pub fn withdraw(
 ///
 /// # Errors
 /// As [`ask`].
-pub fn undoable(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<Option<Vec<Left>>, StoreError> {
+pub fn undoable(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<Option<(UnixMillis, Vec<Left>)>, StoreError> {
     let acts = consents::of(tx, id)?;
     let is_about = |act: Act| matches!(act, Act::Withdrew | Act::Left | Act::CameBack | Act::Granted | Act::Changed);
     let Some(last) = acts.iter().rev().find(|kept| is_about(kept.act)) else { return Ok(None) };
@@ -281,7 +294,7 @@ pub fn undoable(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<Option<Vec<
         return Ok(None);
     }
     let left = last.detail.get("left").cloned().unwrap_or_default();
-    Ok(serde_json::from_value(left).ok())
+    Ok(serde_json::from_value(left).ok().map(|left| (last.at, left)))
 }
 
 /// Takes a withdrawal of the last day back. Returns whether there was one.
@@ -289,8 +302,8 @@ pub fn undoable(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<Option<Vec<
 /// # Errors
 /// As [`ask`].
 pub fn undo(tx: &mut Tx<'_>, person: &Subscriber, by: By<'_>, now: UnixMillis) -> Result<bool, StoreError> {
-    let Some(left) = undoable(tx, person.id, now)? else { return Ok(false) };
-    profile::come_back(tx, person.id, &left, now)?;
+    let Some((left_at, left)) = undoable(tx, person.id, now)? else { return Ok(false) };
+    profile::come_back(tx, person.id, &left, left_at, now)?;
     record(tx, person, Act::CameBack, by, json!({ "left": left }), now)?;
     Ok(true)
 }

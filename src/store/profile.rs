@@ -1,7 +1,7 @@
 //! What somebody may set about themselves beside their subscriptions: a pause, the form of mail, their address, and leaving for good.
 
 use super::subscribers::{Subscription, mark_sql, unsubscribe_schedule};
-use super::value::params;
+use super::value::{json, params};
 use super::{Row, StoreError, Tx, changes, occurrences};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
@@ -69,7 +69,8 @@ pub fn set_confirmed(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), St
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn set_text_only(tx: &mut Tx<'_>, id: i64, text_only: bool, now: UnixMillis) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE subscribers SET text_only_at = CASE WHEN $2 = 1 THEN COALESCE(text_only_at, $3) END WHERE id = $1";
+    const SQL: &str =
+        "UPDATE subscribers SET text_only_at = CASE WHEN $2 = 1 THEN COALESCE(text_only_at, $3) END WHERE id = $1";
     tx.change("setting the form of mail", 1, SQL, params![id, i64::from(text_only), now])
 }
 
@@ -165,11 +166,18 @@ impl From<Subscription> for Left {
     }
 }
 
-/// Makes somebody's leaving undone: their subscriptions are as they were, and what came meanwhile is owed.
+/// Makes somebody's leaving at `left_at` undone: their subscriptions are as they were, what was stopped goes out, and what came
+/// meanwhile is owed.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn come_back(tx: &mut Tx<'_>, id: i64, left: &[Left], now: UnixMillis) -> Result<(), StoreError> {
+pub fn come_back(
+    tx: &mut Tx<'_>,
+    id: i64,
+    left: &[Left],
+    left_at: UnixMillis,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE subscribers SET unsubscribed_at = NULL WHERE id = $1";
     tx.change("coming back", 1, SQL, params![id])?;
     for one in left {
@@ -178,6 +186,14 @@ pub fn come_back(tx: &mut Tx<'_>, id: i64, left: &[Left], now: UnixMillis) -> Re
              WHERE subscriber_id = $1 AND topic = $2";
         tx.change("restoring a subscription", 1, AS_BEFORE, params![id, &one.topic, one.since, one.mark])?;
     }
+    // What leaving had stopped goes out after all.
+    const REVIVE: &str = "UPDATE deliveries SET state = 'due', reason = NULL, due_at = $3, finished_at = NULL
+         WHERE recipient_id = $1 AND state = 'cancelled' AND reason = 'unsubscribed' AND finished_at = $2
+         RETURNING edition_id";
+    let editions: Vec<i64> =
+        tx.query(REVIVE, params![id, left_at, now])?.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+    const REOPEN: &str = "UPDATE editions SET closed_at = NULL, moved_at = NULL WHERE id IN {list $1: int}";
+    tx.execute(REOPEN, &[json(&editions)?])?;
     occurrences::fire_for(tx, id, now)
 }
 

@@ -27,7 +27,8 @@ pub fn is_suppressed(tx: &mut Tx<'_>, hash: &str) -> Result<bool, StoreError> {
 /// [`StoreError`].
 pub fn erased(tx: &mut Tx<'_>, address: &Address, now: crate::domain::clock::UnixMillis) -> Result<(), StoreError> {
     let hash = hash(tx, address)?;
-    const SQL: &str = "INSERT INTO suppressions (address_hash, reason, evidence, since_at) VALUES ($1, 'erased', '', $2)
+    const SQL: &str =
+        "INSERT INTO suppressions (address_hash, reason, evidence, since_at) VALUES ($1, 'erased', '', $2)
          ON CONFLICT (address_hash) DO UPDATE SET reason = 'erased', evidence = '', lifted_at = NULL, until_at = NULL";
     tx.execute(SQL, params![hash, now]).map(drop)
 }

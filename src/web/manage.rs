@@ -194,7 +194,8 @@ fn choice(front: &Front, asked: &Asked, form: &Form, known: &Known) -> Result<pe
     // Tags and topics that have left the configuration aren't on the page, and stay as they are.
     let is_shown = |topic: &str| front.topics.iter().any(|(known, _)| known == topic);
     let others = known.subscriptions.iter().filter(|subscription| !is_shown(&subscription.topic));
-    topics.extend(others.map(|subscription| Wish { topic: subscription.topic.clone(), slot: subscription.slot.clone() }));
+    topics
+        .extend(others.map(|subscription| Wish { topic: subscription.topic.clone(), slot: subscription.slot.clone() }));
     let language = reads(front, form.get("reads"), &known.person.language);
     Ok(people::Choice { topics, language, text_only: form.get("text_only") == "yes" })
 }
@@ -263,11 +264,11 @@ pub(super) async fn data(State(front): State<Arc<Front>>, Path(token): Path<Stri
         };
         let Some(known) = known else { return Ok(stale(&front, &asked, &keys)) };
         let id = known.person.id;
-        let more = move |tx: &mut Tx<'_>| {
-            Ok((consents::of(tx, id)?, deliveries::list(tx, None, Some(id), DELIVERIES_TOLD)?))
-        };
+        let more =
+            move |tx: &mut Tx<'_>| Ok((consents::of(tx, id)?, deliveries::list(tx, None, Some(id), DELIVERIES_TOLD)?));
         let (consents, deliveries) = front.store.read(more).await?;
-        let subscription = |s: &Subscription| serde_json::json!({ "topic": s.topic, "schedule": Slot::as_str(&s.slot) });
+        let subscription =
+            |s: &Subscription| serde_json::json!({ "topic": s.topic, "schedule": Slot::as_str(&s.slot) });
         let (person, profile) = (&known.person, &known.profile);
         let pause = profile.pause.map(|(until, then)| serde_json::json!({ "until": until, "then": then }));
         let data = serde_json::json!({

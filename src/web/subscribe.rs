@@ -13,9 +13,9 @@ use crate::plan::service::Letter;
 use crate::render::page::people::{self as pages, Asking, Choice, Said};
 use crate::render::words::page::own_name;
 use crate::render::words::people::PeopleWords;
+use crate::store::StoreError;
 use crate::store::people::{self, By};
 use crate::store::wishes::Wish;
-use crate::store::StoreError;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -25,9 +25,25 @@ use std::sync::Arc;
 
 /// Zones offered in forms; any other of the IANA database may be written.
 pub(super) const ZONES: &[&str] = &[
-    "Asia/Seoul", "Asia/Shanghai", "Asia/Taipei", "Asia/Tokyo", "Asia/Singapore", "Asia/Kolkata", "Asia/Dubai",
-    "Europe/London", "Europe/Paris", "Europe/Berlin", "Africa/Nairobi", "America/New_York", "America/Chicago",
-    "America/Denver", "America/Los_Angeles", "America/Sao_Paulo", "Australia/Sydney", "Pacific/Auckland", "UTC",
+    "Asia/Seoul",
+    "Asia/Shanghai",
+    "Asia/Taipei",
+    "Asia/Tokyo",
+    "Asia/Singapore",
+    "Asia/Kolkata",
+    "Asia/Dubai",
+    "Europe/London",
+    "Europe/Paris",
+    "Europe/Berlin",
+    "Africa/Nairobi",
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "America/Sao_Paulo",
+    "Australia/Sydney",
+    "Pacific/Auckland",
+    "UTC",
 ];
 
 /// What somebody asks for.
@@ -103,11 +119,8 @@ fn wanted(front: &Front, form: &Form, page: &Language) -> Result<Wanted, Fault> 
 
 /// The schedules that one can choose.
 pub(super) fn schedules(front: &Front, language: &Language, chosen: &str) -> Vec<Choice> {
-    let choice = |name: &str, title: &str| Choice {
-        name: name.to_owned(),
-        title: title.to_owned(),
-        is_chosen: name == chosen,
-    };
+    let choice =
+        |name: &str, title: &str| Choice { name: name.to_owned(), title: title.to_owned(), is_chosen: name == chosen };
     let digests = front.digests.iter().map(|(name, (title, _))| choice(name, title.get(language)));
     std::iter::once(choice(IMMEDIATE, say(language).immediate)).chain(digests).collect()
 }
@@ -217,9 +230,11 @@ async fn ask_for(front: &Front, wanted: Wanted, page: &Language, source: &'stati
     let stranger = Subscriber { id, address, name: None, language, text_only: false, unsubscribed_at: None };
     let (now, planner, page) = (front.store.now().await?, front.planner.clone(), page.clone());
     let asked = move |tx: &mut crate::store::Tx<'_>| {
-        let by = By { language: &page, source, actor: "subscriber" };
-        let Some(person) = people::ask(tx, &stranger, &wishes, by, now)? else { return Ok(()) };
-        planner.letter(tx, &Letter { kind: EditionKind::Confirmation, to: &person, about: None }, now).map(drop)
+        let Some(person) = people::ask(tx, &stranger, &wishes, now)? else { return Ok(()) };
+        if planner.letter(tx, &Letter { kind: EditionKind::Confirmation, to: &person, about: None }, now)? {
+            people::asked(tx, &person, &wishes, By { language: &page, source, actor: "subscriber" }, now)?;
+        }
+        Ok(())
     };
     front.store.write(asked).await?;
     front.planner.tell();

@@ -1,15 +1,18 @@
 //! Leaving a schedule by the link in its mails: one-click for mail programs (RFC 8058), a page with a button for people.
 
 use super::Front;
+use super::people::private;
 use super::ui::Asked;
 use super::validators::fixed;
 use crate::domain::audience::IMMEDIATE;
+use crate::domain::edition::EditionKind;
 use crate::domain::token::Unsubscribe;
 use crate::render::page::{self, Leaving, Notice};
+use crate::store::people::{self, By};
 use crate::store::{Store, StoreError, subscribers, token_keys};
 use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Path, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
@@ -38,7 +41,7 @@ pub(super) async fn leave(State(front): State<Arc<Front>>, Path(token): Path<Str
     };
     let is_one_click = is_one_click(&body);
     let ended = match read(&front.store, token).await {
-        Ok(Some(wish)) => end(&front, &wish).await.map(|()| Some(wish)),
+        Ok(Some(wish)) => end(&front, &asked, &wish, is_one_click).await.map(|()| Some(wish)),
         other => other,
     };
     match (ended, is_one_click) {
@@ -67,17 +70,20 @@ async fn read(store: &Store, token: String) -> Result<Option<Unsubscribe>, Store
     Ok(Unsubscribe::verify(&token, secret))
 }
 
-async fn end(front: &Front, wish: &Unsubscribe) -> Result<(), StoreError> {
-    let now = front.store.now().await?;
+async fn end(front: &Front, asked: &Asked, wish: &Unsubscribe, is_one_click: bool) -> Result<(), StoreError> {
+    let (now, planner, language) = (front.store.now().await?, front.planner.clone(), asked.language().clone());
     let (id, schedule) = (wish.subscriber_id, wish.schedule.clone());
     let ended = front.store.write(move |tx| {
         // Planning locks the subscriber too: what it has planned is cancelled here, and it plans nothing more.
-        match subscribers::lock(tx, id)? {
-            Some(_) => subscribers::unsubscribe_schedule(tx, id, &schedule, now),
-            None => Ok(0),
-        }
+        let Some(person) = subscribers::lock(tx, id)? else { return Ok(0) };
+        let actor = if is_one_click { "mail program" } else { "subscriber" };
+        let by = By { language: &language, source: "mail", actor };
+        let ended = people::withdraw(tx, &person, Some(&schedule), by, now)?;
+        planner.notices(tx, EditionKind::Withdrawn, &person, &ended, now)?;
+        Ok(ended.len())
     });
     let ended = ended.await?;
+    front.planner.tell();
     tracing::info!(subscriber = wish.subscriber_id, schedule = wish.schedule, ended, "unsubscribed by link");
     Ok(())
 }
@@ -97,12 +103,6 @@ fn show(front: &Front, asked: &Asked, wish: &Unsubscribe, leaving: Leaving) -> R
 fn unavailable(front: &Front, asked: &Asked, error: &StoreError) -> Response {
     tracing::warn!(%error, "an unsubscribe page can't be shown");
     private(asked.sorry(front))
-}
-
-/// The page of one person stays in no cache.
-fn private(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

@@ -160,7 +160,8 @@ impl House {
 impl House {
     pub(super) async fn person(&self, id: i64, tag: &str) -> Result<(), StoreError> {
         let address = Address::parse(&format!("reader{id}@example.net")).map_err(|e| shape(&e.to_string()))?;
-        let person = Subscriber { id, address, name: None, language: language(tag), text_only: false, unsubscribed_at: None };
+        let person =
+            Subscriber { id, address, name: None, language: language(tag), text_only: false, unsubscribed_at: None };
         let now = self.now();
         self.store.write(move |tx| subscribers::insert(tx, &person, now)).await
     }

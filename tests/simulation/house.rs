@@ -38,7 +38,8 @@ pub(super) fn slot(schedule: usize) -> Slot {
 pub(super) fn planner(store: &Store) -> Planner {
     let schedule = Schedule::parse("*/7 * * * *", "Asia/Seoul").expect("a schedule");
     let name = SCHEDULES[1].to_owned();
-    let digest = Digest { name: name.clone(), schedule, max_late: Duration::from_secs(300), own_hour: false, commercial: false };
+    let digest =
+        Digest { name: name.clone(), schedule, max_late: Duration::from_secs(300), own_hour: false, commercial: false };
     let rules = Rules {
         release: release::Rules { languages: vec![korean()], translation_wait: Duration::from_secs(3_600) },
         digests: BTreeMap::from([(name, digest)]),

@@ -26,7 +26,13 @@ pub fn parcel(number: i64, address: &str, padding: usize) -> Parcel {
     let text = format!("{BODY}\n.\n..\n알림\n{}", line.repeat(padding / line.len()));
     let pieces = Pieces { subject: BODY.to_owned(), html: format!("<p>{BODY}</p>"), text };
     let form = LetterForm::new(&pieces, &sender(), &Language::parse("ko").expect("a language")).expect("a form");
-    let prepared = Prepared { edition_id: 1, schedule: "immediate".to_owned(), kind: allim::domain::edition::EditionKind::Issue, form, sender: Arc::new(sender()) };
+    let prepared = Prepared {
+        edition_id: 1,
+        schedule: "immediate".to_owned(),
+        kind: allim::domain::edition::EditionKind::Issue,
+        form,
+        sender: Arc::new(sender()),
+    };
     Parcel {
         key: DeliveryKey { plan_id: 1, recipient_id: number, carrier: "email".to_owned() },
         planned_at: UnixMillis(1_430_100_720_000),

@@ -4,6 +4,7 @@
 mod api;
 mod feeds;
 mod pages;
+mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;
 mod unsubscribe;

@@ -131,7 +131,11 @@ pub fn subscribe(look: &Look<'_>, templates: &Templates, asking: &Asking) -> Res
 ///
 /// # Errors
 /// As [`subscribe`].
-pub fn confirm(look: &Look<'_>, templates: &Templates, wishes: &[(String, String, String)]) -> Result<String, RenderError> {
+pub fn confirm(
+    look: &Look<'_>,
+    templates: &Templates,
+    wishes: &[(String, String, String)],
+) -> Result<String, RenderError> {
     #[derive(Serialize)]
     struct Page<'a> {
         /// Name, title and schedule of each topic.
