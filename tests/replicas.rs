@@ -75,6 +75,7 @@ fn planner(store: &Store) -> Planner {
         routes: BTreeMap::new(),
         route_default: ("news".to_owned(), "email:folder".to_owned()),
         classes: Default::default(),
+        consent_kept: Duration::from_secs(1_825 * 86_400),
     };
     Planner::new(store.clone(), rules)
 }

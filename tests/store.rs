@@ -214,6 +214,7 @@ fn rules() -> Rules {
         routes: BTreeMap::new(),
         route_default: ("news".to_owned(), "email:folder".to_owned()),
         classes: Default::default(),
+        consent_kept: Duration::from_secs(1_825 * 86_400),
     }
 }
 

@@ -131,6 +131,7 @@ fn rules(config: &Config, templates: &Templates) -> Rules {
         digests: config.digests.clone(),
         template: templates.version().to_owned(),
         chunk_recipients: config.file.send.chunk,
+        consent_kept: config.file.people.consent_kept,
         routes: config.routes.clone(),
         route_default,
         classes: Classes::new(

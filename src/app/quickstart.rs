@@ -76,7 +76,7 @@ async fn take_subscribers(app: &App, file: &Path) -> anyhow::Result<usize> {
         let wish = row.and_then(|row| roster::check(app, &row));
         wishes.push(wish.with_context(|| format!("{}:{line}", name()))?);
     }
-    Ok(roster::write(app, wishes).await?.len())
+    Ok(roster::write(app, wishes, false).await?.len())
 }
 
 async fn take_posts(app: &App, table: &Quickstart, started_at: UnixMillis) -> anyhow::Result<usize> {

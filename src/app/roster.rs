@@ -1,4 +1,5 @@
-//! Lists of subscribers as CSV files: read, checked against the configuration, and written into the store.
+//! Lists of subscribers as CSV or JSON: read, checked against the configuration, and written into the store. What somebody set
+//! themselves a list never changes, and it brings nobody back.
 
 use super::App;
 use crate::domain::audience::{Address, Slot, Subscriber};
@@ -6,7 +7,8 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::text::CleanText;
 use crate::plan::digest;
-use crate::store::{StoreError, Tx, occurrences, subscribers};
+use crate::store::consents::{self, Act, Consent};
+use crate::store::{StoreError, Tx, occurrences, profile, subscribers, suppressions};
 use anyhow::Context as _;
 
 /// Rows written in one transaction.
@@ -22,10 +24,24 @@ pub struct Line {
     pub name: String,
     /// Language tag.
     pub language: String,
-    /// Topics, parted by spaces.
+    /// Topics, parted by spaces; in JSON perhaps a list.
+    #[serde(deserialize_with = "listed")]
     pub topics: String,
     /// `immediate`, a digest's name, or `DIGEST HH:MM ZONE`.
     pub schedule: String,
+}
+
+fn listed<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        One(String),
+        List(Vec<String>),
+    }
+    Ok(match serde::Deserialize::deserialize(from)? {
+        Given::One(text) => text,
+        Given::List(list) => list.join(" "),
+    })
 }
 
 /// A row that holds together.
@@ -43,17 +59,36 @@ pub enum Taken {
     Added,
     /// Somebody known; what they take was added to or changed.
     Changed,
-    /// They left earlier: a list never brings anybody back.
+    /// They left or asked to be erased, or their address may not be written to: a list never brings anybody back.
     StaysAway,
+    /// They confirmed, changed or ended something themselves: that stands, and the list changes nothing.
+    OwnChoice,
 }
 
-/// The rows of a file, each with its line. A row that can't be read is an error of its own.
+impl Taken {
+    /// As reports name it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::StaysAway => "stays away",
+            Self::OwnChoice => "own choice stands",
+        }
+    }
+}
+
+/// The rows of a file, each with its line (of JSON: with its place in the list). A row that can't be read is an error of its own.
 ///
 /// # Errors
-/// When the header can't be read.
+/// When the header can't be read, or JSON isn't a list.
 pub fn rows(mut input: impl std::io::Read) -> anyhow::Result<Vec<(u64, anyhow::Result<Line>)>> {
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let list: Vec<serde_json::Value> = serde_json::from_slice(&bytes).context("JSON")?;
+        return Ok((1..).zip(list.into_iter().map(|one| Ok(serde_json::from_value(one)?))).collect());
+    }
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(bytes.as_slice());
     let header = reader.headers().context("line 1")?.clone();
     for column in ["address", "language", "topics", "schedule"] {
@@ -128,25 +163,33 @@ fn slot(app: &App, text: &str) -> anyhow::Result<Slot> {
     digest::slot(&app.config.digests, name, own).with_context(|| format!("schedule: `{name}`"))
 }
 
-/// Writes rows in one transaction, and tells what became of each.
+/// Writes rows in one transaction, or only finds out what that would come to; tells what became of each.
 ///
 /// # Errors
 /// From the store.
-pub async fn write(app: &App, wishes: Vec<Wish>) -> anyhow::Result<Vec<Taken>> {
-    let now = app.store.now().await?;
-    let taken = app.store.write(move |tx| wishes.iter().map(|wish| take(tx, wish, now)).collect::<Result<Vec<_>, _>>());
-    Ok(taken.await?)
+pub async fn write(app: &App, wishes: Vec<Wish>, is_rehearsal: bool) -> anyhow::Result<Vec<Taken>> {
+    let (now, readers) = (app.store.now().await?, app.config.release.languages.clone());
+    let job = move |tx: &mut Tx<'_>| {
+        wishes.iter().map(|wish| take(tx, wish, &readers[0], now)).collect::<Result<Vec<_>, _>>()
+    };
+    Ok(if is_rehearsal { app.store.rehearse(job).await? } else { app.store.write(job).await? })
 }
 
-fn take(tx: &mut Tx<'_>, wish: &Wish, now: UnixMillis) -> Result<Taken, StoreError> {
+fn take(tx: &mut Tx<'_>, wish: &Wish, language: &Language, now: UnixMillis) -> Result<Taken, StoreError> {
+    let hash = suppressions::hash(tx, &wish.subscriber.address)?;
+    if suppressions::is_suppressed(tx, &hash)? {
+        return Ok(Taken::StaysAway);
+    }
     let known = subscribers::by_address(tx, &wish.subscriber.address)?;
     let (id, taken) = match known {
         Some(known) if known.unsubscribed_at.is_some() => return Ok(Taken::StaysAway),
+        Some(known) if has_chosen(tx, known.id)? => return Ok(Taken::OwnChoice),
         Some(known) => {
             subscribers::lock(tx, known.id)?;
             if known.language != wish.subscriber.language {
                 subscribers::set_language(tx, known.id, &wish.subscriber.language)?;
             }
+            profile::set_confirmed(tx, known.id, now)?;
             (known.id, Taken::Changed)
         }
         None => {
@@ -157,8 +200,19 @@ fn take(tx: &mut Tx<'_>, wish: &Wish, now: UnixMillis) -> Result<Taken, StoreErr
     for topic in &wish.topics {
         subscribers::subscribe(tx, id, topic, &wish.slot, now)?;
     }
+    let detail = serde_json::json!({ "topics": wish.topics, "schedule": wish.slot.as_str() });
+    let (act, source, actor) = (Act::Imported, "import", "operator");
+    let imported =
+        Consent { subscriber_id: id, address_hash: &hash, act, language, source, actor, detail: &detail };
+    consents::record(tx, &imported, now)?;
     if taken == Taken::Changed {
         occurrences::fire_for(tx, id, now)?;
     }
     Ok(taken)
+}
+
+/// Whether somebody confirmed, changed or ended something themselves.
+fn has_chosen(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    let is_own = |act: Act| !matches!(act, Act::Asked | Act::Imported | Act::Told);
+    Ok(consents::of(tx, id)?.iter().any(|kept| is_own(kept.act)))
 }

@@ -16,8 +16,14 @@ pub(super) enum Command {
     /// Reads a CSV file with the columns address, name, language, topics and schedule (topics parted by spaces;
     /// schedule is `immediate`, a digest's name, or `DIGEST HH:MM ZONE`). Those who left stay away.
     Import {
-        /// The file; `-` is standard input.
+        /// The file, CSV or a JSON list of the same fields; `-` is standard input.
         file: PathBuf,
+        /// Changes nothing and tells what would become of each row.
+        #[arg(long)]
+        dry_run: bool,
+        /// Writes what became of each row to this CSV file: line, result, reason.
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
     },
     /// Writes all subscribers as such a CSV file to standard output, without those who left.
     Export,
@@ -37,7 +43,7 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
     let json = context.json;
     let app = app::build(context.config, World::system(), Purpose::Command).await?;
     match command {
-        Command::Import { file } => import(&app, &file, json).await,
+        Command::Import { file, dry_run, report } => import(&app, &file, dry_run, report.as_deref(), json).await,
         Command::Export => export(&app).await,
         Command::Show { address } => show(&app, &address, json).await,
     }
@@ -49,10 +55,19 @@ struct Tally {
     added: u64,
     changed: u64,
     stay_away: u64,
+    own_choice: u64,
     faults: u64,
 }
 
-async fn import(app: &App, file: &Path, json: bool) -> anyhow::Result<()> {
+/// What became of one row.
+#[derive(serde::Serialize)]
+struct Row {
+    line: u64,
+    result: &'static str,
+    reason: String,
+}
+
+async fn import(app: &App, file: &Path, dry_run: bool, report: Option<&Path>, json: bool) -> anyhow::Result<()> {
     let input: Box<dyn std::io::Read> = if file.as_os_str() == "-" {
         Box::new(std::io::stdin())
     } else {
@@ -61,42 +76,61 @@ async fn import(app: &App, file: &Path, json: bool) -> anyhow::Result<()> {
     let rows = roster::rows(input).with_context(|| file.display().to_string())?;
     let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {per_sec}")?;
     let bar = ProgressBar::new(rows.len() as u64).with_style(style);
-    let mut tally = Tally::default();
+    let (mut tally, mut told) = (Tally::default(), Vec::with_capacity(rows.len()));
     let mut batch = Vec::with_capacity(BATCH);
-    for (number, row) in rows {
+    for (line, row) in rows {
         match row.and_then(|row| roster::check(app, &row)) {
-            Ok(wish) => batch.push(wish),
+            Ok(wish) => batch.push((line, wish)),
             Err(error) => {
                 tally.faults += 1;
-                bar.suspend(|| eprintln!("line {number}: {}", print::visible(&format!("{error:#}"))));
+                let reason = print::visible(&format!("{error:#}"));
+                bar.suspend(|| eprintln!("line {line}: {reason}"));
+                told.push(Row { line, result: "fault", reason });
             }
         }
         if batch.len() == BATCH {
-            write(app, std::mem::take(&mut batch), &mut tally).await?;
+            write(app, std::mem::take(&mut batch), dry_run, &mut tally, &mut told).await?;
         }
         bar.inc(1);
     }
-    write(app, batch, &mut tally).await?;
+    write(app, batch, dry_run, &mut tally, &mut told).await?;
     bar.finish_and_clear();
-    let Tally { added, changed, stay_away, faults } = tally;
+    if let Some(report) = report {
+        told.sort_by_key(|row| row.line);
+        let mut out = csv::Writer::from_path(report).with_context(|| report.display().to_string())?;
+        told.iter().try_for_each(|row| out.serialize(row))?;
+        out.flush()?;
+    }
+    let Tally { added, changed, stay_away, own_choice, faults } = tally;
     if json {
         print::json(&tally)?;
     } else {
+        let would = if dry_run { "nothing was changed; this would be: " } else { "" };
         print::line(format!(
-            "{added} added, {changed} changed, {stay_away} left earlier and stay away, {faults} faulty"
+            "{would}{added} added, {changed} changed, {stay_away} left earlier and stay away, {own_choice} keep what they chose themselves, {faults} faulty"
         ));
     }
     anyhow::ensure!(faults == 0, "{faults} lines were not taken in; they are named above");
     Ok(())
 }
 
-async fn write(app: &App, wishes: Vec<roster::Wish>, tally: &mut Tally) -> anyhow::Result<()> {
-    for taken in roster::write(app, wishes).await? {
-        match taken {
-            Taken::Added => tally.added += 1,
-            Taken::Changed => tally.changed += 1,
-            Taken::StaysAway => tally.stay_away += 1,
-        }
+async fn write(
+    app: &App,
+    batch: Vec<(u64, roster::Wish)>,
+    dry_run: bool,
+    tally: &mut Tally,
+    told: &mut Vec<Row>,
+) -> anyhow::Result<()> {
+    let (lines, wishes): (Vec<u64>, Vec<_>) = batch.into_iter().unzip();
+    for (line, taken) in lines.into_iter().zip(roster::write(app, wishes, dry_run).await?) {
+        let count = match taken {
+            Taken::Added => &mut tally.added,
+            Taken::Changed => &mut tally.changed,
+            Taken::StaysAway => &mut tally.stay_away,
+            Taken::OwnChoice => &mut tally.own_choice,
+        };
+        *count += 1;
+        told.push(Row { line, result: taken.word(), reason: String::new() });
     }
     Ok(())
 }

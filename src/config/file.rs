@@ -6,7 +6,7 @@ mod send;
 mod span;
 
 pub use intake::{Amqp, IntakeTable, SourceTable, Spool, Token};
-pub use mail::{DigestTable, DkimTable, Immediate, SenderTable, Topic};
+pub use mail::{DigestTable, DkimTable, Immediate, PeopleTable, SenderTable, Topic};
 pub use send::{Relay, SendTable};
 
 use super::ways::PaceTable;
@@ -45,6 +45,9 @@ pub struct File {
     /// Recipient domains with a pace of their own.
     #[serde(default)]
     pub pace: Vec<PaceTable>,
+    /// What is kept about people.
+    #[serde(default)]
+    pub people: PeopleTable,
     /// How posts come in.
     pub intake: IntakeTable,
     /// How mail goes out.

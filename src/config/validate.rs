@@ -19,6 +19,7 @@ use crate::web::TrustedProxies;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A configuration that holds together.
 #[derive(Clone, Debug)]
@@ -349,6 +350,9 @@ fn ways_in(file: &File, sources: &BTreeMap<String, Source>) -> Result<(), Mistak
     Ok(())
 }
 
+/// Consent holds for two years before it is told of again, and must be provable until then (design rule 20).
+const CONSENT_KEPT_MIN: Duration = Duration::from_secs(730 * 86_400);
+
 fn numbers(file: &File) -> Result<(), Mistake> {
     let positive = |value: usize, key: String| match value {
         0 => Err(Mistake::new(key, "must be at least 1")),
@@ -356,6 +360,9 @@ fn numbers(file: &File) -> Result<(), Mistake> {
     };
     positive(file.store.connections, "store.connections".to_owned())?;
     positive(usize::try_from(file.send.chunk).unwrap_or(0), "send.chunk".to_owned())?;
+    if file.people.consent_kept < CONSENT_KEPT_MIN {
+        return Err(Mistake::new("people.consent_kept", "must be at least 730d: consent must be provable that long"));
+    }
     if let Some(amqp) = &file.intake.amqp {
         positive(usize::from(amqp.prefetch), "intake.amqp.prefetch".to_owned())?;
     }

@@ -2,6 +2,7 @@
 //! fired, move what was replaced.
 
 pub mod chunk;
+mod daily;
 pub mod digest;
 pub mod explain;
 mod groups;
@@ -23,6 +24,7 @@ use digest::{Digest, Firing};
 use route::Classes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Stories looked at in one transaction at most.
 const STORIES_PER_LOOK: i64 = 200;
@@ -43,6 +45,8 @@ pub struct Rules {
     pub route_default: (String, String),
     /// Recipient domains with a pace of their own.
     pub classes: Classes,
+    /// How long consents of people who aren't written to any more are kept.
+    pub consent_kept: Duration,
 }
 
 impl Rules {
@@ -145,7 +149,6 @@ impl Planner {
             // Between two chunks of a long plan too: an urgent post doesn't wait behind a million-row digest.
             let now = self.store.now().await?;
             ticked.noticed += self.release(now).await?;
-            self.store.write(move |tx| resume(tx, now)).await?;
             self.fire(now, &mut ticked).await?;
             let rules = self.rules.clone();
             match self.store.write(move |tx| chunk::plan_next(tx, &rules, now)).await? {
@@ -158,7 +161,11 @@ impl Planner {
             }
         };
         self.move_replaced(now, &mut ticked).await?;
-        self.store.write(move |tx| editions::close_finished(tx, now)).await?;
+        let rules = self.rules.clone();
+        let rest = move |tx: &mut Tx<'_>| editions::close_finished(tx, now).and_then(|_| daily::step(tx, &rules, now));
+        if self.store.write(rest).await? {
+            (self.planned)();
+        }
         Ok(ticked)
     }
 
@@ -170,7 +177,8 @@ impl Planner {
         let mut noticed = 0;
         loop {
             let rules = self.rules.clone();
-            let look = move |tx: &mut Tx<'_>| release_due(tx, &rules.release, now);
+            // The pauses that are over end before anything fires.
+            let look = move |tx: &mut Tx<'_>| resume(tx, now).and_then(|()| release_due(tx, &rules.release, now));
             let (stories, changes) = self.store.write(look).await?;
             noticed += changes;
             if stories < STORIES_PER_LOOK as usize {

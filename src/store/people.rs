@@ -4,13 +4,14 @@
 use super::consents::{self, Act, Consent};
 use super::profile::{self, Left, Then};
 use super::subscribers;
+use super::value::{json as json_value, params};
 use super::wishes::{self, Wish};
 use super::{StoreError, Tx, occurrences, suppressions};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// For so long a withdrawal can be taken back as if it hadn't been.
@@ -317,4 +318,64 @@ pub fn erase(tx: &mut Tx<'_>, person: &Subscriber, by: By<'_>, now: UnixMillis) 
     record(tx, person, Act::Erased, by, json!({}), now)?;
     suppressions::erased(tx, &person.address, now)?;
     profile::erase(tx, person.id)
+}
+
+/// Subscribers of these schedules who were neither asked nor told of their consent since `since`, with the schedules; up to `limit`.
+///
+/// # Errors
+/// As [`ask`].
+pub fn unreminded(
+    tx: &mut Tx<'_>,
+    schedules: &[&str],
+    since: UnixMillis,
+    limit: i64,
+) -> Result<BTreeMap<i64, BTreeSet<String>>, StoreError> {
+    const WHO: &str = "SELECT DISTINCT s.subscriber_id FROM subscriptions s
+         WHERE s.schedule IN {list $1: text} AND s.created_at < $2 AND NOT EXISTS (SELECT 1 FROM consents c
+             WHERE c.subscriber_id = s.subscriber_id AND c.act IN ('granted', 'imported', 'told') AND c.at >= $2)
+         ORDER BY s.subscriber_id LIMIT $3";
+    const WHAT: &str = "SELECT DISTINCT subscriber_id, schedule FROM subscriptions
+         WHERE subscriber_id IN {list $1: int} AND schedule IN {list $2: text}";
+    let ids: Vec<i64> = tx
+        .query(WHO, &[json_value(schedules)?, since.into(), limit.into()])?
+        .iter()
+        .map(|row| row.int(0))
+        .collect::<Result<_, _>>()?;
+    let mut found: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+    for row in tx.query(WHAT, &[json_value(&ids)?, json_value(schedules)?])? {
+        found.entry(row.int(0)?).or_default().insert(row.text(1)?);
+    }
+    Ok(found)
+}
+
+/// Notes that somebody was told of their consent.
+///
+/// # Errors
+/// As [`ask`].
+pub fn told_of_consent(
+    tx: &mut Tx<'_>,
+    person: &Subscriber,
+    schedules: &BTreeSet<String>,
+    by: By<'_>,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    record(tx, person, Act::Told, by, json!({ "schedules": schedules }), now)
+}
+
+/// The last day, counted from the Unix epoch, whose daily work is done.
+///
+/// # Errors
+/// As [`ask`].
+pub fn day_done(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    let row = tx.query_opt("SELECT value FROM facts WHERE name = 'day_done'", &[])?;
+    row.map_or(Ok(0), |row| row.parse(0, |text| text.parse().ok()))
+}
+
+/// Notes that the daily work of a day is done.
+///
+/// # Errors
+/// As [`ask`].
+pub fn set_day_done(tx: &mut Tx<'_>, day: i64) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO facts (name, value) VALUES ('day_done', $1) ON CONFLICT (name) DO UPDATE SET value = $1";
+    tx.execute(SQL, params![day.to_string()]).map(drop)
 }

@@ -65,6 +65,7 @@ fn rules(line: &str) -> Rules {
         routes: BTreeMap::new(),
         route_default: ("office".to_owned(), DESTINATION.to_owned()),
         classes: Default::default(),
+        consent_kept: Duration::from_secs(1_825 * 86_400),
     }
 }
 

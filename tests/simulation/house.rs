@@ -48,6 +48,7 @@ pub(super) fn planner(store: &Store) -> Planner {
         routes: BTreeMap::new(),
         route_default: ("office".to_owned(), DESTINATION.to_owned()),
         classes: Default::default(),
+        consent_kept: Duration::from_secs(1_825 * 86_400),
     };
     Planner::new(store.clone(), rules)
 }

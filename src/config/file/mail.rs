@@ -99,3 +99,18 @@ pub struct DkimTable {
     /// A private key, RSA or Ed25519, in PEM.
     pub key_file: PathBuf,
 }
+
+/// `[people]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PeopleTable {
+    /// How long the consents of people who aren't written to any more are kept as proof.
+    #[serde(with = "span")]
+    pub consent_kept: Duration,
+}
+
+impl Default for PeopleTable {
+    fn default() -> Self {
+        Self { consent_kept: Duration::from_secs(5 * 365 * 86_400) }
+    }
+}

@@ -32,6 +32,7 @@ fn rules() -> Rules {
         routes: BTreeMap::new(),
         route_default: Default::default(),
         classes: Default::default(),
+        consent_kept: Duration::from_secs(1_825 * 86_400),
     }
 }
 
