@@ -202,8 +202,7 @@ fn take(tx: &mut Tx<'_>, wish: &Wish, language: &Language, now: UnixMillis) -> R
     }
     let detail = serde_json::json!({ "topics": wish.topics, "schedule": wish.slot.as_str() });
     let (act, source, actor) = (Act::Imported, "import", "operator");
-    let imported =
-        Consent { subscriber_id: id, address_hash: &hash, act, language, source, actor, detail: &detail };
+    let imported = Consent { subscriber_id: id, address_hash: &hash, act, language, source, actor, detail: &detail };
     consents::record(tx, &imported, now)?;
     if taken == Taken::Changed {
         occurrences::fire_for(tx, id, now)?;

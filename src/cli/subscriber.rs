@@ -4,10 +4,12 @@ use super::{Context, print};
 use crate::app::roster::{self, BATCH, Line, Taken};
 use crate::app::{self, App, Purpose, World};
 use crate::domain::audience::Address;
-use crate::store::{Tx, deliveries, subscribers};
+use crate::store::people::{self, By};
+use crate::store::{Tx, consents, deliveries, subscribers};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// What is done with subscribers.
@@ -27,6 +29,16 @@ pub(super) enum Command {
     },
     /// Writes all subscribers as such a CSV file to standard output, without those who left.
     Export,
+    /// Writes the ledger of consent to standard output, one JSON object a line: the proof of who agreed to what, when, by which wording.
+    Consents {
+        /// Only those of this mail address.
+        address: Option<String>,
+    },
+    /// Erases a subscriber, as they could by their own page: what is left is a keyed hash that keeps the address suppressed.
+    Erase {
+        /// The mail address.
+        address: String,
+    },
     /// Shows one subscriber.
     Show {
         /// The mail address.
@@ -45,6 +57,8 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
     match command {
         Command::Import { file, dry_run, report } => import(&app, &file, dry_run, report.as_deref(), json).await,
         Command::Export => export(&app).await,
+        Command::Consents { address } => consents(&app, address.as_deref()).await,
+        Command::Erase { address } => erase(&app, &address).await,
         Command::Show { address } => show(&app, &address, json).await,
     }
 }
@@ -168,6 +182,43 @@ async fn export(app: &App) -> anyhow::Result<()> {
         }
     }
     out.flush()?;
+    Ok(())
+}
+
+async fn consents(app: &App, address: Option<&str>) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if let Some(address) = address {
+        let address = Address::parse(address)?;
+        let found = app.store.read(move |tx| match subscribers::by_address(tx, &address)? {
+            Some(person) => consents::of(tx, person.id).map(Some),
+            None => Ok(None),
+        });
+        for kept in found.await?.context("nobody has this address")? {
+            writeln!(out, "{}", serde_json::to_string(&kept)?)?;
+        }
+        return Ok(());
+    }
+    let mut after = 0;
+    loop {
+        let page = app.store.read(move |tx| consents::page(tx, after, PAGE)).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.seq;
+        for kept in &page {
+            writeln!(out, "{}", serde_json::to_string(kept)?)?;
+        }
+    }
+}
+
+async fn erase(app: &App, address: &str) -> anyhow::Result<()> {
+    let address = Address::parse(address)?;
+    let now = app.store.now().await?;
+    let erased = app.store.write(move |tx| {
+        let Some(person) = subscribers::by_address(tx, &address)? else { return Ok(false) };
+        let by = By { language: &person.language, source: "command", actor: "operator" };
+        people::erase(tx, &person, by, now).map(|()| true)
+    });
+    anyhow::ensure!(erased.await?, "nobody has this address");
+    print::line("erased; the address stays suppressed");
     Ok(())
 }
 

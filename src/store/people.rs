@@ -376,6 +376,7 @@ pub fn day_done(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
 /// # Errors
 /// As [`ask`].
 pub fn set_day_done(tx: &mut Tx<'_>, day: i64) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO facts (name, value) VALUES ('day_done', $1) ON CONFLICT (name) DO UPDATE SET value = $1";
+    const SQL: &str =
+        "INSERT INTO facts (name, value) VALUES ('day_done', $1) ON CONFLICT (name) DO UPDATE SET value = $1";
     tx.execute(SQL, params![day.to_string()]).map(drop)
 }

@@ -63,7 +63,7 @@ impl Site {
     fn path_of(&self, mail: &str, kind: &str) -> String {
         let url = self.setting.url(&format!("/{kind}/"));
         let rest = mail.split(&url).nth(1).unwrap_or_else(|| panic!("no {kind} link in {mail}"));
-        format!("/{kind}/{}", rest.split([' ', '\n', '\r', '"']).next().expect("a token"))
+        format!("/{kind}/{}", rest.split([' ', '\n', '\r', '"', '>']).next().expect("a token"))
     }
 
     fn database(&self) -> rusqlite::Connection {
@@ -371,4 +371,64 @@ fn everything(database: &rusqlite::Connection) -> Vec<String> {
         }
     }
     out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_from_before_changes_nothing_that_people_chose() {
+    let site = site();
+    let row = |name: &str| format!("{name}@example.net,,ko,events notices,immediate");
+    let list: Vec<String> = ["stays", "left", "erased", "signed-up", "one-click"].map(row).to_vec();
+    let old: Vec<String> = list.iter().filter(|row| !row.starts_with("signed-up")).cloned().collect();
+    site.setting.subscribe(&old);
+    a_subscriber(&site, "signed-up@example.net").await;
+    site.publish(&post("one", "소식", "ko", &["events"])).await;
+    let leave = site.path_of(&site.mail_with("left@example.net", "소식").await, "unsubscribe");
+    assert_eq!(site.send(&leave, &[("confirm", "yes")]).await.status, 200);
+    let click = site.path_of(&site.mail_with("one-click@example.net", "소식").await, "unsubscribe");
+    assert_eq!(site.send(&click, &[("List-Unsubscribe", "One-Click")]).await.status, 200);
+    site.setting.run(&["subscriber", "erase", "erased@example.net"]);
+    let state = "SELECT u.address || ' ' || s.topic || ' ' || s.slot FROM subscriptions s JOIN subscribers u ON u.id = s.subscriber_id ORDER BY 1";
+    let before = site.rows(state);
+
+    let (file, report) = (site.setting.path().join("old.json"), site.setting.path().join("report.csv"));
+    let json: Vec<Value> = list
+        .iter()
+        .map(|row| row.split(',').next().expect("an address"))
+        .chain(["new@example.net", "broken"])
+        .map(|address| json!({ "address": address, "language": "ko", "topics": ["events", "notices"], "schedule": "immediate" }))
+        .collect();
+    std::fs::write(&file, Value::Array(json).to_string()).expect("the list");
+    let arguments =
+        ["subscriber", "import", file.to_str().expect("a path"), "--report", report.to_str().expect("a path")];
+    let told = || {
+        std::fs::read_to_string(&report)
+            .expect("a report")
+            .lines()
+            .map(|line| line.split(',').nth(1).expect("a result").to_owned())
+            .collect::<Vec<_>>()
+    };
+    let rehearsed = site.setting.command(&[&arguments[..], &["--dry-run"]].concat()).output().expect("it runs");
+    assert!(!rehearsed.status.success(), "a fault is told of");
+    let expected = [
+        "result",
+        "changed",
+        "own choice stands",
+        "stays away",
+        "own choice stands",
+        "own choice stands",
+        "added",
+        "fault",
+    ];
+    assert_eq!(
+        (told(), site.rows(state)),
+        (expected.map(str::to_owned).to_vec(), before.clone()),
+        "a rehearsal changes nothing"
+    );
+    assert!(!site.setting.command(&arguments).output().expect("it runs").status.success());
+    let after: Vec<String> = site.rows(state).into_iter().filter(|row| !row.starts_with("new@")).collect();
+    assert_eq!((told(), after), (expected.map(str::to_owned).to_vec(), before));
+    let proof = site.setting.run(&["subscriber", "consents", "left@example.net"]);
+    let acts: Vec<Value> =
+        proof.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["act"].clone()).collect();
+    assert_eq!(acts, ["imported", "withdrew"]);
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 #[allow(missing_docs, reason = "the words say it themselves")]
 pub struct PageWords {
     pub about: &'static str,
+    pub by_mail: &'static str,
     pub held: &'static str,
     pub home: &'static str,
     pub topics: &'static str,
@@ -58,6 +59,7 @@ pub struct PageWords {
 
 const KOREAN: PageWords = PageWords {
     about: "이곳에서 새 소식을 모아 알려 드립니다. 주제별 피드를 구독하시거나, 메일로 받아 보실 수 있습니다.",
+    by_mail: "메일로 받기",
     held: "지금은 메일을 보내지 않습니다. 운영자가 확인하면 다시 보냅니다.",
     home: "처음으로",
     topics: "주제",
@@ -117,6 +119,7 @@ const KOREAN: PageWords = PageWords {
 
 const ENGLISH: PageWords = PageWords {
     about: "News as it is announced. Follow a topic by feed, or have it sent to you by mail.",
+    by_mail: "Get it by mail",
     held: "No mail is sent at the moment. It goes on once the operator has looked.",
     home: "Home",
     topics: "Topics",
@@ -176,6 +179,7 @@ const ENGLISH: PageWords = PageWords {
 
 const CHINESE: PageWords = PageWords {
     about: "在这里可以看到最新发布的消息。您可以按主题订阅信息源，也可以通过邮件接收。",
+    by_mail: "邮件订阅",
     held: "目前暂停发送邮件，待管理员确认后恢复。",
     home: "首页",
     topics: "主题",
