@@ -12,6 +12,7 @@ pub(super) fn front(app: &App, metrics: web::Metrics, needs: Vec<web::Need>) -> 
         name: token.name.clone(),
         sha256: token.sha256.clone(),
         source: token.source.clone(),
+        inbound: token.inbound,
     };
     let titles = file.digest.iter().map(|table| (&table.name, &table.title));
     let digest = |(name, title): (&String, &LocalText)| {

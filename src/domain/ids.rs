@@ -27,6 +27,12 @@ pub fn quarantine_id(source: &str, content_hash: &str) -> String {
     text_id("quarantine", &[source, content_hash])
 }
 
+/// The id of a mail that came back: the same bytes for the same recipient are one row, however often they are handed over.
+#[must_use]
+pub fn inbound_id(envelope_to: &str, content_hash: &str) -> String {
+    text_id("inbound", &[envelope_to, content_hash])
+}
+
 /// The id of an occurrence, which is also the plan of the deliveries it makes.
 #[must_use]
 pub fn occurrence_id(slot: &str, due_at: i64, qualifier: &str) -> i64 {

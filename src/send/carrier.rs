@@ -3,7 +3,7 @@
 use super::lease::Lease;
 use super::recorder::{Mark, Recorder};
 use super::signing::Pen;
-use crate::domain::audience::Subscriber;
+use crate::domain::audience::{Address, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Outcome, Reason};
 use crate::render::RenderError;
@@ -66,6 +66,10 @@ pub struct Parcel {
     pub to: Subscriber,
     /// Where they can leave.
     pub unsubscribe_url: Option<String>,
+    /// The envelope sender, where it names the delivery; the sender's own address otherwise.
+    pub return_path: Option<Address>,
+    /// The address that they can leave by.
+    pub leave_address: Option<String>,
     /// What its letter is signed with, if its sender signs.
     pub pen: Option<Pen>,
 }
@@ -92,7 +96,14 @@ impl Parcel {
             delivery: &self.key,
             planned_at: self.planned_at,
             unsubscribe_url: self.unsubscribe_url.as_deref(),
+            leave_address: self.leave_address.as_deref(),
         })
+    }
+
+    /// Where it comes back to when it can't be delivered.
+    #[must_use]
+    pub fn envelope_sender(&self) -> &Address {
+        self.return_path.as_ref().unwrap_or(&self.prepared.sender.address)
     }
 }
 

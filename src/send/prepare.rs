@@ -1,11 +1,13 @@
 //! Makes an edition ready to be sent: loads it, renders it once, and keeps the pieces, so that every repeat is byte-equal.
 
 use super::carrier::{Parcel, Prepared};
-use crate::domain::audience::{IMMEDIATE, Subscriber};
+use crate::domain::audience::{Address, IMMEDIATE, Subscriber};
 use crate::domain::clock::UnixMillis;
+use crate::domain::delivery::DeliveryKey;
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
 use crate::domain::token::Unsubscribe;
+use crate::domain::verp::{Named, Purpose};
 use crate::render::RenderError;
 use crate::render::letter::{LetterForm, Sender};
 use crate::render::mail::{Entry, Issue, pieces};
@@ -160,16 +162,29 @@ impl Preparer {
     /// What is carried to one recipient.
     #[must_use]
     pub fn parcel(&self, claimed: &Claimed, prepared: Arc<Prepared>, to: Subscriber) -> Parcel {
-        let unsubscribe_url = self.unsubscribe_url(to.id, &prepared.schedule, claimed.planned_at);
-        Parcel { key: claimed.key.clone(), planned_at: claimed.planned_at, prepared, to, unsubscribe_url, pen: None }
+        let key = self.key(claimed.planned_at);
+        let url = self.stationery.site.public_url.as_deref();
+        let unsubscribe_url = key.as_ref().zip(url).map(|(key, url)| {
+            let wish = Unsubscribe { subscriber_id: to.id, schedule: prepared.schedule.clone() };
+            format!("{url}/unsubscribe/{}", wish.sign(&key.id, &key.secret))
+        });
+        let named =
+            |purpose| own_address(&claimed.key, purpose, key.as_ref()?, prepared.sender.bounce_domain.as_deref()?);
+        let return_path = named(Purpose::Bounce).and_then(|address| Address::stored(&address).ok());
+        let leave_address = named(Purpose::Leave);
+        let (key, planned_at) = (claimed.key.clone(), claimed.planned_at);
+        Parcel { key, planned_at, prepared, to, unsubscribe_url, return_path, leave_address, pen: None }
     }
 
-    /// The key that signs is the newest one that is older than the delivery, so that a repeat bears the same token.
-    fn unsubscribe_url(&self, subscriber_id: i64, schedule: &str, planned_at: UnixMillis) -> Option<String> {
-        let public_url = self.stationery.site.public_url.as_deref()?;
+    /// The key that signs is the newest one that is older than the delivery, so that a repeat bears the same tokens.
+    fn key(&self, planned_at: UnixMillis) -> Option<TokenKey> {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let key = keys.iter().rev().find(|key| key.created_at <= planned_at).or(keys.first())?;
-        let wish = Unsubscribe { subscriber_id, schedule: schedule.to_owned() };
-        Some(format!("{public_url}/unsubscribe/{}", wish.sign(&key.id, &key.secret)))
+        keys.iter().rev().find(|key| key.created_at <= planned_at).or(keys.first()).cloned()
     }
+}
+
+/// An address of a delivery's own at the bounce domain.
+fn own_address(delivery: &DeliveryKey, purpose: Purpose, key: &TokenKey, domain: &str) -> Option<String> {
+    let named = Named { plan_id: delivery.plan_id, recipient_id: delivery.recipient_id };
+    named.local_part(purpose, &key.id, &key.secret).map(|local| format!("{local}@{domain}"))
 }
