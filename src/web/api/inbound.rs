@@ -45,7 +45,8 @@ pub(in crate::web) async fn take(
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(MAIL) {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_a_mail", "send a mail as message/rfc822"));
     }
-    let to = parameter(query.as_deref(), "to");
+    // A plus sign that nobody encoded reads as a space, which stands in no address.
+    let to = parameter(query.as_deref(), "to").map(|to| to.replace(' ', "+"));
     let mail = Mail::new(Via::Http, to.as_deref(), body.to_vec())
         .map_err(|error| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &error.to_string()))?;
     let again = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", detail);
