@@ -2,7 +2,7 @@
 
 use super::file::{DigestTable, File};
 use super::ways::{self, Class, Group};
-use super::{Dkim, Mistake, Roles, dkim};
+use super::{Dkim, Mistake, Roles, dkim, inbound};
 use crate::domain::audience::{Address, IMMEDIATE};
 use crate::domain::destination;
 use crate::domain::language::Language;
@@ -94,7 +94,7 @@ impl Config {
             groups: ways::groups(&file)?,
             classes: ways::classes(&file)?,
             dkim: dkim::check(&file, &senders)?,
-            inbound_domains: inbound_domains(&file, &senders)?,
+            inbound_domains: inbound::domains(&file, &senders)?,
             base: base.to_owned(),
             sources,
             release,
@@ -216,7 +216,8 @@ fn senders(file: &File) -> Result<BTreeMap<String, Arc<Sender>>, Mistake> {
             ));
         }
         let message_id_domain = table.message_id_domain.clone().unwrap_or_else(|| address.domain().to_owned());
-        let bounce_domain = table.bounce_domain.as_deref().map(|domain| mail_domain(domain, key("bounce_domain")));
+        let bounce_domain =
+            table.bounce_domain.as_deref().map(|domain| inbound::mail_domain(domain, key("bounce_domain")));
         let bounce_domain = bounce_domain.transpose()?;
         let (from, list_id, name) = (table.from.clone(), table.list_id.clone(), table.name.clone());
         let sender = Sender { name, from, address, reply_to, list_id, message_id_domain, bounce_domain };
@@ -226,33 +227,6 @@ fn senders(file: &File) -> Result<BTreeMap<String, Arc<Sender>>, Mistake> {
         return Err(Mistake::new("sender", "at least one [[sender]] is needed"));
     }
     Ok(senders)
-}
-
-/// A domain as addresses hold it: in lower case, in ASCII.
-fn mail_domain(domain: &str, key: String) -> Result<String, Mistake> {
-    let address = Address::parse(&format!("a@{domain}"));
-    let address = address.map_err(|_| Mistake::new(key, "write a domain of yours, such as `bounce.example.org`"))?;
-    Ok(address.domain().to_owned())
-}
-
-/// The domains whose mail the listener takes.
-fn inbound_domains(file: &File, senders: &BTreeMap<String, Arc<Sender>>) -> Result<Vec<String>, Mistake> {
-    let table = &file.inbound;
-    let of = |(index, domain): (usize, &String)| mail_domain(domain, format!("inbound.domains[{index}]"));
-    let mut domains: BTreeSet<String> = table.domains.iter().enumerate().map(of).collect::<Result<_, _>>()?;
-    if domains.is_empty() {
-        domains = senders.values().filter_map(|sender| sender.bounce_domain.clone()).collect();
-    }
-    if let Some(listen) = &table.listen {
-        let address: Result<std::net::SocketAddr, _> = listen.parse();
-        let hint = "write an address and a port, such as `127.0.0.1:8024`";
-        address.map_err(|_| Mistake::new("inbound.listen", hint))?;
-        if domains.is_empty() {
-            let hint = "name the domains whose mail comes here, or give a sender a `bounce_domain`";
-            return Err(Mistake::new("inbound.domains", hint));
-        }
-    }
-    Ok(domains.into_iter().collect())
 }
 
 fn digests(file: &File) -> Result<BTreeMap<String, Digest>, Mistake> {

@@ -114,6 +114,14 @@ fn cause(kind: Kind) -> Option<Cause> {
     }
 }
 
+/// Forgets what was heard of before `until`. Returns how many.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn forget(tx: &mut Tx<'_>, until: UnixMillis) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM bounces WHERE at < $1", params![until])
+}
+
 /// What counts against one subscriber, newest first.
 ///
 /// # Errors

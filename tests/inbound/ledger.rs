@@ -162,6 +162,7 @@ async fn what_lies_outside_the_window_or_was_told_before_doesnt_count(world: Wor
     assert!(world.bounce(id, Kind::Disabled, "3", START.plus(DAY * 9)).await);
     let shown = world.write(move |tx| bounces::of_subscriber(tx, id, 10)).await;
     assert_eq!(shown.iter().map(|one| one.delivery.as_str()).collect::<Vec<_>>(), ["3", "2", "1"]);
+    assert_eq!(world.write(|tx| bounces::forget(tx, START.plus(DAY * 8))).await, 1);
 }
 
 async fn a_soft_suppression_ends_and_the_count_begins_anew(world: World) {

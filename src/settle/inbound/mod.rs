@@ -15,7 +15,7 @@ pub use read::{Fate, Own, Reading, Returned, Sort, Stage, read};
 use crate::domain::clock::{Chance, UnixMillis};
 use crate::domain::ids;
 use crate::domain::inbound::Verdict;
-use crate::store::{Store, StoreError, inbound, suppressions};
+use crate::store::{Store, StoreError, bounces, inbound, suppressions};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use std::time::Duration;
 const ROUND_MAX: i64 = 64;
 /// Mails stay this long after they were settled, for whoever asks what came (design rule 20).
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// Refusals stay as long as the facts of deliveries (design rule 20): far longer than they count.
+const REFUSALS_KEPT: Duration = Duration::from_secs(400 * 86_400);
 
 /// Settles what came in.
 #[derive(Clone)]
@@ -39,7 +41,7 @@ pub struct Round {
     pub settled: u64,
     /// Suppressions that ended.
     pub expired: u64,
-    /// Mails forgotten.
+    /// Mails and refusals forgotten.
     pub forgotten: u64,
     /// Whether there may be more to do at once.
     pub has_more: bool,
@@ -67,8 +69,12 @@ impl Settler {
                 Err(error) => failed = Some(error),
             }
         }
-        let tidied =
-            self.store.write(move |tx| Ok((suppressions::expire(tx, now)?, inbound::forget(tx, now.minus(KEPT))?)));
+        let tidied = self.store.write(move |tx| {
+            Ok((
+                suppressions::expire(tx, now)?,
+                inbound::forget(tx, now.minus(KEPT))? + bounces::forget(tx, now.minus(REFUSALS_KEPT))?,
+            ))
+        });
         (round.expired, round.forgotten) = tidied.await?;
         round.has_more = round.expired > 0 || (failed.is_none() && ids.len() as i64 == ROUND_MAX);
         failed.map_or(Ok(round), Err)

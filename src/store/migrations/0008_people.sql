@@ -65,6 +65,7 @@ CREATE TABLE bounces (
     delivery TEXT NOT NULL,
     PRIMARY KEY (subscriber_id, delivery, kind)
 ) {without rowid};
+CREATE INDEX bounces_at ON bounces (at);
 
 -- Mails that came in, kept before they are acknowledged and until they are understood; `message` is base64.
 CREATE TABLE inbound (
