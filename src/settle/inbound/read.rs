@@ -4,6 +4,7 @@
 use super::{arf, auto_reply, dsn, text};
 use crate::domain::reply::{Kind, Status};
 use mail_parser::{HeaderName, Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
+use std::panic::catch_unwind;
 
 /// Parts within parts that are looked into: reports have one letter in them. Each level costs the reader a step of its stack.
 const NESTING_MAX: usize = 32;
@@ -96,7 +97,12 @@ pub fn read(bytes: &[u8], own: &Own) -> Reading {
     if nesting(bytes) > NESTING_MAX {
         return Reading::of(Sort::Malformed("it has too many parts within parts"));
     }
-    let Some(mail) = MessageParser::default().parse(bytes) else {
+    // The library has places that it holds for unreachable and hostile bytes reach, such as a part that its multipart lost.
+    // Nothing of it is kept after one, so nothing can be left half done.
+    let Ok(parsed) = catch_unwind(|| MessageParser::default().parse(bytes)) else {
+        return Reading::of(Sort::Malformed("its parts contradict each other"));
+    };
+    let Some(mail) = parsed else {
         return Reading::of(Sort::Malformed("it has no header"));
     };
     if mail.headers().is_empty() || !mail.headers().iter().any(|header| is_field(header.name())) {
