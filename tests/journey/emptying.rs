@@ -1,7 +1,7 @@
 //! How a store is emptied between two histories.
 
 /// Every table but those of migrations; `journey::house::emptying_forgets_no_table` keeps the list whole.
-pub(super) const EMPTYING: [&str; 27] = [
+pub(super) const EMPTYING: [&str; 33] = [
     "UPDATE counters SET value = 0",
     "DELETE FROM batches",
     "DELETE FROM batch_recipients",
@@ -29,4 +29,10 @@ pub(super) const EMPTYING: [&str; 27] = [
     "DELETE FROM destinations",
     "DELETE FROM doubts",
     "DELETE FROM facts",
+    "DELETE FROM wishes",
+    "DELETE FROM moves",
+    "DELETE FROM consents",
+    "DELETE FROM suppressions",
+    "DELETE FROM bounces",
+    "DELETE FROM inbound",
 ];
