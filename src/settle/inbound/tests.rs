@@ -127,6 +127,21 @@ fn what_goes_in_circles_or_is_no_mail_ends_here() {
     let _ = read(parts.as_bytes(), &own());
 }
 
+/// Found by the histories below: a multipart within itself, which the library holds for impossible where its own checks are
+/// compiled in.
+#[test]
+fn a_multipart_within_itself_is_survived() {
+    let mail = filled("arf");
+    let (place, piece) = (mail.len() * 469 / 1_000, mail.len() * 677 / 1_000);
+    for place in place - 20..place + 20 {
+        let within = [&mail[..place], &mail[..piece], &mail[place..]].concat();
+        assert!(
+            matches!(read(&within, &own()).sort, Sort::Malformed(_) | Sort::Complaint(..) | Sort::Other),
+            "{place}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
