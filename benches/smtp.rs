@@ -135,6 +135,7 @@ fn prepared(len: usize) -> Arc<Prepared> {
         reply_to: None,
         list_id: "news.example.org".to_owned(),
         message_id_domain: "example.org".to_owned(),
+        bounce_domain: None,
     };
     let pieces = Pieces { subject: "A notice".to_owned(), html: format!("<p>{text}</p>"), text };
     let form = LetterForm::new(&pieces, &sender, &Language::parse("ko").unwrap()).unwrap();
@@ -158,8 +159,16 @@ fn parcel(prepared: &Arc<Prepared>, next: &AtomicUsize, letters: usize) -> Optio
         unsubscribed_at: None,
     };
     let key = DeliveryKey { plan_id: 1, recipient_id: number as i64, carrier: "email".to_owned() };
-    let parcel =
-        Parcel { key, planned_at: UnixMillis(0), prepared: prepared.clone(), to, unsubscribe_url: None, pen: None };
+    let parcel = Parcel {
+        key,
+        planned_at: UnixMillis(0),
+        prepared: prepared.clone(),
+        to,
+        unsubscribe_url: None,
+        return_path: None,
+        leave_address: None,
+        pen: None,
+    };
     (number < letters).then_some(parcel)
 }
 

@@ -18,6 +18,7 @@ pub(super) fn front(
         name: token.name.clone(),
         sha256: token.sha256.clone(),
         source: token.source.clone(),
+        inbound: token.inbound,
     };
     let titles = file.digest.iter().map(|table| (&table.name, &table.title));
     let digest = |(name, title): (&String, &LocalText)| {

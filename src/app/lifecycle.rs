@@ -2,7 +2,7 @@
 
 use super::custody::Custody;
 use super::wakes::Wakes;
-use super::{App, Ways, front, loops, queue, signing, ways};
+use super::{App, Ways, front, inbound, loops, queue, signing, ways};
 use crate::config::Role;
 use crate::intake::spool::Spool;
 use crate::send::decide::Patience;
@@ -49,6 +49,8 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     }
     if roles.has(Role::Send) {
         others.spawn(loops::settle(app.clone(), wakes.clone(), stop.clone()));
+        others.spawn(loops::settle_inbound(app.clone(), stop.clone()));
+        inbound::listen(&app, &mut others, &stop).await?;
     }
     needs.extend(start_comparing_clocks(&app, &mut others, &stop));
     if roles.has(Role::Web) {

@@ -110,6 +110,26 @@ pub(super) async fn settle(app: Arc<App>, wakes: Wakes, mut stop: watch::Receive
     }
 }
 
+/// Settles mail that came back until `stop` turns true.
+pub(super) async fn settle_inbound(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let settler = super::inbound::settler(&app);
+    while !*stop.borrow() {
+        let rest = match settler.round().await {
+            Ok(round) if round.has_more => continue,
+            Ok(_) => SETTLE_POLL,
+            Err(error) => {
+                tracing::warn!(%error, "some mail that came back could not be settled; it waits");
+                SETTLE_POLL
+            }
+        };
+        tokio::select! {
+            () = app.inbound_wake.notified() => {}
+            () = tokio::time::sleep(rest) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
 /// Renews the lease until it is ended by aborting this: attempts under way need it longer than anything else.
 pub(super) async fn renew(app: Arc<App>, lease: Arc<Lease>) {
     loop {

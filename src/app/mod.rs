@@ -4,6 +4,7 @@ pub mod clock;
 pub mod custody;
 mod front;
 pub mod high_water;
+pub mod inbound;
 pub mod lifecycle;
 pub mod lock;
 mod loops;
@@ -35,7 +36,7 @@ use crate::send::prepare::{Preparer, Stationery};
 use crate::send::relay::{self, Limits};
 use crate::store::identity::{self, Cause};
 use crate::store::token_keys::{self, TokenKey};
-use crate::store::{Location, Store};
+use crate::store::{Location, Store, suppressions};
 use anyhow::Context as _;
 use high_water::HighWater;
 use std::fs::File;
@@ -86,6 +87,8 @@ pub struct App {
     pub preparer: Arc<Preparer>,
     /// Notified when there may be something to plan.
     pub plan_wake: Arc<Notify>,
+    /// Notified when a mail came back.
+    pub inbound_wake: Arc<Notify>,
     /// Keeps other daemons off; held as long as the app.
     pub lock: Option<File>,
 }
@@ -111,7 +114,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let (location, clock) = (config.store.clone(), world.clock.clone());
     let store = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await?.context("store.url")?;
     refuse_unfinished(&store).await?;
-    ensure_token_key(&store, &world).await?;
+    ensure_keys(&store, &world).await?;
     let templates_folder = config.file.templates.folder.as_ref().map(|folder| config.base.join(folder));
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
     let plan_wake = Arc::new(Notify::new());
@@ -121,7 +124,8 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let stationery = Arc::new(stationery(&config, templates));
     let preparer = Arc::new(Preparer::new(store.clone(), stationery.clone()));
     preparer.refresh_keys().await?;
-    Ok(App { config, world, store, intake, planner, stationery, preparer, plan_wake, lock })
+    let inbound_wake = Arc::new(Notify::new());
+    Ok(App { config, world, store, intake, planner, stationery, preparer, plan_wake, inbound_wake, lock })
 }
 
 fn rules(config: &Config, templates: &Templates) -> Rules {
@@ -166,16 +170,16 @@ async fn refuse_unfinished(store: &Store) -> anyhow::Result<()> {
     unfinished.map_or(Ok(()), |doubt| Err(anyhow::anyhow!("store.url: {}", doubt.reason)))
 }
 
-/// The first start makes the first key.
-async fn ensure_token_key(store: &Store, world: &World) -> anyhow::Result<()> {
-    let key = new_token_key(world);
+/// The first start makes the first key of tokens, and the one of address hashes.
+async fn ensure_keys(store: &Store, world: &World) -> anyhow::Result<()> {
+    let (key, hashes) = (new_token_key(world), new_token_key(world).secret);
     let made = store.write(move |tx| {
         if token_keys::all(tx)?.is_empty() {
             token_keys::insert(tx, &key)?;
         }
-        Ok(())
+        suppressions::ensure_key(tx, &hashes)
     });
-    made.await.context("the first token key")
+    made.await.context("the first keys")
 }
 
 /// A new key for the tokens in mailed links.

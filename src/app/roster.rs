@@ -177,7 +177,7 @@ pub async fn write(app: &App, wishes: Vec<Wish>, is_rehearsal: bool) -> anyhow::
 
 fn take(tx: &mut Tx<'_>, wish: &Wish, language: &Language, now: UnixMillis) -> Result<Taken, StoreError> {
     let hash = suppressions::hash(tx, &wish.subscriber.address)?;
-    if suppressions::is_suppressed(tx, &hash)? {
+    if suppressions::is_suppressed(tx, &wish.subscriber.address)? {
         return Ok(Taken::StaysAway);
     }
     let known = subscribers::by_address(tx, &wish.subscriber.address)?;

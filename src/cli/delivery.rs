@@ -6,7 +6,7 @@ use crate::domain::audience::Address;
 use crate::domain::delivery::{DeliveryKey, State};
 use crate::domain::post::Post;
 use crate::store::deliveries::{self, Attempt, Listed};
-use crate::store::{Tx, editions, posts, subscribers};
+use crate::store::{Tx, bounces, editions, posts, subscribers};
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
 
@@ -96,13 +96,16 @@ async fn show(app: &App, id: DeliveryKey, json: bool) -> anyhow::Result<()> {
         let attempts = deliveries::attempts(tx, &id)?;
         let items = editions::find(tx, delivery.edition_id)?.map(|edition| edition.content.items).unwrap_or_default();
         let wanted: Vec<_> = items.iter().map(|item| (item.post_id.clone(), item.revision)).collect();
-        Ok(Some((delivery, attempts, wanted.clone(), posts::at_revisions(tx, &wanted)?)))
+        let bounces = bounces::of_delivery(tx, &id)?;
+        Ok(Some((delivery, attempts, bounces, wanted.clone(), posts::at_revisions(tx, &wanted)?)))
     };
-    let (delivery, attempts, wanted, posts) = app.store.read(load).await?.context("there is no such delivery")?;
+    let (delivery, attempts, bounces, wanted, posts) =
+        app.store.read(load).await?.context("there is no such delivery")?;
     if json {
         let posts: Vec<_> =
             wanted.iter().map(|(id, revision)| serde_json::json!({ "id": id, "revision": revision })).collect();
-        return print::json(&serde_json::json!({ "delivery": delivery, "attempts": attempts, "posts": posts }));
+        let all = serde_json::json!({ "delivery": delivery, "attempts": attempts, "bounces": bounces, "posts": posts });
+        return print::json(&all);
     }
     let zone = &app.config.zone;
     print::fields(&[
@@ -124,6 +127,7 @@ async fn show(app: &App, id: DeliveryKey, json: bool) -> anyhow::Result<()> {
         &["attempt", "sending", "ended", "outcome", "reason", "answer"],
         attempts.iter().map(|one| attempt(one, zone)),
     );
+    super::subscriber::print_bounces(&bounces, zone);
     Ok(())
 }
 

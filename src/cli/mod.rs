@@ -7,6 +7,7 @@ mod delivery;
 mod digest;
 mod explain;
 mod hold;
+mod inbound;
 mod migrate;
 mod post;
 mod print;
@@ -68,7 +69,16 @@ enum Command {
     /// Messages that could not be taken in: list, show, replay.
     #[command(subcommand)]
     Quarantine(quarantine::Command),
-    /// Subscribers: import, export, show.
+    /// Takes a mail that came back from standard input: a bounce, a complaint or an unsubscribe mail. Exit code 75: come again.
+    #[command(args_conflicts_with_subcommands = true)]
+    Inbound {
+        /// The envelope's recipient; without it, the one that the header names.
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<String>,
+        #[command(subcommand)]
+        action: Option<inbound::Command>,
+    },
+    /// Subscribers: import, export, show, suppress, lift.
     #[command(subcommand)]
     Subscriber(subscriber::Command),
     /// Digests: preview the next issue, or fire one now.
@@ -103,11 +113,13 @@ pub(crate) struct Context {
     pub(crate) json: bool,
 }
 
-/// Runs the command line: exit code 0 when all went well, 1 when something failed, 2 for wrong usage.
+/// Runs the command line: exit code 0 when all went well, 1 when something failed, 2 for wrong usage; and 75 when a mail that
+/// was piped in couldn't be kept just now.
 #[must_use]
 pub fn main() -> ExitCode {
     // Wrong usage ends here, with code 2.
     let arguments = Arguments::parse();
+    let is_pipe = matches!(arguments.command, Command::Inbound { action: None, .. });
     let level = if matches!(arguments.command, Command::Run { .. }) { "info" } else { "warn" };
     telemetry::logs(arguments.log_format, level);
     crate::app::choose_tls_provider();
@@ -115,7 +127,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("allim: {error:#}");
-            ExitCode::FAILURE
+            match is_pipe && !inbound::is_for_good(&error) {
+                true => ExitCode::from(inbound::COME_AGAIN),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -150,6 +165,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Backup { file } => backup::run(file, context).await,
         Command::Post(command) => post::run(command, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
+        Command::Inbound { to, action } => inbound::run(to, action, context).await,
         Command::Subscriber(command) => subscriber::run(command, context).await,
         Command::Digest(command) => digest::run(command, context).await,
         Command::Delivery(command) => delivery::run(command, context).await,

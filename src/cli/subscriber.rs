@@ -1,4 +1,8 @@
-//! `allim subscriber`: import, export, show.
+//! `allim subscriber`: import, export, show; suppress and lift (`suppression.rs`).
+
+mod suppression;
+
+pub(super) use suppression::print_bounces;
 
 use super::{Context, print};
 use crate::app::roster::{self, BATCH, Line, Taken};
@@ -44,6 +48,19 @@ pub(super) enum Command {
         /// The mail address.
         address: String,
     },
+    /// Writes no more to an address, whoever it belongs to now or later.
+    Suppress {
+        /// The mail address.
+        address: String,
+        /// Why, for whoever looks later.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Takes a suppression back, and forgets what counted against the address.
+    Lift {
+        /// The mail address.
+        address: String,
+    },
 }
 
 /// Subscribers read at once.
@@ -60,6 +77,8 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Consents { address } => consents(&app, address.as_deref()).await,
         Command::Erase { address } => erase(&app, &address).await,
         Command::Show { address } => show(&app, &address, json).await,
+        Command::Suppress { address, reason } => suppression::suppress(&app, &address, &reason, json).await,
+        Command::Lift { address } => suppression::lift(&app, &address, json).await,
     }
 }
 
@@ -226,24 +245,27 @@ async fn show(app: &App, address: &str, json: bool) -> anyhow::Result<()> {
     let address = Address::parse(address)?;
     let found = app.store.read(move |tx| {
         let Some(subscriber) = subscribers::by_address(tx, &address)? else { return Ok(None) };
+        let reached = suppression::Reached::load(tx, &subscriber)?;
         let subscriptions = subscribers::subscriptions(tx, subscriber.id)?;
         let deliveries = deliveries::list(tx, None, Some(subscriber.id), DELIVERIES_SHOWN)?;
-        Ok(Some((subscriber, subscriptions, deliveries)))
+        Ok(Some((subscriber, reached, subscriptions, deliveries)))
     });
-    let (subscriber, subscriptions, deliveries) = found.await?.context("nobody has this address")?;
+    let (subscriber, reached, subscriptions, deliveries) = found.await?.context("nobody has this address")?;
     if json {
         let topics: Vec<_> = subscriptions
             .iter()
             .map(|s| serde_json::json!({ "topic": s.topic, "schedule": s.slot.as_str(), "since": s.since, "mark": s.mark }))
             .collect();
         return print::json(&serde_json::json!({ "id": subscriber.id, "language": subscriber.language,
-            "unsubscribed_at": subscriber.unsubscribed_at, "subscriptions": topics, "deliveries": deliveries }));
+            "unsubscribed_at": subscriber.unsubscribed_at, "suppression": reached.suppression, "bounces": reached.bounces,
+            "subscriptions": topics, "deliveries": deliveries }));
     }
     print::fields(&[
         ("id", subscriber.id.to_string()),
         ("language", subscriber.language.to_string()),
         ("left", print::at_opt(subscriber.unsubscribed_at, &app.config.zone)),
     ]);
+    reached.print(&app.config.zone);
     let row = |s: &subscribers::Subscription| vec![s.topic.clone(), s.slot.as_str().to_owned(), s.since.to_string()];
     print::table(&["topic", "schedule", "since release"], subscriptions.iter().map(row));
     super::delivery::print_list(&deliveries, &app.config.zone);

@@ -1,10 +1,12 @@
 //! The configuration file as it is written: `config/allim.toml` is its manual.
 
+mod inbound;
 mod intake;
 mod mail;
 mod send;
 mod span;
 
+pub use inbound::InboundTable;
 pub use intake::{Amqp, IntakeTable, SourceTable, Spool, Token};
 pub use mail::{DigestTable, DkimTable, Immediate, PeopleTable, SenderTable, Topic};
 pub use send::{Relay, SendTable};
@@ -53,6 +55,9 @@ pub struct File {
     /// How mail goes out.
     #[serde(default)]
     pub send: SendTable,
+    /// How mail comes back.
+    #[serde(default)]
+    pub inbound: InboundTable,
     /// HTTP.
     #[serde(default)]
     pub web: Web,

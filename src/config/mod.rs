@@ -3,6 +3,7 @@
 
 mod dkim;
 pub mod file;
+mod inbound;
 mod roles;
 pub mod show;
 mod validate;

@@ -74,6 +74,24 @@ fn each_mistake_names_file_line_key_and_fix() {
             "twice",
         ),
         (
+            "list_id = \"news.example.org\"",
+            "list_id = \"news.example.org\"\nbounce_domain = \"bounce\"",
+            "allim.toml:22: sender[0].bounce_domain: ",
+            "bounce.example.org",
+        ),
+        (
+            "[[intake.source]]",
+            "[inbound]\nlisten = \"127.0.0.1:8024\"\n[[intake.source]]",
+            "allim.toml:22: inbound.domains: ",
+            "bounce_domain",
+        ),
+        (
+            "[[intake.source]]",
+            "[inbound]\nlisten = \"8024\"\ndomains = [\"b.example\"]\n[[intake.source]]",
+            "allim.toml:23: inbound.listen: ",
+            "127.0.0.1:8024",
+        ),
+        (
             "[[intake.source]]",
             "[web]\ntrusted_proxies = [\"::1\", \"10.0.0/8\"]\n[[intake.source]]",
             "allim.toml:23: web.trusted_proxies[1]: ",
@@ -85,6 +103,17 @@ fn each_mistake_names_file_line_key_and_fix() {
         let error = parsed(&LEAST.replace(from, to), &[]).expect_err(to);
         assert!(error.starts_with(place) && error.contains(fix), "{to}: {error}");
     }
+}
+
+#[test]
+fn returned_mail_comes_to_the_bounce_domains_unless_others_are_named() {
+    let sender = LEAST.replace("list_id", "bounce_domain = \"Bounce.Example.ORG\"\nlist_id");
+    let listen = "\n[inbound]\nlisten = \"127.0.0.1:8024\"\n";
+    let config = parsed(&format!("{sender}{listen}"), &[]).expect("holds together");
+    assert_eq!(config.inbound_domains, ["bounce.example.org"]);
+    assert_eq!(config.senders["news"].bounce_domain.as_deref(), Some("bounce.example.org"));
+    let config = parsed(&format!("{sender}{listen}domains = [\"b.example\", \"a.example\"]\n"), &[]);
+    assert_eq!(config.expect("holds together").inbound_domains, ["a.example", "b.example"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::file::{DigestTable, File};
 use super::ways::{self, Class, Group};
-use super::{Dkim, Mistake, Roles, dkim};
+use super::{Dkim, Mistake, Roles, dkim, inbound};
 use crate::domain::audience::{Address, IMMEDIATE};
 use crate::domain::destination;
 use crate::domain::edition::SERVICE;
@@ -44,6 +44,8 @@ pub struct Config {
     pub zone: jiff::tz::TimeZone,
     /// Senders by name.
     pub senders: BTreeMap<String, Arc<Sender>>,
+    /// The domains whose mail the listener for returned mail takes.
+    pub inbound_domains: Vec<String>,
     /// The signatures of each sender.
     pub dkim: BTreeMap<String, Vec<Dkim>>,
     /// Reverse proxies that are believed.
@@ -94,6 +96,7 @@ impl Config {
             groups: ways::groups(&file)?,
             classes: ways::classes(&file)?,
             dkim: dkim::check(&file, &senders)?,
+            inbound_domains: inbound::domains(&file, &senders)?,
             base: base.to_owned(),
             sources,
             release,
@@ -215,8 +218,11 @@ fn senders(file: &File) -> Result<BTreeMap<String, Arc<Sender>>, Mistake> {
             ));
         }
         let message_id_domain = table.message_id_domain.clone().unwrap_or_else(|| address.domain().to_owned());
-        let (from, list_id) = (table.from.clone(), table.list_id.clone());
-        let sender = Sender { name: table.name.clone(), from, address, reply_to, list_id, message_id_domain };
+        let bounce_domain =
+            table.bounce_domain.as_deref().map(|domain| inbound::mail_domain(domain, key("bounce_domain")));
+        let bounce_domain = bounce_domain.transpose()?;
+        let (from, list_id, name) = (table.from.clone(), table.list_id.clone(), table.name.clone());
+        let sender = Sender { name, from, address, reply_to, list_id, message_id_domain, bounce_domain };
         senders.insert(table.name.clone(), Arc::new(sender));
     }
     if senders.is_empty() {

@@ -137,6 +137,8 @@ words! {
         DomainResting = "domain_resting",
         /// The recipient's address doesn't exist.
         NoSuchAddress = "no_such_address",
+        /// The recipient's mailbox takes nothing.
+        MailboxDisabled = "mailbox_disabled",
         /// The recipient's mailbox is full.
         MailboxFull = "mailbox_full",
         /// The far side refused this recipient for another reason.

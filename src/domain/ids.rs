@@ -27,6 +27,12 @@ pub fn quarantine_id(source: &str, content_hash: &str) -> String {
     text_id("quarantine", &[source, content_hash])
 }
 
+/// The id of a mail that came back: the same bytes for the same recipient are one row, however often they are handed over.
+#[must_use]
+pub fn inbound_id(envelope_to: &str, content_hash: &str) -> String {
+    text_id("inbound", &[envelope_to, content_hash])
+}
+
 /// The id of an occurrence, which is also the plan of the deliveries it makes.
 #[must_use]
 pub fn occurrence_id(slot: &str, due_at: i64, qualifier: &str) -> i64 {
@@ -106,6 +112,7 @@ mod tests {
         assert_eq!(quarantine_id("cms", &content_hash(b"x")), "vkthyhfdldrrosr3mvd5ts35g5");
         assert_eq!(occurrence_id("weekly", 1_795_392_000_000, ""), 6_137_782_426_506_211);
         assert_eq!(edition_id(7, "key"), 2_891_304_143_624_973);
+        assert_eq!(inbound_id("a@b", &content_hash(b"x")), "suvg5ut73x4iwze2qkce2whn3d");
         assert_eq!(delivery_text_id(7, 8, "email"), "gkotely4btjppnnactjjdvgxsk");
     }
 

@@ -1,5 +1,6 @@
 //! Ground floor: values and rules. No async, no I/O, no reading of the clock; imports nothing of ours.
 
+pub mod address_hash;
 pub mod audience;
 pub mod backoff;
 pub mod breaker;
@@ -8,8 +9,11 @@ pub mod delivery;
 pub mod destination;
 pub mod edition;
 pub mod ids;
+pub mod inbound;
 pub mod language;
 pub mod post;
+pub mod reply;
 pub mod schedule;
 pub mod text;
 pub mod token;
+pub mod verp;

@@ -5,7 +5,7 @@ use super::header;
 use super::mail::{LocalText, Personal, Pieces};
 use super::part::{Part, Spelling};
 use super::words::words;
-use crate::domain::audience::Address;
+use crate::domain::audience::{ADDRESS_LEN_MAX, Address};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::language::Language;
@@ -49,6 +49,8 @@ pub struct Sender {
     pub list_id: String,
     /// The right side of Message-IDs; it must not change while deliveries are open.
     pub message_id_domain: String,
+    /// The domain of return addresses of their own for each letter, and of addresses to leave by.
+    pub bounce_domain: Option<String>,
 }
 
 /// An edition's mail, encoded once: what all its recipients share stands ready, and [`LetterForm::fill`] puts in what is
@@ -86,6 +88,8 @@ pub struct Fill<'a> {
     pub unsubscribe_url: Option<&'a str>,
     /// Whether the plain text goes alone.
     pub text_only: bool,
+    /// The recipient's own address to leave by, for mail programs that know no other way.
+    pub leave_address: Option<&'a str>,
 }
 
 impl LetterForm {
@@ -147,7 +151,12 @@ impl LetterForm {
         let _ = write!(out, "Message-ID: <{id}@{}>\r\n", self.message_id_domain);
         out.extend_from_slice(&self.after_id);
         if let Some(url) = fill.unsubscribe_url.filter(|_| self.is_list) {
-            let _ = write!(out, "List-Unsubscribe: <{}>\r\n", header_url(url)?);
+            let _ = write!(out, "List-Unsubscribe: <{}>", header_url(url)?);
+            if let Some(address) = fill.leave_address {
+                // Behind the link, since mail programs take the first that they know (RFC 2369 section 2).
+                let _ = write!(out, ",\r\n <mailto:{}?subject=unsubscribe>", header_address(address)?);
+            }
+            out.extend_from_slice(b"\r\n");
             out.extend_from_slice(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
         }
         out.extend_from_slice(&self.last);
@@ -184,7 +193,8 @@ fn one(value: HeaderValue) -> Vec<u8> {
 pub fn letter(letter: &Letter<'_>) -> Result<Vec<u8>, RenderError> {
     let Letter { to, to_name, delivery, planned_at, unsubscribe_url, .. } = *letter;
     let form = LetterForm::new(letter.pieces, letter.sender, letter.language)?;
-    form.fill(&Fill { to, to_name, delivery, planned_at, unsubscribe_url, text_only: false })
+    let text_only = false;
+    form.fill(&Fill { to, to_name, delivery, planned_at, unsubscribe_url, leave_address: None, text_only })
 }
 
 /// Letters, digits, hyphens and dots: what both a list id and a Message-ID's right side are made of.
@@ -212,6 +222,17 @@ fn header_url(url: &str) -> Result<&str, RenderError> {
         return Err(RenderError::Field { field: "unsubscribe_url", reason });
     }
     Ok(url)
+}
+
+/// An address made of nothing that means something in a `mailto:` URL (RFC 6068 section 2) but the plus sign, which stands
+/// for itself there.
+fn header_address(address: &str) -> Result<&str, RenderError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'@');
+    if address.bytes().all(is_plain) && address.len() <= ADDRESS_LEN_MAX {
+        return Ok(address);
+    }
+    let reason = "it must be an address of ASCII letters, digits, `+`, `-` and `.`";
+    Err(RenderError::Field { field: "leave_address", reason })
 }
 
 #[cfg(test)]

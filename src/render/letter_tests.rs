@@ -10,6 +10,7 @@ fn sender() -> Sender {
         reply_to: Some(Address::parse("ask@allim.example.org").unwrap()),
         list_id: "weekly.allim.example.org".to_owned(),
         message_id_domain: "allim.example.org".to_owned(),
+        bounce_domain: None,
     }
 }
 
@@ -167,5 +168,36 @@ fn no_value_brings_a_header_of_its_own() {
         ["https://a.example/>\r\nBcc: x", "https://a.example/a b", "mailto:a@example.org", "https://a.example/한글"]
     {
         assert!(matches!(write("제목", "김", Some(bad), &sender()), Err(RenderError::Field { .. })), "{bad}");
+    }
+}
+
+#[test]
+fn an_address_to_leave_by_stands_behind_the_link_and_brings_no_field_of_its_own() {
+    let pieces = Pieces { subject: "s".to_owned(), html: "h".to_owned(), text: "t".to_owned() };
+    let form = LetterForm::new(&pieces, &sender(), &language("en")).unwrap();
+    let (to, delivery) = (
+        Address::parse("reader@example.com").unwrap(),
+        DeliveryKey { plan_id: 1, recipient_id: 2, carrier: "mail".to_owned() },
+    );
+    let fill = |leave_address| {
+        let planned_at = UnixMillis(0);
+        form.fill(&Fill {
+            to: &to,
+            to_name: None,
+            delivery: &delivery,
+            planned_at,
+            unsubscribe_url: Some(URL),
+            text_only: false,
+            leave_address,
+        })
+    };
+    let letter = fill(Some("leave+k1-abc234@bounce.example.org")).unwrap();
+    let wanted = format!(
+        "\r\nList-Unsubscribe: <{URL}>,\r\n <mailto:leave+k1-abc234@bounce.example.org?subject=unsubscribe>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    );
+    assert!(String::from_utf8(letter.clone()).unwrap().contains(&wanted));
+    assert_eq!(letter, fill(Some("leave+k1-abc234@bounce.example.org")).unwrap());
+    for bad in ["a@b>\r\nBcc: x@y", "a@b?body=x", "a b@c", "a@b%0d", "알@b"] {
+        assert!(matches!(fill(Some(bad)), Err(RenderError::Field { field: "leave_address", .. })), "{bad}");
     }
 }

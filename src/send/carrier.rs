@@ -3,7 +3,7 @@
 use super::lease::Lease;
 use super::recorder::{Mark, Recorder};
 use super::signing::Pen;
-use crate::domain::audience::Subscriber;
+use crate::domain::audience::{Address, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Outcome, Reason};
 use crate::domain::edition::EditionKind;
@@ -69,6 +69,10 @@ pub struct Parcel {
     pub to: Subscriber,
     /// Where they can leave.
     pub unsubscribe_url: Option<String>,
+    /// The envelope sender, where it names the delivery; the sender's own address otherwise.
+    pub return_path: Option<Address>,
+    /// The address that they can leave by.
+    pub leave_address: Option<String>,
     /// What its letter is signed with, if its sender signs.
     pub pen: Option<Pen>,
 }
@@ -96,7 +100,14 @@ impl Parcel {
             planned_at: self.planned_at,
             unsubscribe_url: self.unsubscribe_url.as_deref(),
             text_only: self.to.text_only,
+            leave_address: self.leave_address.as_deref(),
         })
+    }
+
+    /// Where it comes back to when it can't be delivered.
+    #[must_use]
+    pub fn envelope_sender(&self) -> &Address {
+        self.return_path.as_ref().unwrap_or(&self.prepared.sender.address)
     }
 }
 

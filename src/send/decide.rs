@@ -3,6 +3,7 @@
 use crate::domain::backoff;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason, State};
+use crate::domain::reply;
 use crate::store::deliveries::{AttemptRef, Claimed, Ended};
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ const ASKED_WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// How long a delivery rests that the ledger didn't let through; what stood in its way is being moved meanwhile. Longer than
 /// the planner's poll: with a rest of the same length the two can keep step, and the planner finds it claimed each time.
 const HANDED_BACK_REST: Duration = Duration::from_secs(2);
+/// A full mailbox is tried for so long at most, however long others are: an issue that is older is of no use to whoever
+/// clears it out, and each try counts at the far side.
+const FULL_WAIT_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
 /// Characters kept of the far side's words.
 const REPLY_CHARS_MAX: usize = 300;
 
@@ -32,7 +36,7 @@ pub fn follow(claimed: &Claimed, outcome: &Outcome, patience: Patience, now: Uni
         e: claimed.edition_id,
         state: state.word(),
         reason,
-        reply: without_addresses(reply),
+        reply: reply::without_addresses(reply, REPLY_CHARS_MAX),
         due: None,
         failed: 0,
         fin: state.is_final().then_some(now),
@@ -56,19 +60,17 @@ pub fn follow(claimed: &Claimed, outcome: &Outcome, patience: Patience, now: Uni
             let own = if failed == 1 { now.plus(backoff::RELAY.wait(failures, draw)) } else { now };
             let asked = not_before.map(|at| at.min(now.plus(ASKED_WAIT_MAX)));
             let due = asked.map_or(own, |asked| asked.max(own));
-            if due > claimed.planned_at.plus(patience.give_up_after) {
+            let patience = match reason {
+                Reason::MailboxFull => patience.give_up_after.min(FULL_WAIT_MAX),
+                _ => patience.give_up_after,
+            };
+            if due > claimed.planned_at.plus(patience) {
                 Ended { failed, ..ended(State::Abandoned, Reason::GaveUp, reply) }
             } else {
                 Ended { failed, due: Some(due), ..ended(State::Due, *reason, reply) }
             }
         }
     }
-}
-
-/// The far side's words, cut, in one line, with anything that looks like an address taken out.
-fn without_addresses(reply: &str) -> String {
-    let words = reply.split_whitespace().map(|word| if word.contains('@') { "(address)" } else { word });
-    words.collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).take(REPLY_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -110,6 +112,14 @@ mod tests {
     fn it_gives_up_after_long_enough() {
         let ended = follow(&claimed(9), &later(Reason::Deferred), PATIENCE, UnixMillis(999_000), 0);
         assert_eq!((ended.state, ended.fin), ("abandoned", Some(UnixMillis(999_000))));
+    }
+
+    #[test]
+    fn a_full_mailbox_is_tried_for_three_days() {
+        let patience = Patience { give_up_after: Duration::from_secs(5 * 86_400), ..PATIENCE };
+        let at = UnixMillis(4 * 86_400_000);
+        assert_eq!(follow(&claimed(9), &later(Reason::MailboxFull), patience, at, 0).state, "abandoned");
+        assert_eq!(follow(&claimed(9), &later(Reason::Deferred), patience, at, 0).state, "due");
     }
 
     #[test]

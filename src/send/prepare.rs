@@ -1,12 +1,14 @@
 //! Makes an edition ready to be sent: loads it, renders it once, and keeps the pieces, so that every repeat is byte-equal.
 
 use super::carrier::{Parcel, Prepared};
-use crate::domain::audience::{IMMEDIATE, Subscriber};
+use crate::domain::audience::{Address, IMMEDIATE, Subscriber};
 use crate::domain::clock::UnixMillis;
+use crate::domain::delivery::DeliveryKey;
 use crate::domain::edition::{EditionKind, SERVICE};
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
 use crate::domain::token::{Purpose, Token};
+use crate::domain::verp::{self, Named};
 use crate::render::RenderError;
 use crate::render::letter::{LetterForm, Sender};
 use crate::render::mail::{Entry, Issue, pieces};
@@ -181,19 +183,22 @@ impl Preparer {
     /// What is carried to one recipient.
     #[must_use]
     pub fn parcel(&self, claimed: &Claimed, prepared: Arc<Prepared>, to: Subscriber) -> Parcel {
-        let unsubscribe_url = self.own_url(to.id, &prepared, claimed.planned_at);
-        Parcel { key: claimed.key.clone(), planned_at: claimed.planned_at, prepared, to, unsubscribe_url, pen: None }
+        let key = self.key(claimed.planned_at);
+        let unsubscribe_url = key.as_ref().and_then(|key| self.own_url(to.id, &prepared, claimed.planned_at, key));
+        let named =
+            |purpose| own_address(&claimed.key, purpose, key.as_ref()?, prepared.sender.bounce_domain.as_deref()?);
+        let return_path = named(verp::Purpose::Bounce).and_then(|address| Address::stored(&address).ok());
+        let leave_address = named(verp::Purpose::Leave);
+        let (key, planned_at) = (claimed.key.clone(), claimed.planned_at);
+        Parcel { key, planned_at, prepared, to, unsubscribe_url, return_path, leave_address, pen: None }
     }
 
-    /// Where the recipient's own link leads. The key that signs is the newest one that is older than the delivery, so that a
-    /// repeat bears the same token.
-    fn own_url(&self, subscriber_id: i64, prepared: &Prepared, planned_at: UnixMillis) -> Option<String> {
+    /// Where the recipient's own link leads.
+    fn own_url(&self, subscriber_id: i64, of: &Prepared, planned_at: UnixMillis, key: &TokenKey) -> Option<String> {
         let public_url = self.stationery.site.public_url.as_deref()?;
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let key = keys.iter().rev().find(|key| key.created_at <= planned_at).or(keys.first())?;
         let seconds = || planned_at.0.div_euclid(1_000).to_string();
-        let (path, purpose, detail) = match prepared.kind {
-            EditionKind::Issue => ("unsubscribe", Purpose::Unsubscribe, prepared.schedule.clone()),
+        let (path, purpose, detail) = match of.kind {
+            EditionKind::Issue => ("unsubscribe", Purpose::Unsubscribe, of.schedule.clone()),
             EditionKind::Confirmation => ("confirm", Purpose::Confirm, seconds()),
             EditionKind::Link | EditionKind::Granted | EditionKind::Withdrawn | EditionKind::Reminder => {
                 ("manage", Purpose::Manage, seconds())
@@ -202,4 +207,16 @@ impl Preparer {
         let token = Token { purpose, subscriber_id, detail };
         Some(format!("{public_url}/{path}/{}", token.sign(&key.id, &key.secret)))
     }
+
+    /// The key that signs is the newest one that is older than the delivery, so that a repeat bears the same tokens.
+    fn key(&self, planned_at: UnixMillis) -> Option<TokenKey> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        keys.iter().rev().find(|key| key.created_at <= planned_at).or(keys.first()).cloned()
+    }
+}
+
+/// An address of a delivery's own at the bounce domain.
+fn own_address(delivery: &DeliveryKey, purpose: verp::Purpose, key: &TokenKey, domain: &str) -> Option<String> {
+    let named = Named { plan_id: delivery.plan_id, recipient_id: delivery.recipient_id };
+    named.local_part(purpose, &key.id, &key.secret).map(|local| format!("{local}@{domain}"))
 }

@@ -1,10 +1,11 @@
 //! The recorder: one task that commits for all workers of a process together, both what is about to be sent and what came of it.
 
 use crate::domain::backoff;
-use crate::domain::clock::Chance;
+use crate::domain::clock::{Chance, UnixMillis};
 use crate::domain::delivery::DeliveryKey;
+use crate::domain::ids;
 use crate::store::deliveries::{self, AttemptRef, Ended};
-use crate::store::{Store, Tx};
+use crate::store::{Store, StoreError, Tx, bounces, suppressions};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -146,7 +147,13 @@ async fn commit(
     loop {
         let (now_begins, now_ends) = (if failures == 0 { begins.clone() } else { Arc::default() }, ends.clone());
         let now = store.about_now();
-        let commit = move |tx: &mut Tx<'_>| deliveries::commit(tx, &now_begins, &now_ends, failures > 0, now);
+        let refused = Refused::of(&now_ends, now, chance);
+        let commit = move |tx: &mut Tx<'_>| {
+            let Some(refused) = &refused else {
+                return deliveries::commit(tx, &now_begins, &now_ends, failures > 0, now);
+            };
+            refused.count(tx, now, |tx| deliveries::commit(tx, &now_begins, &now_ends, failures > 0, now))
+        };
         match store.write(commit).await {
             Ok((allowed, _)) => return allowed.into_iter().collect(),
             Err(error) if ends.is_empty() => {
@@ -159,5 +166,34 @@ async fn commit(
                 tokio::time::sleep(backoff::SERVICE.wait(failures, chance.draw_32())).await;
             }
         }
+    }
+}
+
+/// Outcomes that count against their recipients, and the key of address hashes should there be none yet.
+struct Refused {
+    bounces: Vec<bounces::Bounce>,
+    drawn: String,
+}
+
+impl Refused {
+    /// `None` for most commits, which cost nothing more.
+    fn of(ends: &[Ended], now: UnixMillis, chance: &dyn Chance) -> Option<Self> {
+        let bounces = bounces::of_outcomes(ends, now);
+        let draw = || (0..4).flat_map(|_| chance.draw().to_be_bytes()).collect::<Vec<u8>>();
+        (!bounces.is_empty()).then(|| Self { bounces, drawn: ids::hex(&draw()) })
+    }
+
+    /// Counts them in the transaction that records them: recipients are locked first, as planning does, and suppressed last.
+    fn count<T>(
+        &self,
+        tx: &mut Tx<'_>,
+        now: UnixMillis,
+        record: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let known = bounces::lock(tx, &self.bounces)?;
+        let recorded = record(tx)?;
+        suppressions::ensure_key(tx, &self.drawn)?;
+        bounces::note(tx, &known, &self.bounces, now)?;
+        Ok(recorded)
     }
 }

@@ -1,4 +1,7 @@
-//! Stage 5: what comes back. For now: answers that were lost.
+//! Stage 5: what comes back: answers that were lost, bounces, complaints, unsubscribe mails (docs/adr/0008).
+
+pub mod inbound;
+pub mod listener;
 
 use crate::domain::clock::UnixMillis;
 use crate::store::{Store, StoreError, deliveries};

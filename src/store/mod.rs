@@ -8,6 +8,7 @@
 mod backup;
 pub mod batches;
 pub mod bell;
+pub mod bounces;
 pub mod by_hand;
 pub mod changes;
 mod checkpoints;
@@ -18,6 +19,7 @@ mod dialect;
 pub mod editions;
 pub mod fresh;
 pub mod identity;
+pub mod inbound;
 mod jobs;
 mod migrate;
 pub mod moving;

@@ -6,7 +6,8 @@ use super::profile::{self, Left, Then};
 use super::subscribers;
 use super::value::{json as json_value, params};
 use super::wishes::{self, Wish};
-use super::{StoreError, Tx, occurrences, suppressions};
+use super::suppressions::{self, Cause, Wanted};
+use super::{StoreError, Tx, occurrences};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
@@ -59,8 +60,7 @@ pub fn ask(
     wanted: &[Wish],
     now: UnixMillis,
 ) -> Result<Option<Subscriber>, StoreError> {
-    let hash = suppressions::hash(tx, &stranger.address)?;
-    if suppressions::is_suppressed(tx, &hash)? {
+    if suppressions::is_suppressed(tx, &stranger.address)? {
         return Ok(None);
     }
     let person = match subscribers::by_address(tx, &stranger.address)? {
@@ -160,8 +160,7 @@ pub fn ask_to_move(
     fresh_id: i64,
     now: UnixMillis,
 ) -> Result<Option<Subscriber>, StoreError> {
-    let hash = suppressions::hash(tx, &to)?;
-    if suppressions::is_suppressed(tx, &hash)? {
+    if suppressions::is_suppressed(tx, &to)? {
         return Ok(None);
     }
     let provisional = match subscribers::by_address(tx, &to)? {
@@ -316,7 +315,8 @@ pub fn undo(tx: &mut Tx<'_>, person: &Subscriber, by: By<'_>, now: UnixMillis) -
 pub fn erase(tx: &mut Tx<'_>, person: &Subscriber, by: By<'_>, now: UnixMillis) -> Result<(), StoreError> {
     profile::leave(tx, person.id, now)?;
     record(tx, person, Act::Erased, by, json!({}), now)?;
-    suppressions::erased(tx, &person.address, now)?;
+    let (address, cause, until_at) = (&person.address, Cause::Erased, None);
+    suppressions::set(tx, None, &Wanted { address, cause, evidence: "", until_at }, now)?;
     profile::erase(tx, person.id)
 }
 

@@ -2,7 +2,7 @@
 
 use super::subscribers::{Subscription, mark_sql, unsubscribe_schedule};
 use super::value::{json, params};
-use super::{Row, StoreError, Tx, changes, occurrences};
+use super::{Row, StoreError, Tx, changes, occurrences, suppressions};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::words;
@@ -204,7 +204,8 @@ pub fn come_back(
 pub fn set_address(tx: &mut Tx<'_>, id: i64, address: &Address) -> Result<(), StoreError> {
     const SQL: &str =
         "UPDATE subscribers SET address = $2, address_key = $3, domain = $4, suppressed_at = NULL WHERE id = $1";
-    tx.change("changing an address", 1, SQL, params![id, address.as_str(), address.key(), address.domain()])
+    tx.change("changing an address", 1, SQL, params![id, address.as_str(), address.key(), address.domain()])?;
+    suppressions::inherit(tx, id, address).map(drop)
 }
 
 /// Removes somebody with everything that names them. The ledger's rows stay, which know their number only. They have left

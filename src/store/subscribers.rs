@@ -2,7 +2,7 @@
 
 use super::changes;
 use super::value::{json, params};
-use super::{Row, StoreError, Tx, batches};
+use super::{Row, StoreError, Tx, batches, suppressions};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
@@ -142,7 +142,9 @@ pub fn insert(tx: &mut Tx<'_>, subscriber: &Subscriber, now: UnixMillis) -> Resu
             subscriber.language.as_str(),
             now,
         ],
-    )
+    )?;
+    // Whoever comes back by a list is no better reached than before.
+    suppressions::inherit(tx, subscriber.id, &subscriber.address).map(drop)
 }
 
 /// Changes name and language. In the new language everything since the subscription began is searched anew, since

@@ -1,5 +1,6 @@
 //! The interface for content systems: `/api/v1/…` with bearer tokens, described by `/api/openapi.json`.
 
+pub(super) mod inbound;
 pub(super) mod openapi;
 pub(super) mod posts;
 mod shapes;
@@ -19,6 +20,8 @@ pub struct Token {
     pub sha256: String,
     /// The source.
     pub source: String,
+    /// Whether it may hand over mail that came back.
+    pub inbound: bool,
 }
 
 /// What went wrong, boxed, since most answers are none.

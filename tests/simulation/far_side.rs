@@ -188,7 +188,8 @@ impl Line {
 
     fn refuse(&self, parcel: &Parcel) -> Outcome {
         self.lock().refused.insert(parcel.key.clone());
-        Outcome::Refused { reason: Reason::RecipientRefused, reply: String::new() }
+        // Of the letter, not of its reader: who is suppressed after how many refusals is told by tests/inbound.
+        Outcome::Refused { reason: Reason::ContentRefused, reply: String::new() }
     }
 
     fn defer(&self, parcel: &Parcel) -> Outcome {

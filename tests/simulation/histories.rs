@@ -23,7 +23,7 @@ const REACHED: [&str; 11] = [
     "not allowed to pass",
     "orderly ends",
     "owed",
-    "refused recipient_refused",
+    "refused content_refused",
     "sent accepted",
     "uncertain by a lost process",
 ];

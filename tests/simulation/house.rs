@@ -72,6 +72,7 @@ pub(super) fn stationery() -> Stationery {
         reply_to: None,
         list_id: "news.example.org".to_owned(),
         message_id_domain: "example.org".to_owned(),
+        bounce_domain: None,
     };
     let site = Site {
         name: LocalText::same("연구원"),

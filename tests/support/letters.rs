@@ -46,6 +46,8 @@ pub fn parcel(number: i64, address: &str, padding: usize) -> Parcel {
             unsubscribed_at: None,
         },
         unsubscribe_url: Some("https://allim.example.org/unsubscribe/token".to_owned()),
+        return_path: None,
+        leave_address: None,
         pen: None,
     }
 }
@@ -58,6 +60,7 @@ fn sender() -> Sender {
         reply_to: None,
         list_id: "news.example.org".to_owned(),
         message_id_domain: "example.org".to_owned(),
+        bounce_domain: None,
     }
 }
 

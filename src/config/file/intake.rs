@@ -60,6 +60,9 @@ pub struct Token {
     pub sha256: String,
     /// The source whose posts it publishes.
     pub source: String,
+    /// Whether it may hand over mail that came back.
+    #[serde(default)]
+    pub inbound: bool,
 }
 
 /// `[intake.amqp]`

@@ -76,6 +76,9 @@ pub struct SenderTable {
     /// What stands behind the @ of a Message-ID; the address's domain when absent.
     #[serde(default)]
     pub message_id_domain: Option<String>,
+    /// The domain of return addresses of their own for each letter; the address in From stands there when absent.
+    #[serde(default)]
+    pub bounce_domain: Option<String>,
     /// The relay; the first one when absent.
     #[serde(default)]
     pub relay: Option<String>,

@@ -246,7 +246,7 @@ impl Ready {
     async fn new(parcel: &Parcel) -> Result<Self, Outcome> {
         let letter = parcel.signed_letter().await?;
         let header_len = memchr::memmem::find(&letter, b"\r\n\r\n").unwrap_or(letter.len());
-        let (from, to) = (&parcel.prepared.sender.address, &parcel.to.address);
+        let (from, to) = (parcel.envelope_sender(), &parcel.to.address);
         let is_utf8 = !letter[..header_len].is_ascii() || !from.as_str().is_ascii() || !to.as_str().is_ascii();
         let is_8bit = !letter.is_ascii();
         let bytes = wire::stuffed(letter);
@@ -256,7 +256,7 @@ impl Ready {
     fn mail<'a>(&'a mut self, parcel: &'a Parcel) -> Mail<'a> {
         Mail {
             key: &self.key,
-            from: &parcel.prepared.sender.address,
+            from: parcel.envelope_sender(),
             to: &parcel.to.address,
             bytes: &mut self.bytes,
             dot_end: self.dot_end,

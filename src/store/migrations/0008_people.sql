@@ -40,9 +40,11 @@ CREATE TABLE consents (
 CREATE INDEX consents_subscriber ON consents (subscriber_id, seq);
 INSERT INTO counters (name, value) VALUES ('consent', 0);
 
--- Addresses that may not be written to, by a keyed hash, so that it outlives the subscriber.
+-- Addresses that may not be written to, by a keyed hash, so that it outlives the subscriber, whose id stands there for the
+-- day that it ends. The key is the fact `address_key`.
 CREATE TABLE suppressions (
     address_hash TEXT NOT NULL PRIMARY KEY,
+    subscriber_id BIGINT,
     reason TEXT NOT NULL,
     evidence TEXT NOT NULL,
     since_at BIGINT NOT NULL,
@@ -52,7 +54,8 @@ CREATE TABLE suppressions (
 );
 CREATE INDEX suppressions_until ON suppressions (until_at) WHERE until_at IS NOT NULL AND lifted_at IS NULL;
 
--- What counts against an address: bounces by kind, from the far side's replies and from mails that came back.
+-- What counts against an address: bounces by kind, from the far side's replies and from mails that came back. One delivery
+-- counts once for each kind, however often it is told.
 CREATE TABLE bounces (
     subscriber_id BIGINT NOT NULL,
     at BIGINT NOT NULL,
@@ -60,8 +63,9 @@ CREATE TABLE bounces (
     status TEXT NOT NULL,
     reply TEXT NOT NULL,
     delivery TEXT NOT NULL,
-    PRIMARY KEY (subscriber_id, at, delivery)
+    PRIMARY KEY (subscriber_id, delivery, kind)
 ) {without rowid};
+CREATE INDEX bounces_at ON bounces (at);
 
 -- Mails that came in, kept before they are acknowledged and until they are understood; `message` is base64.
 CREATE TABLE inbound (

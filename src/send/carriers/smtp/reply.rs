@@ -2,6 +2,7 @@
 
 use crate::domain::audience::Address;
 use crate::domain::delivery::{Outcome, Reason};
+use crate::domain::reply::{self, Kind, Said, Status};
 use std::fmt;
 
 /// Octets of one reply; a server that says more is not listened to. RFC 5321 section 4.5.3.1.5 allows 512 a line, and
@@ -56,9 +57,6 @@ impl fmt::Display for Step {
     }
 }
 
-/// An enhanced status code (RFC 3463): class, subject, detail.
-pub(super) type Status = (u16, u16, u16);
-
 /// A whole reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
@@ -91,7 +89,10 @@ impl Reply {
             };
             lines.push(String::from_utf8_lossy(line.get(4..).unwrap_or_default()).into_owned());
             if is_last {
-                let status = lines.first().and_then(|text| status(text)).filter(|(class, ..)| *class == number / 100);
+                let status = lines
+                    .first()
+                    .and_then(|text| reply::status(text.split(' ').next()?))
+                    .filter(|(class, ..)| *class == number / 100);
                 return Ok(Some((Self { code: number, status, lines }, at)));
             }
         }
@@ -118,12 +119,6 @@ impl Reply {
     pub(super) fn numbers(&self) -> String {
         self.status.map_or_else(|| self.code.to_string(), |(a, b, c)| format!("{} {a}.{b}.{c}", self.code))
     }
-}
-
-fn status(text: &str) -> Option<Status> {
-    let mut parts = text.split(' ').next()?.splitn(3, '.');
-    let mut number = || parts.next().filter(|part| part.len() <= 3)?.parse().ok();
-    Some((number()?, number()?, number()?))
 }
 
 /// What a refusal at a step means: later with the reason, or never with the reason.
@@ -153,21 +148,16 @@ pub(super) fn meaning(step: Step, reply: &Reply) -> Meaning {
 /// check recipients late speak of them after the dot.
 fn of_recipient(step: Step, reply: &Reply) -> Meaning {
     use Meaning::{Later, Never};
-    match (reply.code, reply.status) {
-        (_, Some((_, 2, 2))) => Later(Reason::MailboxFull),
-        (400..500, _) => Later(Reason::Deferred),
-        (_, Some((_, 7, _))) => Never(Reason::Policy),
-        // Detail 7 and 8 are the sender's address: ours.
-        (_, Some((_, 1, 7 | 8))) => Later(Reason::OurError),
-        (_, Some((_, 1, 1 | 2 | 3 | 6 | 10))) => Never(Reason::NoSuchAddress),
-        (_, Some((_, 1 | 2, _))) => Never(Reason::RecipientRefused),
-        (_, Some((_, 3, 4) | (_, 6, _))) => Never(Reason::ContentRefused),
-        _ if step == Step::Dot => Never(Reason::ContentRefused),
-        // 552 to RCPT was "too many recipients" once and is to be taken as 452 (RFC 5321 section 4.5.3.1.10).
-        (552, _) => Later(Reason::MailboxFull),
-        // A bad sequence of commands is never the recipient's fault.
-        (503, _) => Later(Reason::OurError),
-        _ => Never(Reason::RecipientRefused),
+    let said = if step == Step::Dot { Said::ToLetter } else { Said::ToRecipient };
+    match Kind::of(said, Some(reply.code), reply.status, &reply.lines.join(" ")) {
+        Kind::Full => Later(Reason::MailboxFull),
+        Kind::Transient => Later(Reason::Deferred),
+        Kind::Ours => Later(Reason::OurError),
+        Kind::Policy => Never(Reason::Policy),
+        Kind::NoSuchAddress => Never(Reason::NoSuchAddress),
+        Kind::Disabled => Never(Reason::MailboxDisabled),
+        Kind::Content => Never(Reason::ContentRefused),
+        Kind::Unexplained => Never(Reason::RecipientRefused),
     }
 }
 
