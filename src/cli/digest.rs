@@ -106,7 +106,7 @@ async fn preview(app: &App, name: &str, reader: Reader, form: Form, json: bool) 
         .map(|(standing, post)| serde_json::json!({ "id": standing.post_id, "language": post.language, "title": post.title }))
         .collect();
     let showables = posts.into_iter().map(|(standing, post)| Showable::pinned_by_edition(standing, post)).collect();
-    let pieces = app.stationery.render(&edition, showables)?;
+    let pieces = app.stationery.render(&edition, showables, None)?;
     let greeting = reader.name.as_ref().map(|name| words(&reader.language).greeting(name.as_str()));
     let personal = Personal { greeting: greeting.as_deref(), unsubscribe_url: None };
     let (text, html) = (pieces.text_for(personal), pieces.html_for(personal));

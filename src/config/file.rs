@@ -6,7 +6,7 @@ mod send;
 mod span;
 
 pub use intake::{Amqp, IntakeTable, SourceTable, Spool, Token};
-pub use mail::{DigestTable, DkimTable, Immediate, SenderTable, Topic};
+pub use mail::{DigestTable, DkimTable, Immediate, MailTable, SenderTable, Topic};
 pub use send::{Relay, SendTable};
 
 use super::ways::PaceTable;
@@ -37,6 +37,9 @@ pub struct File {
     /// Mail as soon as a post is out.
     #[serde(default)]
     pub immediate: Immediate,
+    /// How mail looks.
+    #[serde(default)]
+    pub mail: MailTable,
     /// Who writes.
     pub sender: Vec<SenderTable>,
     /// Mail servers; none: mail goes into a folder.

@@ -214,7 +214,9 @@ fn senders(file: &File) -> Result<BTreeMap<String, Arc<Sender>>, Mistake> {
         }
         let message_id_domain = table.message_id_domain.clone().unwrap_or_else(|| address.domain().to_owned());
         let (from, list_id) = (table.from.clone(), table.list_id.clone());
-        let sender = Sender { name: table.name.clone(), from, address, reply_to, list_id, message_id_domain };
+        let help_url = file.web.public_url.as_deref().map(|url| format!("{}/", url.trim_end_matches('/')));
+        let name = table.name.clone();
+        let sender = Sender { name, from, address, reply_to, list_id, message_id_domain, help_url };
         senders.insert(table.name.clone(), Arc::new(sender));
     }
     if senders.is_empty() {

@@ -13,3 +13,4 @@ pub mod post;
 pub mod schedule;
 pub mod text;
 pub mod token;
+pub mod web_copy;

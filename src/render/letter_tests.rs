@@ -10,6 +10,7 @@ fn sender() -> Sender {
         reply_to: Some(Address::parse("ask@allim.example.org").unwrap()),
         list_id: "weekly.allim.example.org".to_owned(),
         message_id_domain: "allim.example.org".to_owned(),
+        help_url: Some("https://allim.example.org/".to_owned()),
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Raised by hand when the words, the context of the templates or the make-up of a mail change in code, so that
 /// editions planned by another version of the program are told apart.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Largest template file of an operator, in octets: far above any real one, far below what would hurt.
 pub const TEMPLATE_LEN_MAX: u64 = 256 * 1024;

@@ -1,5 +1,6 @@
 //! The fixed words of mails and pages in Korean, English and Chinese, and dates and sizes as their readers write them.
 
+pub mod mail;
 pub mod page;
 
 use crate::domain::clock::UnixMillis;

@@ -6,6 +6,7 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
 use crate::domain::token::Unsubscribe;
+use crate::domain::web_copy::WebCopy;
 use crate::render::RenderError;
 use crate::render::letter::{LetterForm, Sender};
 use crate::render::mail::{Entry, Issue, pieces};
@@ -36,6 +37,8 @@ pub struct Stationery {
     pub senders: BTreeMap<String, Arc<Sender>>,
     /// Templates.
     pub templates: Arc<Templates>,
+    /// Whether posts that were revised since their publication say so.
+    pub notes_revisions: bool,
 }
 
 impl Stationery {
@@ -46,15 +49,21 @@ impl Stationery {
         self.topic_titles.get(topic).map_or_else(|| plain.to_owned(), |title| title.get(language).to_owned())
     }
 
-    /// The pieces of an edition's mail.
+    /// The pieces of an edition's mail. `web_copy_url` is where the same can be read on the web.
     ///
     /// # Errors
     /// [`RenderError`] when a template or a value doesn't fit.
-    pub fn render(&self, edition: &Edition, showables: Vec<Showable>) -> Result<Pieces, RenderError> {
+    pub fn render(
+        &self,
+        edition: &Edition,
+        showables: Vec<Showable>,
+        web_copy_url: Option<&str>,
+    ) -> Result<Pieces, RenderError> {
         let content = &edition.content;
         let entry = |(showable, item): (Showable, &crate::domain::edition::Item)| Entry {
             showable,
             topic_title: self.topic_title(&item.topic, &content.language),
+            also_titles: item.also.iter().map(|topic| self.topic_title(topic, &content.language)).collect(),
         };
         let entries: Vec<Entry> = showables.into_iter().zip(&content.items).map(entry).collect();
         let is_digest = content.schedule != IMMEDIATE;
@@ -68,6 +77,8 @@ impl Stationery {
             entries: &entries,
             planned_at: edition.created_at,
             zone: &zone,
+            web_copy_url,
+            notes_revisions: self.notes_revisions,
         };
         pieces(&issue, &self.templates)
     }
@@ -146,7 +157,8 @@ impl Preparer {
             Some(pieces) => pieces.clone(),
             None => {
                 let showables = posts.into_iter().map(|(standing, post)| Showable::pinned_by_edition(standing, post));
-                let pieces = self.stationery.render(&edition, showables.collect())?;
+                let web_copy_url = self.web_copy_url(&edition);
+                let pieces = self.stationery.render(&edition, showables.collect(), web_copy_url.as_deref())?;
                 let pieces = serde_json::to_string(&pieces).map_err(|e| StoreError::Shape(e.to_string()))?;
                 self.store.write(move |tx| editions::keep_pieces(tx, id, &pieces)).await?
             }
@@ -164,11 +176,21 @@ impl Preparer {
         Parcel { key: claimed.key.clone(), planned_at: claimed.planned_at, prepared, to, unsubscribe_url, pen: None }
     }
 
+    /// Where an edition can be read on the web.
+    fn web_copy_url(&self, edition: &Edition) -> Option<String> {
+        let key = self.key_of(edition.created_at)?;
+        self.stationery.site.edition_url(&WebCopy { edition_id: edition.id }.sign(&key.id, &key.secret))
+    }
+
     /// The key that signs is the newest one that is older than the delivery, so that a repeat bears the same token.
+    fn key_of(&self, planned_at: UnixMillis) -> Option<TokenKey> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        keys.iter().rev().find(|key| key.created_at <= planned_at).or(keys.first()).cloned()
+    }
+
     fn unsubscribe_url(&self, subscriber_id: i64, schedule: &str, planned_at: UnixMillis) -> Option<String> {
         let public_url = self.stationery.site.public_url.as_deref()?;
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let key = keys.iter().rev().find(|key| key.created_at <= planned_at).or(keys.first())?;
+        let key = self.key_of(planned_at)?;
         let wish = Unsubscribe { subscriber_id, schedule: schedule.to_owned() };
         Some(format!("{public_url}/unsubscribe/{}", wish.sign(&key.id, &key.secret)))
     }

@@ -70,6 +70,7 @@ pub(super) fn stationery() -> Stationery {
         reply_to: None,
         list_id: "news.example.org".to_owned(),
         message_id_domain: "example.org".to_owned(),
+        help_url: Some("https://allim.example.org/".to_owned()),
     };
     let site = Site {
         name: LocalText::same("연구원"),
@@ -84,6 +85,7 @@ pub(super) fn stationery() -> Stationery {
         zones: BTreeMap::new(),
         senders: BTreeMap::from([("office".to_owned(), Arc::new(sender))]),
         templates: Arc::new(Templates::load(None).expect("the templates that are compiled in")),
+        notes_revisions: true,
     }
 }
 

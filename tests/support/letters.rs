@@ -51,6 +51,7 @@ fn sender() -> Sender {
         reply_to: None,
         list_id: "news.example.org".to_owned(),
         message_id_domain: "example.org".to_owned(),
+        help_url: Some("https://allim.example.org/".to_owned()),
     }
 }
 
