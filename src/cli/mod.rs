@@ -7,6 +7,7 @@ mod delivery;
 mod digest;
 mod explain;
 mod hold;
+mod instant;
 mod migrate;
 mod post;
 mod print;

@@ -1,5 +1,6 @@
 //! The pages that readers see in a browser: what their templates are given, spelled for the reader.
 
+pub mod edition;
 mod views;
 
 use super::RenderError;

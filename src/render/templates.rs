@@ -25,6 +25,7 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("mail_entry.txt", include_str!("templates/mail_entry.txt")),
     ("post_content.html", include_str!("templates/post_content.html")),
     ("page.css", include_str!("templates/page.css")),
+    ("page_edition.html", include_str!("templates/page_edition.html")),
     ("page_frame.html", include_str!("templates/page_frame.html")),
     ("page_home.html", include_str!("templates/page_home.html")),
     ("page_mail.html", include_str!("templates/page_mail.html")),

@@ -28,6 +28,8 @@ pub struct Words {
     pub place: &'static str,
     /// Before the page of an event.
     pub event_page: &'static str,
+    /// Link to an event for one's own calendar.
+    pub calendar: &'static str,
     /// Above an event's date and place.
     pub event: &'static str,
     /// Before a picture's address in plain text.
@@ -57,6 +59,7 @@ const KOREAN: Words = Words {
     when: "일시",
     place: "장소",
     event_page: "행사 안내",
+    calendar: "일정에 추가 (.ics)",
     event: "행사",
     picture: "사진",
     attachments: "첨부 파일",
@@ -75,6 +78,7 @@ const ENGLISH: Words = Words {
     when: "When",
     place: "Where",
     event_page: "Event page",
+    calendar: "Add to calendar (.ics)",
     event: "Event",
     picture: "Picture",
     attachments: "Downloads",
@@ -93,6 +97,7 @@ const CHINESE: Words = Words {
     when: "时间",
     place: "地点",
     event_page: "活动页面",
+    calendar: "添加到日历 (.ics)",
     event: "活动",
     picture: "图片",
     attachments: "附件",

@@ -13,49 +13,44 @@ pub struct MailWords {
     pub web_copy: &'static str,
     /// Before what follows in an issue that is too large to show everything at length.
     pub shortened: &'static str,
-    /// Link to an event for one's calendar.
-    pub calendar: &'static str,
     /// Before the instant of a post's last revision.
     pub revised: &'static str,
+    /// Above a post of a web copy that was revised after the issue.
+    pub revised_since: &'static str,
     /// What stands in the place of a post that its source took back.
     pub withdrawn: &'static str,
     /// What stands in the place of a post whose time is over.
     pub expired: &'static str,
-    /// Above the web copy of an issue.
-    pub issue_of: &'static str,
 }
 
 const KOREAN: MailWords = MailWords {
     contents: "차례",
     web_copy: "웹에서 보기",
     shortened: "소식이 많아 일부는 줄여서 보내 드립니다. 전체 내용은 웹에서 보실 수 있습니다.",
-    calendar: "일정에 추가 (.ics)",
     revised: "수정",
+    revised_since: "이 소식은 발송한 뒤에 수정되었습니다. 제목을 누르시면 최신 내용을 보실 수 있습니다.",
     withdrawn: "게시한 곳에서 거두어들인 소식입니다.",
     expired: "게시 기간이 끝난 소식입니다.",
-    issue_of: "발행",
 };
 
 const ENGLISH: MailWords = MailWords {
     contents: "In this issue",
     web_copy: "Read on the web",
     shortened: "This issue is long, so parts of it are shortened. The web copy has everything.",
-    calendar: "Add to calendar (.ics)",
     revised: "updated",
+    revised_since: "This post was revised after the issue. Its title leads to the newest version.",
     withdrawn: "This post was withdrawn by those who published it.",
     expired: "The time for which this post was published is over.",
-    issue_of: "Issue of",
 };
 
 const CHINESE: MailWords = MailWords {
     contents: "本期目录",
     web_copy: "在网页上阅读",
     shortened: "本期内容较多，部分消息已缩略。网页版包含全部内容。",
-    calendar: "添加到日历 (.ics)",
     revised: "更新",
+    revised_since: "此消息在发送后已更新。点击标题可查看最新内容。",
     withdrawn: "此消息已由发布方撤回。",
     expired: "此消息的发布期限已过。",
-    issue_of: "发布日期",
 };
 
 /// The words for a reader; English where their language isn't among ours.
