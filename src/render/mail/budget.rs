@@ -78,7 +78,7 @@ mod tests {
             let made = fit::<_, ()>(3, |cut| Ok((cut, size(cut))), |(_, size)| *size).unwrap();
             assert_eq!((made.0.steps, made.1), (wanted, HTML_LEN_MAX));
         }
-        let never = fit::<_, ()>(3, |cut| Ok(cut), |_| HTML_LEN_MAX + 1).unwrap();
+        let never = fit::<_, ()>(3, Ok, |_| HTML_LEN_MAX + 1).unwrap();
         assert_eq!(never.steps, 7, "what never fits is sent at its shortest");
     }
 }
