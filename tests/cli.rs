@@ -408,6 +408,7 @@ fn a_digest_is_previewed_without_a_trace_and_then_fired() {
     let told = well(&setting, &["digest", "preview", "yearly", "--for", "ko@example.net"]).out;
     assert!(told.contains("nothing is owed"), "{told}");
     fails(&setting, &["digest", "preview", "yearly", "--for", "nobody@example.net"], "nobody has this address");
+    assert_eq!(everything(&database), before, "a preview changes nothing");
     // What is under embargo comes once its time has.
     let mut later = post("d3", "제목 d3", "ko", &["events"]);
     later["embargo_until"] = json!("2090-01-01T00:00:00Z");
