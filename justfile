@@ -21,6 +21,11 @@ soak:
     ALLIM_HISTORIES=200000 cargo test --release --locked --test journey --test simulation -- --nocapture
     ALLIM_SOAK=1 bash tests/services.sh exec -- cargo test --release --locked --test chaos -- --nocapture --test-threads=3
 
+# Take the pictures of docs/images
+screenshots:
+    cargo build --locked
+    bash docs/images/make.sh
+
 # Format the code
 fmt:
     cargo fmt

@@ -136,6 +136,7 @@ fn prepared(len: usize) -> Arc<Prepared> {
         list_id: "news.example.org".to_owned(),
         message_id_domain: "example.org".to_owned(),
         bounce_domain: None,
+        help_url: None,
     };
     let pieces = Pieces { subject: "A notice".to_owned(), html: format!("<p>{text}</p>"), text };
     let form = LetterForm::new(&pieces, &sender, &Language::parse("ko").unwrap()).unwrap();

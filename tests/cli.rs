@@ -408,6 +408,20 @@ fn a_digest_is_previewed_without_a_trace_and_then_fired() {
     let told = well(&setting, &["digest", "preview", "yearly", "--for", "ko@example.net"]).out;
     assert!(told.contains("nothing is owed"), "{told}");
     fails(&setting, &["digest", "preview", "yearly", "--for", "nobody@example.net"], "nobody has this address");
+    assert_eq!(everything(&database), before, "a preview changes nothing");
+    // What is under embargo comes once its time has.
+    let mut later = post("d3", "제목 d3", "ko", &["events"]);
+    later["embargo_until"] = json!("2090-01-01T00:00:00Z");
+    let path = file(&setting, "d3.json", &later.to_string());
+    well(&setting, &["post", "publish", &path, "--to", "direct"]);
+    let before = everything(&database);
+    let titles = |more: &[&str]| {
+        let told =
+            well(&setting, &[&["--json", "digest", "preview", "yearly", "--for", "en@example.net"], more].concat());
+        told.json()["posts"].as_array().expect("a list").len()
+    };
+    assert_eq!((titles(&[]), titles(&["--at", "2089-12-31T00:00"]), titles(&["--at", "2090-01-01T09:00"])), (2, 2, 3));
+    fails(&setting, &["digest", "preview", "yearly", "--language", "ko", "--at", "noon"], "--at: `noon` is no time");
     fails(&setting, &["digest", "preview", "often", "--for", "en@example.net"], "take no topic");
     fails(&setting, &["digest", "preview", "daily", "--for", "en@example.net"], "no [[digest]]");
     fails(&setting, &["digest", "preview", "yearly", "--language", "fr"], "languages.readers");

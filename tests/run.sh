@@ -13,6 +13,7 @@ failed=()
 main() {
     stop_on_exit
     install_missing
+    install_tools
     start_services
     mkdir -p "$logs"
     check cargo fmt --check
@@ -45,6 +46,18 @@ print("Python", platform.python_version(), "with feedparser", feedparser.__versi
     ((${#failed[@]} == 0))
 }
 
+# What Debian doesn't have: a reader of mails, and what looks at pages in a browser. Kept from run to run.
+install_tools() {
+    if [[ ! -d $tools/python/mailparser ]]; then
+        step "installing mail-parser"
+        /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" 'mail-parser==4.8.0'
+    fi
+    if [[ ! -d $tools/node_modules/axe-core || ! -d $tools/node_modules/playwright-core ]]; then
+        step "installing axe-core and playwright-core"
+        npm install --silent --no-audit --no-fund --prefix "$tools" 'axe-core@4' 'playwright-core@1'
+    fi
+}
+
 install_missing() {
     local packages=() sudo=()
     [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || packages+=(rabbitmq-server)
@@ -53,6 +66,11 @@ install_missing() {
     # Debian's own interpreter: another python3 earlier in PATH does not see Debian's modules.
     /usr/bin/python3 -c 'import pika, feedparser, dkim, nacl' 2>/dev/null ||
         packages+=(python3 python3-pika python3-feedparser python3-dkim python3-nacl)
+    /usr/bin/python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+    command -v chromium >/dev/null || packages+=(chromium)
+    fc-list 2>/dev/null | grep -q 'Noto Sans CJK' || packages+=(fontconfig fonts-noto-cjk)
+    command -v node >/dev/null || packages+=(nodejs)
+    command -v npm >/dev/null || packages+=(npm)
     command -v openssl >/dev/null || packages+=(openssl)
     command -v strace >/dev/null || packages+=(strace)
     command -v cc >/dev/null || packages+=(build-essential)

@@ -14,6 +14,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 start_seconds_max=90 # far above the usual 10 s: a machine that compiles meanwhile is slow
 logs=${CARGO_TARGET_DIR:-$here/../target}/test-services
 dir= # of the running services
+tools=${CARGO_TARGET_DIR:-$here/../target}/test-tools # tests/run.sh fills it
 starters=()
 
 step() { printf '[%4d s] %s\n' "$SECONDS" "$*" >&2; }
@@ -180,6 +181,7 @@ write_env() {
 		export ALLIM_TEST_AMQP_CTL=$dir/bin/amqp-ctl
 		export ALLIM_TEST_SMTP_SINK=/usr/sbin/smtp-sink
 		export ALLIM_TEST_PYTHON=/usr/bin/python3
+		export ALLIM_TEST_TOOLS=$(realpath -m "$tools")
 		export ALLIM_TEST_REQUIRE_SERVICES=1
 	ENV
 }

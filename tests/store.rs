@@ -254,6 +254,7 @@ on_both!(
     callers_that_come_together_each_get_their_own_answer,
     bad_text_and_nulls_are_stored_clean,
     planning_gives_each_story_once,
+    an_item_names_every_topic_that_brought_it,
     those_who_may_be_written_to_are_found_however_many_they_are,
     claims_are_exclusive,
     nothing_is_claimed_or_sent_under_a_hold,
@@ -488,6 +489,48 @@ async fn planning_gives_each_story_once(world: World) {
     let edition =
         world.store.read(move |tx| allim::store::editions::find(tx, edition)).await.expect("read").expect("one");
     assert_eq!(edition.content.items.len(), 2);
+}
+
+async fn an_item_names_every_topic_that_brought_it(world: World) {
+    let both = world.subscriber("both", &[("events", "often"), ("notices", "often")]).await;
+    let one = world.subscriber("one", &[("notices", "often")]).await;
+    let elsewhere = world.subscriber("elsewhere", &[("events", "immediate"), ("notices", "often")]).await;
+    let items = async |id: i64| {
+        let read = move |tx: &mut allim::store::Tx<'_>| {
+            let listed = deliveries::list(tx, None, Some(id), i64::MAX)?.into_iter();
+            let open = listed.filter(|one| one.schedule == "often" && one.state == "due");
+            let edition = |one: deliveries::Listed| allim::store::editions::find(tx, one.edition_id);
+            let found: Vec<_> = open.map(edition).collect::<Result<_, _>>()?;
+            let items = found.into_iter().flatten().flat_map(|edition| edition.content.items);
+            Ok(items.map(|item| (item.post_id, item.revision, item.topic, item.also)).collect::<Vec<_>>())
+        };
+        world.store.read(read).await.expect("read")
+    };
+    let item = |id: &str, revision: i64, topic: &str, also: &[&str]| {
+        let also: Vec<String> = also.iter().map(ToString::to_string).collect();
+        (allim::domain::ids::post_id("cms", id), revision, topic.to_owned(), also)
+    };
+    world.tick().await;
+    // First each reader is searched alone, then all who are alike are worked out together.
+    world.publish("a", &["notices", "events"]).await;
+    fire(&world).await;
+    assert_eq!(items(both).await, [item("a", 1, "events", &["notices"])]);
+    assert_eq!(items(one).await, [item("a", 1, "notices", &[])]);
+    // Superseded together with a newer one, and moved to a successor by a revision, it keeps what brought it.
+    world.publish("b", &["notices", "events"]).await;
+    fire(&world).await;
+    let mut posts = items(both).await;
+    posts.sort();
+    let mut expected = vec![item("a", 1, "events", &["notices"]), item("b", 1, "events", &["notices"])];
+    expected.sort();
+    assert_eq!(posts, expected);
+    let mut revised = world.post("a", &["notices", "events"]).await;
+    revised["title"] = json!("고친 제목");
+    assert_eq!(world.accept(&revised).await, Verdict::Revised);
+    world.tick().await;
+    assert!(items(both).await.contains(&item("a", 2, "events", &["notices"])));
+    // The topic of another schedule isn't why this issue came.
+    assert!(items(elsewhere).await.iter().all(|(_, _, topic, also)| topic == "notices" && also.is_empty()));
 }
 
 async fn those_who_may_be_written_to_are_found_however_many_they_are(world: World) {

@@ -160,6 +160,7 @@ fn stationery(config: &Config, templates: Arc<Templates>) -> Stationery {
         zones,
         senders: config.senders.clone(),
         templates,
+        notes_revisions: config.file.mail.note_revised,
     }
 }
 

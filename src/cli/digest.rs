@@ -3,6 +3,7 @@
 use super::{Context, print};
 use crate::app::{self, App, Purpose, World};
 use crate::domain::audience::Address;
+use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
 use crate::plan::preview::{Issue, Preview, Reader};
@@ -26,6 +27,13 @@ pub(super) enum Command {
         /// For somebody who reads this language, takes every topic and had the last issue.
         #[arg(long, group = "reader", value_parser = language)]
         language: Option<Language>,
+        /// As if it fired at this time, with the posts that are known now: RFC 3339 (2026-11-23T10:00:00+09:00), or the
+        /// site's own time (2026-11-23T10:00).
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+        /// Opens the HTML part in the browser.
+        #[arg(long, group = "form")]
+        open: bool,
         /// Writes the HTML part into this file.
         #[arg(long, group = "form")]
         html: Option<PathBuf>,
@@ -49,21 +57,24 @@ enum Form {
     Whole,
     Text,
     Html(PathBuf),
+    Browser,
 }
 
 pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()> {
     let json = context.json;
     let app = app::build(context.config, World::system(), Purpose::Command).await?;
     match command {
-        Command::Preview { name, address, language, html, text } => {
+        Command::Preview { name, address, language, at, open, html, text } => {
             known(&app, &name)?;
             let reader = reader(&app, address.as_deref(), language)?;
+            let at = at.map(|at| super::instant::read("--at", &at, &app.config.zone)).transpose()?;
             let form = match (html, text) {
+                _ if open => Form::Browser,
                 (Some(file), _) => Form::Html(file),
                 (None, true) => Form::Text,
                 (None, false) => Form::Whole,
             };
-            preview(&app, &name, reader, form, json).await
+            preview(&app, &name, reader, at, form, json).await
         }
         Command::Now { name } => {
             known(&app, &name)?;
@@ -88,8 +99,15 @@ fn reader(app: &App, address: Option<&str>, language: Option<Language>) -> anyho
     Ok(Reader::Anybody(served, app.config.file.topic.iter().map(|topic| topic.name.clone()).collect()))
 }
 
-async fn preview(app: &App, name: &str, reader: Reader, form: Form, json: bool) -> anyhow::Result<()> {
-    let issue = match app.planner.preview(name, reader).await? {
+async fn preview(
+    app: &App,
+    name: &str,
+    reader: Reader,
+    at: Option<UnixMillis>,
+    form: Form,
+    json: bool,
+) -> anyhow::Result<()> {
+    let issue = match app.planner.preview(name, reader, at).await? {
         Preview::Issue(issue) => *issue,
         Preview::NobodyThere => anyhow::bail!("nobody has this address"),
         Preview::Left(at) => anyhow::bail!("they unsubscribed at {}", print::at(at, &app.config.zone)),
@@ -106,11 +124,12 @@ async fn preview(app: &App, name: &str, reader: Reader, form: Form, json: bool) 
         .map(|(standing, post)| serde_json::json!({ "id": standing.post_id, "language": post.language, "title": post.title }))
         .collect();
     let showables = posts.into_iter().map(|(standing, post)| Showable::pinned_by_edition(standing, post)).collect();
-    let pieces = app.stationery.render(&edition, showables)?;
+    let pieces = app.stationery.render(&edition, showables, None)?;
     let greeting = reader.name.as_ref().map(|name| words(&reader.language).greeting(name.as_str()));
     let personal = Personal { greeting: greeting.as_deref(), unsubscribe_url: None };
     let (text, html) = (pieces.text_for(personal), pieces.html_for(personal));
     match form {
+        Form::Browser => open(app, name, &html)?,
         Form::Html(file) => {
             std::fs::write(&file, html).with_context(|| file.display().to_string())?;
             eprintln!("written to {}", file.display());
@@ -128,6 +147,21 @@ async fn preview(app: &App, name: &str, reader: Reader, form: Form, json: bool) 
             ]);
             print::line(format!("\n{}", print::visible(&text)));
         }
+    }
+    Ok(())
+}
+
+/// What the desktop opens files with.
+const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+
+/// Shows the HTML part in the browser, from a file that stays: the browser reads it after we have ended.
+fn open(app: &App, name: &str, html: &str) -> anyhow::Result<()> {
+    let file = app.config.file.instance.state_dir.join(format!("preview-{name}.html"));
+    std::fs::write(&file, html).with_context(|| file.display().to_string())?;
+    let opened = std::process::Command::new(OPENER).arg(&file).status();
+    match opened {
+        Ok(status) if status.success() => eprintln!("opened {}", file.display()),
+        _ => eprintln!("`{OPENER}` can't open it; it lies in {}", file.display()),
     }
     Ok(())
 }

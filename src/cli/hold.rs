@@ -6,7 +6,6 @@ use crate::app::{self, App, Purpose, World};
 use crate::domain::clock::UnixMillis;
 use crate::domain::destination;
 use crate::store::{Tx, destinations, identity};
-use anyhow::Context as _;
 
 /// What is done with holds.
 #[derive(Debug, clap::Subcommand)]
@@ -103,11 +102,7 @@ async fn decide(app: &App, until: Option<UnixMillis>, json: bool) -> anyhow::Res
 
 /// An instant that has passed: RFC 3339, or a civil time in the site's zone.
 fn instant(text: &str, app: &App) -> anyhow::Result<UnixMillis> {
-    let exact = text.parse::<jiff::Timestamp>().ok();
-    let civil = || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(app.config.zone.clone()).ok();
-    let at = exact.or_else(|| civil().map(|zoned| zoned.timestamp()));
-    let at = at.map(UnixMillis::from_timestamp);
-    let at = at.with_context(|| format!("--sent-until: `{text}` is no time; write 2026-11-23T10:00:00+09:00"))?;
+    let at = super::instant::read("--sent-until", text, &app.config.zone)?;
     anyhow::ensure!(at <= app.world.clock.now(), "--sent-until: {at} hasn't come yet");
     Ok(at)
 }

@@ -8,6 +8,7 @@ mod digest;
 mod explain;
 mod hold;
 mod inbound;
+mod instant;
 mod migrate;
 mod post;
 mod print;

@@ -8,7 +8,7 @@ mod span;
 
 pub use inbound::InboundTable;
 pub use intake::{Amqp, IntakeTable, SourceTable, Spool, Token};
-pub use mail::{DigestTable, DkimTable, Immediate, PeopleTable, SenderTable, Topic};
+pub use mail::{DigestTable, DkimTable, Immediate, MailTable, PeopleTable, SenderTable, Topic};
 pub use send::{Relay, SendTable};
 
 use super::ways::PaceTable;
@@ -39,6 +39,9 @@ pub struct File {
     /// Mail as soon as a post is out.
     #[serde(default)]
     pub immediate: Immediate,
+    /// How mail looks.
+    #[serde(default)]
+    pub mail: MailTable,
     /// Who writes.
     pub sender: Vec<SenderTable>,
     /// Mail servers; none: mail goes into a folder.

@@ -221,8 +221,9 @@ fn senders(file: &File) -> Result<BTreeMap<String, Arc<Sender>>, Mistake> {
         let bounce_domain =
             table.bounce_domain.as_deref().map(|domain| inbound::mail_domain(domain, key("bounce_domain")));
         let bounce_domain = bounce_domain.transpose()?;
+        let help_url = file.web.public_url.as_deref().map(|url| format!("{}/", url.trim_end_matches('/')));
         let (from, list_id, name) = (table.from.clone(), table.list_id.clone(), table.name.clone());
-        let sender = Sender { name, from, address, reply_to, list_id, message_id_domain, bounce_domain };
+        let sender = Sender { name, from, address, reply_to, list_id, message_id_domain, bounce_domain, help_url };
         senders.insert(table.name.clone(), Arc::new(sender));
     }
     if senders.is_empty() {

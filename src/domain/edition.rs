@@ -32,8 +32,12 @@ pub struct Item {
     pub post_id: String,
     /// The pinned revision.
     pub revision: i64,
-    /// The subscriber's topic that brought it.
+    /// The subscriber's topic that brought it, which it is shown under.
     pub topic: String,
+    /// Their further topics that match it, ascending. Readers who follow others get another edition, since a mail says why
+    /// it came. Left out where there is none, so that the keys of editions from before stay as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
 }
 
 /// What recipients must share to share an edition.

@@ -17,3 +17,4 @@ pub mod schedule;
 pub mod text;
 pub mod token;
 pub mod verp;
+pub mod web_copy;

@@ -142,11 +142,14 @@ fn one_by_one(
         return Ok((Owing::new(), matches));
     }
     let given = owed::given(tx, occurrence.id, ids, &stories.into_iter().collect::<Vec<_>>())?;
-    let mut seen: HashSet<(i64, String)> = given.into_iter().collect();
+    let given: HashSet<(i64, String)> = given.into_iter().collect();
     let mut owing: BTreeMap<i64, Vec<Match>> = BTreeMap::new();
-    for m in showable {
-        if seen.insert((m.recipient_id, m.story_id.clone())) {
-            owing.entry(m.recipient_id).or_default().push(m.clone());
+    let new = showable.into_iter().filter(|m| !given.contains(&(m.recipient_id, m.story_id.clone())));
+    for m in new {
+        let owed = owing.entry(m.recipient_id).or_default();
+        match owed.iter_mut().find(|other| other.story_id == m.story_id) {
+            Some(known) => known.add_topic(&m.topic),
+            None => owed.push(m.clone()),
         }
     }
     Ok((owing.into_iter().map(|(id, matches)| (id, matches.into())).collect(), matches))

@@ -72,8 +72,12 @@ impl<'a> Groups<'a> {
         let mut owed: Vec<Match> = Vec::new();
         for Release { language: of, item } in self.releases {
             let is_theirs = item.showable && of == language && names.contains(item.topic.as_str());
-            if is_theirs && !owed.iter().any(|other| other.story_id == item.story_id) {
-                owed.push(item.clone());
+            if !is_theirs {
+                continue;
+            }
+            match owed.iter_mut().find(|other| other.story_id == item.story_id) {
+                Some(known) => known.add_topic(&item.topic),
+                None => owed.push(item.clone()),
             }
         }
         let owed = Rc::new(owed);
@@ -91,6 +95,7 @@ pub(super) fn items(matches: &[Match]) -> Vec<Item> {
         post_id: m.post_id.clone(),
         revision: m.revision,
         topic: m.topic.clone(),
+        also: m.also.clone(),
     };
     sorted.iter().map(item).collect()
 }

@@ -47,12 +47,15 @@ pub struct Issue {
 }
 
 impl Planner {
-    /// What the digest `name` would bring `reader` if it fired now. Changes nothing.
+    /// What the digest `name` would bring `reader` if it fired now, or at `at`: of what is known by now. Changes nothing.
     ///
     /// # Errors
     /// [`StoreError`] from the database.
-    pub async fn preview(&self, name: &str, reader: Reader) -> Result<Preview, StoreError> {
-        let now = self.store.now().await?;
+    pub async fn preview(&self, name: &str, reader: Reader, at: Option<UnixMillis>) -> Result<Preview, StoreError> {
+        let now = match at {
+            Some(at) => at,
+            None => self.store.now().await?,
+        };
         let (rules, name) = (self.rules.clone(), name.to_owned());
         self.store.rehearse(move |tx| preview(tx, &rules, &name, &reader, now)).await
     }

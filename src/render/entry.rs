@@ -21,8 +21,23 @@ pub(super) struct Reader<'a> {
     pub words: &'static Words,
     pub zone: &'a jiff::tz::TimeZone,
     pub site: &'a Site,
-    /// Show bodies whole, however long.
-    pub whole: bool,
+    /// How much of a post is shown.
+    pub length: Length,
+    /// Whether a post that was revised since its publication says so.
+    pub notes_revisions: bool,
+}
+
+/// How much of a post is shown. Nothing is cut unless a link leads to the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Length {
+    /// Title, date and link.
+    Line,
+    /// The summary, or the beginning of the body.
+    Excerpt,
+    /// The body, unless it is long ([`WHOLE_BODY_LEN_MAX`]).
+    Moderate,
+    /// The body, however long.
+    Whole,
 }
 
 #[derive(Serialize)]
@@ -31,10 +46,14 @@ pub(super) struct EntryView {
     /// The language's name, where the reader reads another.
     other_language: Option<String>,
     title: String,
+    /// Nothing follows but the date.
+    is_line: bool,
     url: Option<String>,
     /// The page on the source's site, where `url` is another.
     original_url: Option<String>,
     date: String,
+    /// When it was revised last, where readers are told.
+    revised: Option<String>,
     author: Option<String>,
     breadcrumb: Option<String>,
     license: Option<String>,
@@ -54,6 +73,8 @@ struct EventView {
     time_zone: Option<String>,
     location: Option<String>,
     url: Option<String>,
+    /// The event as a file for one's calendar (RFC 5545).
+    calendar_url: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -92,22 +113,29 @@ impl EntryView {
         let post = showable.post();
         let original = post.url.as_deref().and_then(web_url);
         let url = reader.site.post_url(&showable.standing().post_id).or_else(|| original.clone());
-        let excerpt = excerpt(post, reader.whole, url.is_some());
-        let body_html = excerpt.is_none().then(|| html(post));
+        // Without a link there would be no way to the rest.
+        let length = if url.is_some() { reader.length } else { Length::Whole };
+        let is_line = length == Length::Line;
+        let excerpt = excerpt(post, length);
+        let body_html = (excerpt.is_none() && !is_line).then(|| html(post));
+        let revised_at = post.updated_at.max(showable.standing().revised_at).filter(|at| *at > post.published_at);
+        let calendar_url = reader.site.calendar_url(&showable.standing().post_id);
         let is_other = post.language.base() != reader.language.base();
         Self {
             language: post.language.to_string(),
             other_language: is_other.then(|| reader.words.language_name(&post.language).to_owned()),
             title: post.title.line().into(),
+            is_line,
             original_url: original.filter(|original| Some(original) != url.as_ref()),
             url,
             date: reader.words.instant(post.published_at, reader.zone),
+            revised: revised_at.filter(|_| reader.notes_revisions).map(|at| reader.words.instant(at, reader.zone)),
             author: line(post.author.as_ref()),
             breadcrumb: breadcrumb(&post.breadcrumb),
             license: line(post.license.as_ref()),
-            body_text: excerpt.is_none().then(|| body::text(post)),
+            body_text: body_html.is_some().then(|| body::text(post)),
             excerpt,
-            event: post.event.as_ref().map(|event| event_view(event, reader.words)),
+            event: post.event.as_ref().map(|event| event_view(event, reader.words, calendar_url)),
             images: images(post, body_html.as_deref()),
             body_html,
             attachments: attachments(post),
@@ -128,13 +156,14 @@ impl EntryView {
     }
 }
 
-/// Only where a link leads to the rest may a body be cut.
-fn excerpt(post: &Post, whole: bool, has_link: bool) -> Option<String> {
-    if whole || !has_link {
-        return None;
-    }
+fn excerpt(post: &Post, length: Length) -> Option<String> {
+    let whole_len_max = match length {
+        Length::Line | Length::Whole => return None,
+        Length::Moderate => WHOLE_BODY_LEN_MAX,
+        Length::Excerpt => EXCERPT_LEN,
+    };
     let words = body::words_in_line(post);
-    if words.chars().count() <= WHOLE_BODY_LEN_MAX {
+    if words.chars().count() <= whole_len_max {
         return None;
     }
     Some(line(post.summary.as_ref()).unwrap_or_else(|| cut(&words)))
@@ -155,12 +184,13 @@ fn breadcrumb(path: &[CleanText]) -> Option<String> {
     (!steps.is_empty()).then(|| steps.join(" › "))
 }
 
-fn event_view(event: &Event, words: &Words) -> EventView {
+fn event_view(event: &Event, words: &Words, calendar_url: Option<String>) -> EventView {
     EventView {
         when: words.event_when(event),
         time_zone: event.time_zone.clone(),
         location: line(event.location.as_ref()),
         url: event.url.as_deref().and_then(web_url),
+        calendar_url,
     }
 }
 
@@ -199,103 +229,11 @@ fn line(text: Option<&CleanText>) -> Option<String> {
 }
 
 /// Intake lets only `http` and `https` in; a link is the wrong place to rely on that alone.
-fn web_url(url: &str) -> Option<String> {
+pub(super) fn web_url(url: &str) -> Option<String> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     matches!(scheme.as_deref(), Some("http" | "https")).then(|| url.to_owned())
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::domain::clock::UnixMillis;
-    use crate::domain::post::{Attachment, Body, BodyFormat, EventTime, Image, Standing};
-
-    pub(crate) fn post(id: &str, title: &str, html: &str) -> Post {
-        Post {
-            source_id: id.to_owned(),
-            story: None,
-            language: Language::parse("ko").unwrap(),
-            languages_expected: vec![],
-            topics: vec!["events".to_owned()],
-            tags: vec![],
-            breadcrumb: ["알림마당", "행사"].map(CleanText::new).to_vec(),
-            title: CleanText::new(title),
-            summary: None,
-            author: Some(CleanText::new("기획홍보팀")),
-            published_at: UnixMillis(1_776_750_000_000),
-            updated_at: None,
-            embargo_until: None,
-            expires_at: None,
-            url: Some(format!("https://board.example.org/view?id={id}&p=1")),
-            body: Body { format: BodyFormat::Html, content: CleanText::new(html) },
-            images: vec![Image {
-                url: "https://board.example.org/hall.jpg".to_owned(),
-                alt: Some(CleanText::new("불 켜진 \"강당\"")),
-                caption: Some(CleanText::new("강당 전경 <사진 1>")),
-                media_type: Some("image/jpeg".to_owned()),
-                bytes: Some(120_000),
-            }],
-            attachments: vec![Attachment {
-                url: "https://board.example.org/down.do?f=1&n=2".to_owned(),
-                name: CleanText::new("모집 요강.pdf"),
-                media_type: Some("application/pdf".to_owned()),
-                bytes: Some(1_234_567),
-            }],
-            contact: Some(Contact {
-                department: Some(CleanText::new("국제협력실")),
-                name: Some(CleanText::new("이하늘")),
-                phone: Some(CleanText::new("044-000-0000")),
-                email: Some(CleanText::new("ask@board.example.org")),
-            }),
-            event: Some(Event {
-                starts_at: EventTime::Time(jiff::civil::datetime(2026, 4, 22, 14, 0, 0, 0)),
-                ends_at: None,
-                time_zone: Some("Asia/Shanghai".to_owned()),
-                location: Some(CleanText::new("상하이 국제회의장")),
-                url: Some("https://event.example.org/".to_owned()),
-            }),
-            urgent: false,
-            views: Some(12),
-            license: None,
-        }
-    }
-
-    pub(crate) fn showable(post: Post) -> Showable {
-        let standing = Standing {
-            post_id: format!("id{}", post.source_id),
-            story_id: "story".to_owned(),
-            source: "board".to_owned(),
-            revision: 1,
-            received_at: post.published_at,
-            revised_at: None,
-            public_at: Some(post.published_at),
-            expired_at: None,
-            withdrawn_at: None,
-            backfill_at: None,
-        };
-        Showable::public(standing, post).unwrap()
-    }
-
-    #[test]
-    fn a_body_is_cut_only_where_a_link_leads_to_the_rest() {
-        let mut long = post("1", "긴 글", &format!("<p>{}</p>", "가나다라마바 ".repeat(300)));
-        assert!(
-            excerpt(&long, false, true)
-                .is_some_and(|text| text.ends_with("바…") && text.chars().count() <= EXCERPT_LEN + 1)
-        );
-        assert_eq!((excerpt(&long, true, true), excerpt(&long, false, false)), (None, None));
-        long.summary = Some(CleanText::new("짧게 말하면\n이렇습니다."));
-        assert_eq!(excerpt(&long, false, true).as_deref(), Some("짧게 말하면 이렇습니다."));
-        assert_eq!(excerpt(&post("2", "짧은 글", "<p>끝</p>"), false, true), None);
-    }
-
-    #[test]
-    fn a_picture_of_the_body_is_not_shown_twice() {
-        let mut post = post("1", "제목", "");
-        let shown = r#"<p><img src="https://board.example.org/hall.jpg"></p>"#;
-        assert_eq!(images(&post, Some(shown)).len(), 0);
-        assert_eq!(images(&post, None).len(), 1);
-        post.images[0].url = "javascript:alert(1)//".to_owned();
-        assert_eq!(images(&post, None).len(), 0);
-    }
-}
+#[path = "entry_tests.rs"]
+pub(super) mod tests;

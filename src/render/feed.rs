@@ -5,7 +5,7 @@ mod atom;
 mod json;
 mod rss;
 
-use super::entry::{EntryView, Reader};
+use super::entry::{EntryView, Length, Reader};
 use super::site::Site;
 use super::templates::Templates;
 use super::words::words;
@@ -208,7 +208,14 @@ impl Entry {
     fn new(showable: &Showable, meta: &Meta<'_>, templates: &Templates) -> Result<Self, RenderError> {
         let (post, standing) = (showable.post(), showable.standing());
         let language = &post.language;
-        let reader = Reader { language, words: words(language), zone: meta.zone, site: meta.site, whole: true };
+        let reader = Reader {
+            language,
+            words: words(language),
+            zone: meta.zone,
+            site: meta.site,
+            length: Length::Whole,
+            notes_revisions: false,
+        };
         let view = EntryView::for_page(showable, reader);
         let content = ContentView { language: language.as_str(), entry: &view, words: reader.words };
         let line = |text: &Option<CleanText>| text.as_ref().map(|text| String::from(text.line()));

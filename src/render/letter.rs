@@ -8,6 +8,7 @@ use super::words::words;
 use crate::domain::audience::{ADDRESS_LEN_MAX, Address};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::DeliveryKey;
+use crate::domain::ids::content_hash;
 use crate::domain::language::Language;
 use crate::domain::text::{CleanText, HeaderText};
 use lettre::message::header::{HeaderValue, Headers};
@@ -51,6 +52,8 @@ pub struct Sender {
     pub message_id_domain: String,
     /// The domain of return addresses of their own for each letter, and of addresses to leave by.
     pub bounce_domain: Option<String>,
+    /// Where readers find out about the list (RFC 2369 section 3.1); `None` where this site has no pages.
+    pub help_url: Option<String>,
 }
 
 /// An edition's mail, encoded once: what all its recipients share stands ready, and [`LetterForm::fill`] puts in what is
@@ -62,7 +65,7 @@ pub struct LetterForm {
     before_to: Vec<u8>,
     /// Subject.
     after_to: Vec<u8>,
-    /// List-Id.
+    /// List-Id, List-Help, Feedback-ID.
     after_id: Vec<u8>,
     /// From Auto-Submitted to MIME-Version.
     last: Vec<u8>,
@@ -116,7 +119,7 @@ impl LetterForm {
             message_id_domain: domain.to_owned(),
             before_to: before_to.to_string().into_bytes(),
             after_to: one(header::unstructured("Subject", &subject)),
-            after_id: one(header::with_phrase("List-Id", &from, list_id)),
+            after_id: about_the_list(sender, &from, list_id, language)?,
             last: last.to_string().into_bytes(),
             text: Part::new("text/plain", &pieces.text, Spelling::Plain)?,
             html: Part::new("text/html", &pieces.html, Spelling::Html)?,
@@ -151,7 +154,7 @@ impl LetterForm {
         let _ = write!(out, "Message-ID: <{id}@{}>\r\n", self.message_id_domain);
         out.extend_from_slice(&self.after_id);
         if let Some(url) = fill.unsubscribe_url.filter(|_| self.is_list) {
-            let _ = write!(out, "List-Unsubscribe: <{}>", header_url(url)?);
+            let _ = write!(out, "List-Unsubscribe: <{}>", header_url("unsubscribe_url", url)?);
             if let Some(address) = fill.leave_address {
                 // Behind the link, since mail programs take the first that they know (RFC 2369 section 2).
                 let _ = write!(out, ",\r\n <mailto:{}?subject=unsubscribe>", header_address(address)?);
@@ -179,6 +182,27 @@ impl LetterForm {
         headers.iter().map(|header| header.len()).sum::<usize>() + self.text.len() + self.html.len()
     }
 }
+
+/// What names the list, tells where to read about it, and groups its mail in a mailbox host's statistics. Feedback-ID is
+/// Gmail's: up to three names and, last, what stands for the sender; nothing in it belongs to one recipient.
+fn about_the_list(
+    sender: &Sender,
+    from: &HeaderText,
+    list_id: &str,
+    language: &Language,
+) -> Result<Vec<u8>, RenderError> {
+    let mut out = one(header::with_phrase("List-Id", from, list_id));
+    if let Some(url) = &sender.help_url {
+        let _ = write!(out, "List-Help: <{}>\r\n", header_url("public_url", url)?);
+    }
+    let name: String = sender.name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+    let standing_for_us = &content_hash(list_id.as_bytes())[..FEEDBACK_SENDER_LEN];
+    let _ = write!(out, "Feedback-ID: {name}:{language}:allim:{standing_for_us}\r\n");
+    Ok(out)
+}
+
+/// Gmail wants 5 to 15 characters for the sender in Feedback-ID.
+const FEEDBACK_SENDER_LEN: usize = 12;
 
 fn one(value: HeaderValue) -> Vec<u8> {
     let mut headers = Headers::new();
@@ -214,12 +238,12 @@ fn dotted_name<'a>(field: &'static str, name: &'a str) -> Result<&'a str, Render
 /// Longest URL in a header: one line of at most 998 characters holds it (RFC 5322 section 2.1.1).
 const URL_LEN_MAX: usize = 900;
 
-fn header_url(url: &str) -> Result<&str, RenderError> {
+fn header_url<'a>(field: &'static str, url: &'a str) -> Result<&'a str, RenderError> {
     let is_web = url.starts_with("https://") || url.starts_with("http://");
     let is_safe = url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b',' | b'"' | b'\\'));
     if !is_web || !is_safe || url.len() > URL_LEN_MAX {
         let reason = "it must be an absolute http or https URL in ASCII of at most 900 characters";
-        return Err(RenderError::Field { field: "unsubscribe_url", reason });
+        return Err(RenderError::Field { field, reason });
     }
     Ok(url)
 }

@@ -11,6 +11,7 @@ fn sender() -> Sender {
         list_id: "weekly.allim.example.org".to_owned(),
         message_id_domain: "allim.example.org".to_owned(),
         bounce_domain: None,
+        help_url: Some("https://allim.example.org/".to_owned()),
     }
 }
 

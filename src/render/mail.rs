@@ -1,18 +1,26 @@
 //! The mail of one edition: one post, or a digest grouped by topic.
 
+mod budget;
+
 use super::RenderError;
-use super::entry::{EntryView, Reader};
+use super::entry::{EntryView, Length, Reader};
 use super::pieces::{self, MARKS};
 use super::templates::Templates;
+use super::words::mail::{MailWords, mail_words};
 use super::words::{Words, words};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
 use crate::domain::text::{CleanText, HeaderText};
+use budget::Cut;
 use serde::Serialize;
 
 pub use super::pieces::{Personal, Pieces};
 pub use super::site::{LocalText, NoText, Site};
+pub use budget::HTML_LEN_MAX;
+
+/// An issue of so many posts begins with a list of their titles: more than fit on the first screen.
+pub const CONTENTS_MIN: usize = 6;
 
 /// What an edition's mail is made from.
 #[derive(Clone, Copy)]
@@ -31,6 +39,10 @@ pub struct Issue<'a> {
     pub planned_at: UnixMillis,
     /// The zone whose wall clock dates are shown by.
     pub zone: &'a jiff::tz::TimeZone,
+    /// Where the same can be read on the web; `None` where this site has no pages, and in previews.
+    pub web_copy_url: Option<&'a str>,
+    /// Whether a post that was revised since its publication says so.
+    pub notes_revisions: bool,
 }
 
 /// One post of an issue.
@@ -40,16 +52,36 @@ pub struct Entry {
     pub showable: Showable,
     /// The heading it stands under, in the reader's language.
     pub topic_title: String,
+    /// The reader's further topics that brought it, in their language.
+    pub also_titles: Vec<String>,
 }
 
-/// Renders an edition's mail without anything personal. The same issue and templates give the same pieces.
+/// Renders an edition's mail without anything personal. The same issue and templates give the same pieces. Where the HTML
+/// would be longer than [`HTML_LEN_MAX`], posts are shortened until it isn't; none is left out.
 ///
 /// # Errors
 /// [`RenderError::Empty`] for an issue without entries; [`RenderError::Template`] when an operator's template asks
 /// for something that isn't there or has lost the unsubscribe link.
 pub fn pieces(issue: &Issue<'_>, templates: &Templates) -> Result<Pieces, RenderError> {
-    let view = MailView::new(issue).ok_or(RenderError::Empty)?;
-    let subject = HeaderText::fold(&CleanText::new(&view.subject)).as_str().to_owned();
+    let render = |cut: Cut| {
+        let context = context(issue, cut)?;
+        Ok((templates.render("mail.html", &context)?, context))
+    };
+    let (html, context) = budget::fit(issue.entries.len(), render, |(html, _)| html.len())?;
+    let text = templates.render("mail.txt", &context)?;
+    for (name, part) in [("mail.html", &html), ("mail.txt", &text)] {
+        if let Some(reason) = pieces::fault(part) {
+            return Err(RenderError::Template { template: name.to_owned(), line: 0, reason: reason.to_owned() });
+        }
+    }
+    let subject = context["subject"].as_str().unwrap_or_default();
+    let subject = HeaderText::fold(&CleanText::new(subject)).as_str().to_owned();
+    Ok(Pieces { subject, html, text })
+}
+
+/// What the templates are given when so much is cut, with the marks of what is personal.
+fn context(issue: &Issue<'_>, cut: Cut) -> Result<serde_json::Value, RenderError> {
+    let view = MailView::new(issue, cut).ok_or(RenderError::Empty)?;
     let mut context = serde_json::to_value(&view)
         .map_err(|_| RenderError::Field { field: "entries", reason: "they can't be written as JSON" })?;
     pieces::strip_marks(&mut context);
@@ -57,95 +89,128 @@ pub fn pieces(issue: &Issue<'_>, templates: &Templates) -> Result<Pieces, Render
         let marks = serde_json::to_value(MARKS).unwrap_or_default();
         fields.insert("personal".to_owned(), marks);
     }
-    let part = |name: &str| {
-        let part = templates.render(name, &context)?;
-        match pieces::fault(&part) {
-            None => Ok(part),
-            Some(reason) => {
-                Err(RenderError::Template { template: name.to_owned(), line: 0, reason: reason.to_owned() })
-            }
-        }
-    };
-    Ok(Pieces { subject, html: part("mail.html")?, text: part("mail.txt")? })
+    Ok(context)
 }
 
 /// What `mail.html` and `mail.txt` see.
 #[derive(Serialize)]
-struct MailView {
+struct MailView<'a> {
     language: String,
     subject: String,
     /// One post whole, without the frame of a digest.
     is_single: bool,
     /// The digest's title.
-    title: String,
+    title: &'a str,
     date: String,
     count: String,
     /// What mail programs show beside the subject.
     preview: String,
+    /// Whether the titles are listed first.
+    has_contents: bool,
+    /// Whether posts were shortened for want of room.
+    is_shortened: bool,
+    web_copy_url: Option<&'a str>,
     groups: Vec<Group>,
-    site: SiteView,
+    /// Why this mail came.
+    reason: String,
+    site: SiteView<'a>,
     words: &'static Words,
+    mail: &'static MailWords,
 }
 
 #[derive(Serialize)]
 struct Group {
     topic: String,
-    entries: Vec<EntryView>,
+    entries: Vec<Placed>,
+}
+
+/// An entry in its place.
+#[derive(Serialize)]
+struct Placed {
+    /// Its number in the order of the edition, which the list of titles leads to.
+    number: usize,
+    /// Why it came, where several topics brought it.
+    reason: Option<String>,
+    #[serde(flatten)]
+    entry: EntryView,
 }
 
 #[derive(Serialize)]
-struct SiteView {
-    name: String,
-    url: Option<String>,
-    contact: Option<String>,
-    postal_address: Option<String>,
+struct SiteView<'a> {
+    name: &'a str,
+    url: Option<&'a str>,
+    contact: Option<&'a str>,
+    postal_address: Option<&'a str>,
 }
 
-impl MailView {
+impl<'a> MailView<'a> {
     /// `None` when there is no entry.
-    fn new(issue: &Issue<'_>) -> Option<Self> {
+    fn new(issue: &Issue<'a>, cut: Cut) -> Option<Self> {
         let words = words(issue.language);
         let is_single = !issue.is_digest && issue.entries.len() == 1;
-        let reader = Reader { language: issue.language, words, zone: issue.zone, site: issue.site, whole: is_single };
-        let groups = groups(issue.entries, reader);
+        let groups = groups(issue, if is_single { Length::Whole } else { Length::Moderate }, cut);
         let date = words.date(issue.zone.to_datetime(issue.planned_at.timestamp()).date());
         let count = words.count(issue.entries.len());
-        let first = groups.first()?.entries.first()?;
-        let subject = match is_single {
-            true => first.title().to_owned(),
-            false => format!("{} · {date} · {count}", issue.schedule_title),
-        };
-        let titles: Vec<&str> = groups.iter().flat_map(|group| &group.entries).map(EntryView::title).collect();
+        let titles: Vec<&str> =
+            groups.iter().flat_map(|group| &group.entries).map(|placed| placed.entry.title()).collect();
+        let first = (*titles.first()?).to_owned();
+        let subject = if is_single { first } else { format!("{} · {date} · {count}", issue.schedule_title) };
         // A single post's title stands in the subject already.
         let preview = if is_single { String::new() } else { titles.join(" · ").chars().take(200).collect() };
         Some(Self {
             language: issue.language.to_string(),
             subject,
             is_single,
-            title: issue.schedule_title.to_owned(),
+            title: issue.schedule_title,
             date,
             count,
             preview,
+            has_contents: issue.entries.len() >= CONTENTS_MIN && cut.has_contents(),
+            is_shortened: cut.is_some(),
+            web_copy_url: issue.web_copy_url,
+            reason: words.because(&topics(issue.entries)),
             groups,
             site: SiteView {
-                name: issue.site.name.get(issue.language).to_owned(),
-                url: issue.site.public_url.clone(),
-                contact: issue.site.contact.clone(),
-                postal_address: issue.site.postal_address.clone(),
+                name: issue.site.name.get(issue.language),
+                url: issue.site.public_url.as_deref(),
+                contact: issue.site.contact.as_deref(),
+                postal_address: issue.site.postal_address.as_deref(),
             },
             words,
+            mail: mail_words(issue.language),
         })
     }
 }
 
+/// Every topic that brought something, in the order of the issue.
+fn topics(entries: &[Entry]) -> Vec<&str> {
+    let mut topics: Vec<&str> = Vec::new();
+    for topic in entries.iter().flat_map(|entry| std::iter::once(&entry.topic_title).chain(&entry.also_titles)) {
+        if !topics.contains(&topic.as_str()) {
+            topics.push(topic);
+        }
+    }
+    topics
+}
+
 /// Topics in the order in which they first appear.
-fn groups(entries: &[Entry], reader: Reader<'_>) -> Vec<Group> {
+fn groups(issue: &Issue<'_>, length: Length, cut: Cut) -> Vec<Group> {
+    let words = words(issue.language);
     let mut groups: Vec<Group> = Vec::new();
-    for entry in entries {
-        let view = EntryView::new(&entry.showable, reader);
+    for (index, entry) in issue.entries.iter().enumerate() {
+        let reader = Reader {
+            language: issue.language,
+            words,
+            zone: issue.zone,
+            site: issue.site,
+            length: cut.length(index, length),
+            notes_revisions: issue.notes_revisions,
+        };
+        let reason = (!entry.also_titles.is_empty()).then(|| words.because(&topics(std::slice::from_ref(entry))));
+        let placed = Placed { number: index + 1, reason, entry: EntryView::new(&entry.showable, reader) };
         match groups.iter_mut().find(|group| group.topic == entry.topic_title) {
-            Some(group) => group.entries.push(view),
-            None => groups.push(Group { topic: entry.topic_title.clone(), entries: vec![view] }),
+            Some(group) => group.entries.push(placed),
+            None => groups.push(Group { topic: entry.topic_title.clone(), entries: vec![placed] }),
         }
     }
     groups

@@ -30,7 +30,11 @@ fn english() -> Post {
 }
 
 fn entries(posts: Vec<(Post, &str)>) -> Vec<Entry> {
-    let entry = |(post, topic): (Post, &str)| Entry { showable: showable(post), topic_title: topic.to_owned() };
+    let entry = |(post, topic): (Post, &str)| Entry {
+        showable: showable(post),
+        topic_title: topic.to_owned(),
+        also_titles: vec![],
+    };
     posts.into_iter().map(entry).collect()
 }
 
@@ -43,6 +47,8 @@ pub(crate) fn render(entries: &[Entry], is_digest: bool, tag: &str, site: &Site)
         entries,
         planned_at: UnixMillis(1_776_812_400_000),
         zone: &jiff::tz::TimeZone::get("Asia/Seoul").unwrap(),
+        web_copy_url: Some("https://allim.example.org/editions/k.1.m"),
+        notes_revisions: true,
     };
     pieces(&issue, &Templates::load(None).unwrap()).unwrap()
 }
@@ -86,7 +92,8 @@ fn the_text_says_what_the_html_says() {
     };
     let pieces = render(&digest(), true, "ko", &site());
     let (html, text) = (pieces.html_for(personal), pieces.text_for(personal));
-    for link in attributes(&html, "href").into_iter().chain(attributes(&html, "src")) {
+    let links = attributes(&html, "href").into_iter().chain(attributes(&html, "src"));
+    for link in links.filter(|link| !link.starts_with('#')) {
         assert!(text.contains(link.trim_start_matches("mailto:")), "{link} is missing:\n{text}");
     }
     for alt in attributes(&html, "alt") {
@@ -156,6 +163,8 @@ fn posts_and_templates_cannot_forge_or_lose_marks() {
         entries: &issue_entries,
         planned_at: UnixMillis(0),
         zone: &zone,
+        web_copy_url: None,
+        notes_revisions: false,
     };
     let error = pieces_error(&issue, &Templates::load(Some(folder.path())).unwrap());
     assert!(error.contains("mail.txt") && error.contains("unsubscribe"), "{error}");
@@ -165,4 +174,83 @@ fn posts_and_templates_cannot_forge_or_lose_marks() {
 
 fn pieces_error(issue: &Issue<'_>, templates: &Templates) -> String {
     pieces(issue, templates).unwrap_err().to_string()
+}
+
+/// Posts with pictures, downloads and bodies of `len` characters.
+fn many(count: usize, len: usize) -> Vec<Entry> {
+    let body = |index: usize| {
+        format!("<p>{index}번째 소식의 본문입니다. {}</p>", "물과 사람을 잇는 이야기. ".repeat(len / 15))
+    };
+    let one = |index: usize| {
+        let topic = ["행사", "공지", "연구 성과"][index % 3];
+        (post(&index.to_string(), &format!("{index}번째 소식: 한글 제목 & <기호>"), &body(index)), topic)
+    };
+    entries((0..count).map(one).collect())
+}
+
+/// Title, date and link of each post must be in both parts.
+fn assert_equal_content(entries: &[Entry], pieces: &Pieces) {
+    let (html, text) = (pieces.html_for(Personal::default()), pieces.text_for(Personal::default()));
+    for entry in entries {
+        let title = entry.showable.post().title.as_str();
+        let link = site().post_url(&entry.showable.standing().post_id).unwrap();
+        assert!(text.contains(title) && html.contains(&crate::render::templates::escape(title)), "{title}");
+        assert!(text.contains(&format!("\n{link}\n")) && html.contains(&format!("href=\"{link}\"")), "{link}");
+    }
+    let date = "2026년 4월 21일 (화) 14:40";
+    assert_eq!((text.matches(date).count(), html.matches(date).count()), (entries.len(), entries.len()));
+    let links = attributes(&html, "href").into_iter().chain(attributes(&html, "src"));
+    for link in links.filter(|link| !link.starts_with('#')) {
+        assert!(text.contains(link.trim_start_matches("mailto:")), "{link} is missing");
+    }
+}
+
+#[test]
+fn twenty_korean_posts_weigh_less_than_gmail_clips_at() {
+    let twenty = many(20, 900);
+    let pieces = render(&twenty, true, "ko", &site());
+    assert!(pieces.html.len() < HTML_LEN_MAX, "{}", pieces.html.len());
+    assert!(pieces.html.len() > HTML_LEN_MAX / 2, "the shape is too small to show anything: {}", pieces.html.len());
+    assert_equal_content(&twenty, &pieces);
+    assert!(pieces.html.contains("차례") && pieces.text.contains("차례"), "a long issue lists its titles");
+    for anchor in attributes(&pieces.html, "href").into_iter().filter(|link| link.starts_with('#')) {
+        assert!(pieces.html.contains(&format!(" id=\"{}\"", &anchor[1..])), "{anchor}");
+    }
+    let few = render(&many(CONTENTS_MIN - 1, 900), true, "ko", &site());
+    assert!(!few.html.contains("차례") && !few.text.contains("차례"));
+}
+
+#[test]
+fn what_does_not_fit_is_shortened_and_nothing_is_left_out() {
+    for (count, len) in [(40, 1_400), (150, 1_400), (1, 60_000)] {
+        let entries = many(count, len);
+        let pieces = render(&entries, count > 1, "ko", &site());
+        assert!(pieces.html.len() <= HTML_LEN_MAX, "{count}: {}", pieces.html.len());
+        assert!(pieces.html.len() > HTML_LEN_MAX * 9 / 10 || count == 1, "{count}: more is cut than need be");
+        assert_equal_content(&entries, &pieces);
+        assert!(pieces.text.contains("줄여서") && pieces.html.contains("줄여서"), "{count}: readers are told");
+        assert_eq!(pieces, render(&entries, count > 1, "ko", &site()), "the same every time");
+    }
+    // Longer than the limit even as a list of links: sent whole all the same.
+    let endless = many(400, 1_400);
+    assert_equal_content(&endless, &render(&endless, true, "ko", &site()));
+}
+
+#[test]
+fn a_mail_says_why_it_came_and_what_was_revised() {
+    let mut entries = many(2, 100);
+    entries[0].also_titles = vec!["발간물".to_owned(), "공지".to_owned()];
+    let mut standing = entries[1].showable.standing().clone();
+    standing.revised_at = Some(UnixMillis(1_776_812_000_000));
+    entries[1].showable = Showable::public(standing, entries[1].showable.post().clone()).unwrap();
+    let pieces = render(&entries, true, "ko", &site());
+    for part in [&pieces.html, &pieces.text] {
+        assert!(part.contains("‘행사’, ‘발간물’, ‘공지’ 주제를 구독하셔서 보내 드립니다."), "{part}");
+        assert_eq!(part.matches("구독하셔서").count(), 2, "once for the mail, once for the post of several topics");
+        assert!(part.contains("수정 2026년 4월 22일 (수) 07:53") && part.matches("수정 2026").count() == 1, "{part}");
+        assert!(part.contains("https://allim.example.org/editions/k.1.m"), "the web copy is linked");
+        assert!(part.contains("https://allim.example.org/posts/id0.ics"), "the event has a calendar file");
+    }
+    let one = render(&entries[..1], false, "en", &site());
+    assert!(one.text.contains("You get this because you follow 행사, 발간물 and 공지.\n"), "{}", one.text);
 }

@@ -2,6 +2,7 @@
 //! no clock, no knowledge of stores, carriers or the network.
 
 pub mod body;
+pub mod calendar;
 pub mod dkim;
 mod entry;
 pub mod feed;

@@ -1,10 +1,11 @@
 //! The pages that readers see in a browser: what their templates are given, spelled for the reader.
 
+pub mod edition;
 pub mod people;
 mod views;
 
 use super::RenderError;
-use super::entry::{EntryView, Reader, cut};
+use super::entry::{EntryView, Length, Reader, cut};
 use super::feed::Format;
 use super::site::Site;
 use super::templates::Templates;
@@ -259,7 +260,14 @@ pub fn post(
         site_url: Option<&'a str>,
     }
     let words = words(look.language);
-    let reader = Reader { language: look.language, words, zone: look.zone, site: look.site, whole: true };
+    let reader = Reader {
+        language: look.language,
+        words,
+        zone: look.zone,
+        site: look.site,
+        length: Length::Whole,
+        notes_revisions: false,
+    };
     let variant = |(language, path): &(Language, String)| Variant {
         tag: language.to_string(),
         name: own_name(language).to_owned(),

@@ -88,7 +88,23 @@ impl Site {
     /// The page of a post on this site, where it has pages.
     #[must_use]
     pub fn post_url(&self, post_id: &str) -> Option<String> {
-        self.public_url.as_deref().map(|url| format!("{}/posts/{post_id}", url.trim_end_matches('/')))
+        self.page(&format!("posts/{post_id}"))
+    }
+
+    /// The event of a post as a file for calendars, where this site has pages.
+    #[must_use]
+    pub fn calendar_url(&self, post_id: &str) -> Option<String> {
+        self.page(&format!("posts/{post_id}.ics"))
+    }
+
+    /// The web copy of an edition, where this site has pages; `name` is what its address ends with.
+    #[must_use]
+    pub fn edition_url(&self, name: &str) -> Option<String> {
+        self.page(&format!("editions/{name}"))
+    }
+
+    fn page(&self, path: &str) -> Option<String> {
+        self.public_url.as_deref().map(|url| format!("{}/{path}", url.trim_end_matches('/')))
     }
 }
 

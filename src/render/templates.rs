@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Raised by hand when the words, the context of the templates or the make-up of a mail change in code, so that
 /// editions planned by another version of the program are told apart.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Largest template file of an operator, in octets: far above any real one, far below what would hurt.
 pub const TEMPLATE_LEN_MAX: u64 = 256 * 1024;
@@ -27,6 +27,7 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("service.txt", include_str!("templates/service.txt")),
     ("post_content.html", include_str!("templates/post_content.html")),
     ("page.css", include_str!("templates/page.css")),
+    ("page_edition.html", include_str!("templates/page_edition.html")),
     ("page_frame.html", include_str!("templates/page_frame.html")),
     ("page_home.html", include_str!("templates/page_home.html")),
     ("page_mail.html", include_str!("templates/page_mail.html")),

@@ -1,5 +1,6 @@
 //! The fixed words of mails and pages in Korean, English and Chinese, and dates and sizes as their readers write them.
 
+pub mod mail;
 pub mod page;
 pub mod people;
 
@@ -28,6 +29,8 @@ pub struct Words {
     pub place: &'static str,
     /// Before the page of an event.
     pub event_page: &'static str,
+    /// Link to an event for one's own calendar.
+    pub calendar: &'static str,
     /// Above an event's date and place.
     pub event: &'static str,
     /// Before a picture's address in plain text.
@@ -57,6 +60,7 @@ const KOREAN: Words = Words {
     when: "일시",
     place: "장소",
     event_page: "행사 안내",
+    calendar: "일정에 추가 (.ics)",
     event: "행사",
     picture: "사진",
     attachments: "첨부 파일",
@@ -75,6 +79,7 @@ const ENGLISH: Words = Words {
     when: "When",
     place: "Where",
     event_page: "Event page",
+    calendar: "Add to calendar (.ics)",
     event: "Event",
     picture: "Picture",
     attachments: "Downloads",
@@ -93,6 +98,7 @@ const CHINESE: Words = Words {
     when: "时间",
     place: "地点",
     event_page: "活动页面",
+    calendar: "添加到日历 (.ics)",
     event: "活动",
     picture: "图片",
     attachments: "附件",

@@ -9,6 +9,7 @@ use crate::domain::language::Language;
 use crate::domain::post::Showable;
 use crate::domain::token::{Purpose, Token};
 use crate::domain::verp::{self, Named};
+use crate::domain::web_copy::WebCopy;
 use crate::render::RenderError;
 use crate::render::letter::{LetterForm, Sender};
 use crate::render::mail::{Entry, Issue, pieces};
@@ -41,6 +42,8 @@ pub struct Stationery {
     pub senders: BTreeMap<String, Arc<Sender>>,
     /// Templates.
     pub templates: Arc<Templates>,
+    /// Whether posts that were revised since their publication say so.
+    pub notes_revisions: bool,
 }
 
 impl Stationery {
@@ -51,11 +54,16 @@ impl Stationery {
         self.topic_titles.get(topic).map_or_else(|| plain.to_owned(), |title| title.get(language).to_owned())
     }
 
-    /// The pieces of an edition's mail.
+    /// The pieces of an edition's mail. `web_copy_url` is where the same can be read on the web.
     ///
     /// # Errors
     /// [`RenderError`] when a template or a value doesn't fit.
-    pub fn render(&self, edition: &Edition, showables: Vec<Showable>) -> Result<Pieces, RenderError> {
+    pub fn render(
+        &self,
+        edition: &Edition,
+        showables: Vec<Showable>,
+        web_copy_url: Option<&str>,
+    ) -> Result<Pieces, RenderError> {
         let content = &edition.content;
         if content.kind.is_service() {
             return self.render_service(edition);
@@ -63,6 +71,7 @@ impl Stationery {
         let entry = |(showable, item): (Showable, &crate::domain::edition::Item)| Entry {
             showable,
             topic_title: self.topic_title(&item.topic, &content.language),
+            also_titles: item.also.iter().map(|topic| self.topic_title(topic, &content.language)).collect(),
         };
         let entries: Vec<Entry> = showables.into_iter().zip(&content.items).map(entry).collect();
         let is_digest = content.schedule != IMMEDIATE;
@@ -76,6 +85,8 @@ impl Stationery {
             entries: &entries,
             planned_at: edition.created_at,
             zone: &zone,
+            web_copy_url,
+            notes_revisions: self.notes_revisions,
         };
         pieces(&issue, &self.templates)
     }
@@ -167,7 +178,8 @@ impl Preparer {
             Some(pieces) => pieces.clone(),
             None => {
                 let showables = posts.into_iter().map(|(standing, post)| Showable::pinned_by_edition(standing, post));
-                let pieces = self.stationery.render(&edition, showables.collect())?;
+                let web_copy_url = self.web_copy_url(&edition);
+                let pieces = self.stationery.render(&edition, showables.collect(), web_copy_url.as_deref())?;
                 let pieces = serde_json::to_string(&pieces).map_err(|e| StoreError::Shape(e.to_string()))?;
                 self.store.write(move |tx| editions::keep_pieces(tx, id, &pieces)).await?
             }
@@ -191,6 +203,12 @@ impl Preparer {
         let leave_address = named(verp::Purpose::Leave);
         let (key, planned_at) = (claimed.key.clone(), claimed.planned_at);
         Parcel { key, planned_at, prepared, to, unsubscribe_url, return_path, leave_address, pen: None }
+    }
+
+    /// Where an edition can be read on the web.
+    fn web_copy_url(&self, edition: &Edition) -> Option<String> {
+        let key = self.key(edition.created_at)?;
+        self.stationery.site.edition_url(&WebCopy { edition_id: edition.id }.sign(&key.id, &key.secret))
     }
 
     /// Where the recipient's own link leads.

@@ -1,6 +1,6 @@
 //! Editions: written once, replaced by a successor, never edited.
 
-use super::value::{json, params};
+use super::value::{from_json, json, params};
 use super::{Row, StoreError, Tx, batches};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Reason;
@@ -90,13 +90,19 @@ fn insert_items(tx: &mut Tx<'_>, editions: &[(&i64, &Content)]) -> Result<(), St
     struct Positioned<'a> {
         edition: i64,
         position: usize,
-        #[serde(flatten)]
-        item: &'a Item,
+        story_id: &'a str,
+        post_id: &'a str,
+        revision: i64,
+        topic: &'a str,
+        also: String,
     }
     let mut rows = Vec::new();
     for (edition, content) in editions {
-        let item = |(position, item)| Positioned { edition: **edition, position, item };
-        rows.extend(content.items.iter().enumerate().map(item));
+        for (position, item) in content.items.iter().enumerate() {
+            let Item { story_id, post_id, revision, topic, also } = item;
+            let also = serde_json::to_string(also).map_err(|e| StoreError::Shape(e.to_string()))?;
+            rows.push(Positioned { edition: **edition, position, story_id, post_id, revision: *revision, topic, also });
+        }
     }
     if rows.is_empty() {
         return Ok(());
@@ -104,9 +110,9 @@ fn insert_items(tx: &mut Tx<'_>, editions: &[(&i64, &Content)]) -> Result<(), St
     tx.change(
         "inserting the items of editions",
         rows.len(),
-        "INSERT INTO edition_items (edition_id, position, story_id, post_id, revision, topic)
-         SELECT edition, position, story_id, post_id, revision, topic
-         FROM {rows $1: edition int, position int, story_id text, post_id text, revision int, topic text} b",
+        "INSERT INTO edition_items (edition_id, position, story_id, post_id, revision, topic, also)
+         SELECT edition, position, story_id, post_id, revision, topic, also
+         FROM {rows $1: edition int, position int, story_id text, post_id text, revision int, topic text, also text} b",
         &[json(&rows)?],
     )
 }
@@ -120,11 +126,8 @@ pub fn find(tx: &mut Tx<'_>, id: i64) -> Result<Option<Edition>, StoreError> {
         "SELECT plan_id, kind, schedule, language, sender, template, created_at, pieces FROM editions WHERE id = $1";
     let Some(row) = tx.query_opt(SQL, params![id])? else { return Ok(None) };
     const ITEMS: &str =
-        "SELECT story_id, post_id, revision, topic FROM edition_items WHERE edition_id = $1 ORDER BY position";
-    let item = |row: &Row| {
-        Ok(Item { story_id: row.text(0)?, post_id: row.text(1)?, revision: row.int(2)?, topic: row.text(3)? })
-    };
-    let items: Result<Vec<_>, StoreError> = tx.query(ITEMS, params![id])?.iter().map(item).collect();
+        "SELECT story_id, post_id, revision, topic, also FROM edition_items WHERE edition_id = $1 ORDER BY position";
+    let items: Result<Vec<_>, StoreError> = tx.query(ITEMS, params![id])?.iter().map(read_item).collect();
     let content = Content {
         kind: row.parse(1, EditionKind::from_word)?,
         schedule: row.text(2)?,
@@ -135,6 +138,12 @@ pub fn find(tx: &mut Tx<'_>, id: i64) -> Result<Option<Edition>, StoreError> {
     };
     let (plan_id, created_at, pieces) = (row.int(0)?, row.at(6)?, row.text_opt(7)?);
     Ok(Some(Edition { id, plan_id, content, created_at, pieces }))
+}
+
+/// Story, post, revision, topic and further topics.
+fn read_item(row: &Row) -> Result<Item, StoreError> {
+    let also = from_json(&row.text(4)?, "the topics of an item")?;
+    Ok(Item { story_id: row.text(0)?, post_id: row.text(1)?, revision: row.int(2)?, topic: row.text(3)?, also })
 }
 
 /// Keeps the rendered pieces of an edition; the first ones win, so that a repeat is byte-equal. Returns the kept ones.
@@ -176,18 +185,13 @@ pub fn replaced(tx: &mut Tx<'_>, after: i64) -> Result<Option<i64>, StoreError> 
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn successor_items(tx: &mut Tx<'_>, id: i64) -> Result<(Vec<Item>, bool), StoreError> {
-    const SQL: &str = "SELECT i.story_id, i.post_id, p.revision, i.topic,
+    const SQL: &str = "SELECT i.story_id, i.post_id, p.revision, i.topic, i.also,
              CASE WHEN p.withdrawn_at IS NOT NULL THEN 2 WHEN p.expired_at IS NOT NULL THEN 1 ELSE 0 END
          FROM edition_items i JOIN posts p ON p.id = i.post_id WHERE i.edition_id = $1 ORDER BY i.position {share p}";
     let (mut items, mut withdrawn) = (Vec::new(), false);
     for row in tx.query(SQL, params![id])? {
-        match row.int(4)? {
-            0 => items.push(Item {
-                story_id: row.text(0)?,
-                post_id: row.text(1)?,
-                revision: row.int(2)?,
-                topic: row.text(3)?,
-            }),
+        match row.int(5)? {
+            0 => items.push(read_item(&row)?),
             gone => withdrawn |= gone == 2,
         }
     }

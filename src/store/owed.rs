@@ -3,7 +3,7 @@
 use super::batches::look;
 use super::occurrences::Occurrence;
 use super::subscribers::mark_sql;
-use super::value::{json, params};
+use super::value::{from_json, json, params};
 use super::{Cells, Dialect, Row, StoreError, Tx};
 use crate::domain::audience::Slot;
 use crate::domain::clock::UnixMillis;
@@ -28,6 +28,8 @@ pub struct Match {
     pub recipient_id: i64,
     /// The subscription's topic.
     pub topic: String,
+    /// Further topics of the recipient that match the story, ascending.
+    pub also: Vec<String>,
     /// The story.
     pub story_id: String,
     /// The variant released for the reader's language.
@@ -40,6 +42,15 @@ pub struct Match {
     pub lane: String,
     /// Whether it may be shown now.
     pub showable: bool,
+}
+
+impl Match {
+    /// Another topic of the recipient matches the same story.
+    pub fn add_topic(&mut self, topic: &str) {
+        if let (true, Err(at)) = (topic != self.topic, self.also.binary_search_by(|known| known.as_str().cmp(topic))) {
+            self.also.insert(at, topic.to_owned());
+        }
+    }
 }
 
 /// Those of `ids` (ascending) who may be written to, locked in that order.
@@ -145,6 +156,7 @@ pub(super) fn read_match(row: &Row) -> Result<Match, StoreError> {
     Ok(Match {
         recipient_id: row.int(0)?,
         topic: row.text(1)?,
+        also: Vec::new(),
         story_id: row.text(2)?,
         post_id: row.text(3)?,
         revision: row.int(4)?,
@@ -241,11 +253,12 @@ pub fn supersede(
         cancelled.iter().map(|row| Ok(Cancelled { r: row.int(0)?, e: row.int(1)? })).collect();
     const ITEMS: &str = "SELECT b.r, i.topic, i.story_id, i.post_id, p.revision, p.published_at, p.lane,
              CASE WHEN p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
-                   AND (p.expires_at IS NULL OR p.expires_at > $2) THEN 1 ELSE 0 END
+                   AND (p.expires_at IS NULL OR p.expires_at > $2) THEN 1 ELSE 0 END, i.also
          FROM {rows $1: r int, e int} b
          JOIN edition_items i ON i.edition_id = b.e
          JOIN posts p ON p.id = i.post_id ORDER BY b.r, i.position {share p}";
-    tx.query(ITEMS, &[json(&cancelled?)?, now.into()])?.iter().map(read_match).collect()
+    let item = |row: &Row| Ok(Match { also: from_json(&row.text(8)?, "the topics of an item")?, ..read_match(row)? });
+    tx.query(ITEMS, &[json(&cancelled?)?, now.into()])?.iter().map(item).collect()
 }
 
 /// The release of a story for one language: its number, if there is one.

@@ -4,9 +4,9 @@
 use super::consents::{self, Act, Consent};
 use super::profile::{self, Left, Then};
 use super::subscribers;
+use super::suppressions::{self, Cause, Wanted};
 use super::value::{json as json_value, params};
 use super::wishes::{self, Wish};
-use super::suppressions::{self, Cause, Wanted};
 use super::{StoreError, Tx, occurrences};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;

@@ -66,6 +66,11 @@ pub(crate) fn json<T: serde::Serialize + ?Sized>(rows: &T) -> Result<Value, Stor
     serde_json::to_string(rows).map(Value::Text).map_err(|e| StoreError::Shape(e.to_string()))
 }
 
+/// Reads JSON that we wrote into a column; `what` names it where it isn't.
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|e| StoreError::Shape(format!("{what}: {e}")))
+}
+
 /// One row of a result.
 #[derive(Clone, Debug)]
 pub struct Row(pub(super) Vec<Value>);

@@ -3,6 +3,7 @@
 mod api;
 mod client;
 mod confirm;
+mod editions;
 mod feeds;
 mod health;
 mod lane;
@@ -192,6 +193,7 @@ fn router(front: Arc<Front>) -> Router {
     Router::new()
         .route("/", get(pages::home))
         .route("/posts/{id}", get(pages::post))
+        .route("/editions/{name}", get(editions::show))
         .route("/topics/{topic}", get(pages::topic))
         .route("/feeds/{file}", get(feeds::serve))
         .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::leave))

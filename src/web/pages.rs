@@ -2,17 +2,19 @@
 
 use super::feeds::ALL;
 use super::ui::{Asked, parameter};
+use super::validators::fixed;
 use super::{Front, client, mails};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::{Post, Showable, Standing};
+use crate::render::calendar;
 use crate::render::page::{self, FeedLink, Look, NextIssue, Notice, Now, TopicView, feed_links};
 use crate::render::words::page::own_name;
 use crate::store::posts::{self, Filter};
 use crate::store::{StoreError, Tx, deliveries, identity};
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -80,6 +82,9 @@ pub(super) async fn topic(State(front): State<Arc<Front>>, Path(name): Path<Stri
 /// One post. What was never public has no page; what no longer is says so.
 pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>, request: Request) -> Response {
     let asked = Asked::new(&front, &request);
+    if let Some(id) = id.strip_suffix(".ics") {
+        return calendar(&front, &asked, id.to_owned()).await;
+    }
     let read = move |tx: &mut crate::store::Tx<'_>| {
         let Some((standing, post)) = posts::find(tx, &id)? else { return Ok(None) };
         let variants = posts::variants(tx, &standing.story_id)?;
@@ -107,6 +112,31 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
     let html =
         page::post(&look, &front.templates, &showable, &variants, titles.get(..1).unwrap_or_default(), &discover);
     asked.answer(StatusCode::OK, html)
+}
+
+/// The event of a post, for calendars. The answer changes with a revision only.
+async fn calendar(front: &Front, asked: &Asked, id: String) -> Response {
+    let found = match front.store.read(move |tx| posts::find(tx, &id)).await {
+        Ok(found) => found,
+        Err(error) => return unavailable(front, asked, &error),
+    };
+    let Some((standing, post)) = found else { return asked.notice(front, StatusCode::NOT_FOUND, Notice::NotFound) };
+    let showable = match Showable::public(standing, post) {
+        Ok(showable) => showable,
+        Err(standing) => return gone(front, asked, &standing),
+    };
+    let authority = front.tag_authority.split(',').next().unwrap_or_default();
+    let url = format!("{}/posts/{}", front.origin, showable.standing().post_id);
+    let Some(file) = calendar::calendar(&showable, authority, Some(&url)) else {
+        return asked.notice(front, StatusCode::NOT_FOUND, Notice::NotFound);
+    };
+    let headers = fixed([
+        (header::CONTENT_TYPE, calendar::MEDIA_TYPE),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"event.ics\""),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ]);
+    (headers, file).into_response()
 }
 
 fn gone(front: &Front, asked: &Asked, standing: &Standing) -> Response {

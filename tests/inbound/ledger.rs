@@ -52,6 +52,7 @@ impl World {
             address: address.clone(),
             name: None,
             language,
+            text_only: false,
             unsubscribed_at: None,
         };
         let id = subscriber.id;

@@ -73,6 +73,7 @@ pub(super) fn stationery() -> Stationery {
         list_id: "news.example.org".to_owned(),
         message_id_domain: "example.org".to_owned(),
         bounce_domain: None,
+        help_url: Some("https://allim.example.org/".to_owned()),
     };
     let site = Site {
         name: LocalText::same("연구원"),
@@ -87,6 +88,7 @@ pub(super) fn stationery() -> Stationery {
         zones: BTreeMap::new(),
         senders: BTreeMap::from([("office".to_owned(), Arc::new(sender))]),
         templates: Arc::new(Templates::load(None).expect("the templates that are compiled in")),
+        notes_revisions: true,
     }
 }
 

@@ -61,6 +61,7 @@ fn sender() -> Sender {
         list_id: "news.example.org".to_owned(),
         message_id_domain: "example.org".to_owned(),
         bounce_domain: None,
+        help_url: Some("https://allim.example.org/".to_owned()),
     }
 }
 

@@ -2,6 +2,8 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod api;
+mod axe;
+mod editions;
 mod feeds;
 mod pages;
 mod subscribing;

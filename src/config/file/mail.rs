@@ -58,6 +58,20 @@ pub struct Immediate {
     pub sender_by_language: std::collections::BTreeMap<String, String>,
 }
 
+/// `[mail]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MailTable {
+    /// Whether a post that was revised since its publication says when.
+    pub note_revised: bool,
+}
+
+impl Default for MailTable {
+    fn default() -> Self {
+        Self { note_revised: true }
+    }
+}
+
 /// `[[sender]]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

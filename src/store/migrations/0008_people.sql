@@ -40,6 +40,9 @@ CREATE TABLE consents (
 CREATE INDEX consents_subscriber ON consents (subscriber_id, seq);
 INSERT INTO counters (name, value) VALUES ('consent', 0);
 
+-- The further topics by which a reader was owed an item, as a JSON list: `topic` is the one that it stands under.
+ALTER TABLE edition_items ADD COLUMN also TEXT NOT NULL DEFAULT '[]';
+
 -- Addresses that may not be written to, by a keyed hash, so that it outlives the subscriber, whose id stands there for the
 -- day that it ends. The key is the fact `address_key`.
 CREATE TABLE suppressions (

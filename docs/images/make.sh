@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Makes the pictures of this folder: the digest and the pages of a quickstart in Korean, English and Chinese, light and dark,
+# wide and as narrow as a telephone. `ALLIM` is the program, if not target/debug/allim. Needs what tests/run.sh installs, and `cargo build`.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$here/../..
+target=${CARGO_TARGET_DIR:-$root/target}
+work=$(mktemp -d)
+port=8029
+daemon=
+
+finish() {
+    [[ -z $daemon ]] || kill "$daemon"
+    rm -rf "$work"
+}
+trap finish EXIT
+
+cp -r "$root/config" "$work/config"
+cd "$work"
+# The pictures of the posts come from this daemon, at its own address.
+sed -i "s/127.0.0.1:8025/127.0.0.1:$port/; s/show_mail_folder = true/show_mail_folder = false/" config/quickstart.toml
+grep -rl 8025 config | xargs -r sed -i "s/:8025/:$port/g"
+allim=("${ALLIM:-$target/debug/allim}" --config config/quickstart.toml)
+"${allim[@]}" run 2>log &
+daemon=$!
+# A few short posts more, one of them under two topics, so that the issue is long enough for a list of titles.
+more() {
+    local file=$work/$1.json
+    printf '{"id": "%s", "language": "ko", "topics": [%s], "title": "%s", "published_at": "%s",
+        "body": {"format": "text", "content": "%s"}}' "$1" "$2" "$3" "$(date -u +%FT%TZ)" "$4" >"$file"
+    "${allim[@]}" post publish "$file" --to direct >/dev/null
+}
+more wells '"research", "notices"' '지하수 관측정 열두 곳의 자료를 새로 공개합니다' '지난해 설치한 관측정의 한 시간 간격 자료를 오늘부터 내려받으실 수 있습니다.'
+more lecture '"events"' '12월 시민 강좌: 우리 동네 물길 걷기' '연구원과 함께 옛 물길을 따라 두 시간 동안 걷습니다. 편한 신발을 신고 오십시오.'
+more hiring '"notices"' '수질 분석 연구원을 모십니다' '하천과 지하수 시료를 분석할 분을 찾습니다. 자세한 내용은 누리집에서 보실 수 있습니다.'
+more paper '"research"' '도시 홍수 예측 모형의 오차를 절반으로 줄였습니다' '레이더 강우와 하수관 수위를 함께 쓰는 방법을 학술지에 발표했습니다.'
+
+for ((tenths = 0; tenths < 1800; tenths++)); do
+    mails=$({ grep -l "minji@example.net" var/quickstart/mail/new/* 2>/dev/null || true; } | wc -l)
+    ((mails == 0)) || break
+    sleep 0.1
+done
+for language in ko en zh; do
+    "${allim[@]}" digest preview weekly --language "$language" --html "$work/$language.html" 2>/dev/null
+done
+mail=$(grep -l 'minji@example.net' var/quickstart/mail/new/* | xargs ls -S | head -n 1)
+python3 - "$mail" <<'PY'
+import email, email.policy, sys
+message = email.message_from_binary_file(open(sys.argv[1], "rb"), policy=email.policy.default)
+open("mail.txt", "w").write(message.get_body(("plain",)).get_content())
+open("mail.html", "w").write(message.get_body(("html",)).get_content())
+PY
+node "$here/make.mjs" "$target/test-tools" "http://127.0.0.1:$port" "$work" "$here"
+ls -l "$here"/*.png
