@@ -119,6 +119,7 @@ fn form(language: &str, titles: &[(&str, &str)], is_digest: bool) -> (String, Le
         language: &language,
         schedule_title: "주간 소식 — News of the week",
         is_digest,
+        is_commercial: false,
         site: &site(),
         entries: &entries,
         planned_at: AT,

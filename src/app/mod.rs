@@ -161,6 +161,7 @@ fn stationery(config: &Config, templates: Arc<Templates>) -> Stationery {
         senders: config.senders.clone(),
         templates,
         notes_revisions: config.file.mail.note_revised,
+        commercial: config.digests.values().filter(|d| d.commercial).map(|d| d.name.clone()).collect(),
     }
 }
 

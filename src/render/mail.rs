@@ -31,6 +31,9 @@ pub struct Issue<'a> {
     pub schedule_title: &'a str,
     /// Whether it is an issue of a digest, even if of one post.
     pub is_digest: bool,
+    /// Whether it is sent for profit: its subject then begins with exactly `(광고)`, in whichever language
+    /// (Enforcement Decree of the Korean Network Act, annex 6).
+    pub is_commercial: bool,
     /// Who sends.
     pub site: &'a Site,
     /// The posts in the order of the edition; those of one topic are brought together.
@@ -155,6 +158,7 @@ impl<'a> MailView<'a> {
             groups.iter().flat_map(|group| &group.entries).map(|placed| placed.entry.title()).collect();
         let first = (*titles.first()?).to_owned();
         let subject = if is_single { first } else { format!("{} · {date} · {count}", issue.schedule_title) };
+        let subject = if issue.is_commercial { format!("(광고) {subject}") } else { subject };
         // A single post's title stands in the subject already.
         let preview = if is_single { String::new() } else { titles.join(" · ").chars().take(200).collect() };
         Some(Self {

@@ -43,6 +43,7 @@ pub(crate) fn render(entries: &[Entry], is_digest: bool, tag: &str, site: &Site)
         language: &language(tag),
         schedule_title: "주간 소식",
         is_digest,
+        is_commercial: false,
         site,
         entries,
         planned_at: UnixMillis(1_776_812_400_000),
@@ -159,6 +160,7 @@ fn posts_and_templates_cannot_forge_or_lose_marks() {
         language: &language,
         schedule_title: "주간",
         is_digest: true,
+        is_commercial: true,
         site: &site,
         entries: &issue_entries,
         planned_at: UnixMillis(0),
@@ -168,6 +170,8 @@ fn posts_and_templates_cannot_forge_or_lose_marks() {
     };
     let error = pieces_error(&issue, &Templates::load(Some(folder.path())).unwrap());
     assert!(error.contains("mail.txt") && error.contains("unsubscribe"), "{error}");
+    let commercial = super::pieces(&issue, &Templates::load(None).unwrap()).unwrap();
+    assert!(commercial.subject.starts_with("(광고) 주간"), "{}", commercial.subject);
     let empty = Issue { entries: &[], ..issue };
     assert_eq!(pieces_error(&empty, &Templates::load(None).unwrap()), "the edition holds no post");
 }

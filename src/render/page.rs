@@ -10,6 +10,7 @@ use super::feed::Format;
 use super::site::Site;
 use super::templates::Templates;
 use super::words::page::{PageWords, own_name, page_words};
+use super::words::people::people_words;
 use super::words::{Words, words};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
@@ -307,7 +308,7 @@ pub fn notice(look: &Look<'_>, templates: &Templates, notice: Notice) -> Result<
     look.page("page_notice.html", templates, &[], Page { title, sentence })
 }
 
-/// The page on which somebody leaves a schedule of this title.
+/// The page on which somebody leaves a schedule of this title; `manage` is the path of their own page.
 ///
 /// # Errors
 /// As [`home`].
@@ -316,6 +317,7 @@ pub fn unsubscribe(
     templates: &Templates,
     schedule_title: &str,
     leaving: Leaving,
+    manage: &str,
 ) -> Result<String, RenderError> {
     #[derive(Serialize)]
     struct Page<'a> {
@@ -324,6 +326,8 @@ pub fn unsubscribe(
         schedule_title: &'a str,
         /// Where the button leads; none when there is nothing left to do.
         action: Option<String>,
+        /// Their own page, and what its link says.
+        manage: (&'a str, &'static str),
     }
     let words = look.words();
     let (title, sentence) = match leaving {
@@ -331,8 +335,9 @@ pub fn unsubscribe(
         Leaving::Done => (words.left, words.left_why),
         Leaving::Before => (words.left, words.left_before),
     };
+    let manage = (manage, people_words(look.language).manage);
     let action = (leaving == Leaving::Asked).then(|| look.link(look.path));
-    look.page("page_unsubscribe.html", templates, &[], Page { title, sentence, schedule_title, action })
+    look.page("page_unsubscribe.html", templates, &[], Page { title, sentence, schedule_title, action, manage })
 }
 
 /// One mail of the folder.

@@ -22,7 +22,7 @@ use crate::store::deliveries::Claimed;
 use crate::store::editions::{self, Edition};
 use crate::store::token_keys::{self, TokenKey};
 use crate::store::{Store, StoreError, posts};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Editions kept ready in memory; a digest in three languages and a busy day's immediate mail fit.
@@ -44,6 +44,8 @@ pub struct Stationery {
     pub templates: Arc<Templates>,
     /// Whether posts that were revised since their publication say so.
     pub notes_revisions: bool,
+    /// Digests that are sent for profit.
+    pub commercial: BTreeSet<String>,
 }
 
 impl Stationery {
@@ -81,6 +83,7 @@ impl Stationery {
             language: &content.language,
             schedule_title: title.get(&content.language),
             is_digest,
+            is_commercial: self.commercial.contains(&content.schedule),
             site: &self.site,
             entries: &entries,
             planned_at: edition.created_at,

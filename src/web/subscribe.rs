@@ -287,7 +287,7 @@ pub(super) async fn ask_api(State(front): State<Arc<Front>>, request: Request) -
     let wanted = match wanted(&front, &form, asked.language()) {
         Ok(wanted) => wanted,
         Err(fault) => {
-            let english = Language::parse("en").map_or_else(|_| asked.language().clone(), |english| english);
+            let english = Language::parse("en").unwrap_or_else(|_| asked.language().clone());
             let detail = fault.words(say(&english));
             return problem(StatusCode::UNPROCESSABLE_ENTITY, "bad_field", fault.field(), detail);
         }

@@ -1,12 +1,12 @@
 //! Leaving a schedule by the link in its mails: one-click for mail programs (RFC 8058), a page with a button for people.
 
 use super::Front;
-use super::people::private;
+use super::people::{Keys, private};
 use super::ui::Asked;
 use super::validators::fixed;
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::edition::EditionKind;
-use crate::domain::token::Unsubscribe;
+use crate::domain::token::{Purpose, Unsubscribe};
 use crate::render::page::{self, Leaving, Notice};
 use crate::store::people::{self, By};
 use crate::store::{Store, StoreError, subscribers, token_keys};
@@ -30,7 +30,7 @@ pub(super) async fn ask(State(front): State<Arc<Front>>, Path(token): Path<Strin
         Ok(_) => Leaving::Before,
         Err(error) => return unavailable(&front, &asked, &error),
     };
-    show(&front, &asked, &wish, leaving)
+    show(&front, &asked, &wish, leaving).await
 }
 
 /// Ends the subscriptions of the schedule. For a mail program the answer is plain and the same however often it comes.
@@ -46,7 +46,7 @@ pub(super) async fn leave(State(front): State<Arc<Front>>, Path(token): Path<Str
     };
     match (ended, is_one_click) {
         (Ok(Some(_)), true) => plain(StatusCode::OK, "Unsubscribed.\n"),
-        (Ok(Some(wish)), false) => show(&front, &asked, &wish, Leaving::Done),
+        (Ok(Some(wish)), false) => show(&front, &asked, &wish, Leaving::Done).await,
         (Ok(None), true) => plain(StatusCode::NOT_FOUND, "This isn't a valid unsubscribe link; nothing was changed.\n"),
         (Ok(None), false) => private(asked.notice(&front, StatusCode::NOT_FOUND, Notice::BadLink)),
         (Err(error), true) => {
@@ -88,7 +88,12 @@ async fn end(front: &Front, asked: &Asked, wish: &Unsubscribe, is_one_click: boo
     Ok(())
 }
 
-fn show(front: &Front, asked: &Asked, wish: &Unsubscribe, leaving: Leaving) -> Response {
+async fn show(front: &Front, asked: &Asked, wish: &Unsubscribe, leaving: Leaving) -> Response {
+    // Whoever has the link of a mail may see everything that they can set, and take back what they ended.
+    let manage = match Keys::read(&front.store).await {
+        Ok(keys) => keys.sign(Purpose::Manage, wish.subscriber_id, front.clock.now()),
+        Err(error) => return unavailable(front, asked, &error),
+    };
     let look = asked.look(front);
     let title = match (wish.schedule.as_str(), front.digests.get(&wish.schedule)) {
         (IMMEDIATE, _) => look.words().immediate,
@@ -97,7 +102,8 @@ fn show(front: &Front, asked: &Asked, wish: &Unsubscribe, leaving: Leaving) -> R
         (name, None) => name,
     };
     let title = format!("{} · {title}", front.site.name.get(asked.language()));
-    private(asked.answer(StatusCode::OK, page::unsubscribe(&look, &front.templates, &title, leaving)))
+    let page = page::unsubscribe(&look, &front.templates, &title, leaving, &look.link(&format!("/manage/{manage}")));
+    private(asked.answer(StatusCode::OK, page))
 }
 
 fn unavailable(front: &Front, asked: &Asked, error: &StoreError) -> Response {

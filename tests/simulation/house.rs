@@ -89,6 +89,7 @@ pub(super) fn stationery() -> Stationery {
         senders: BTreeMap::from([("office".to_owned(), Arc::new(sender))]),
         templates: Arc::new(Templates::load(None).expect("the templates that are compiled in")),
         notes_revisions: true,
+        commercial: Default::default(),
     }
 }
 
