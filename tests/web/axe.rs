@@ -49,19 +49,32 @@ async fn nothing_serious_is_wrong_with_any_page() {
     }
     ids.push(site.publish_openly(&hostile()).await);
     let folder = site.setting.maildir();
+    let ask =
+        json!({ "address": "new@example.net", "topics": ["events", "notices"], "schedule": "often", "language": "ko" });
+    site.api(Method::POST, "/api/v1/subscriptions", Some(&ask)).await;
     wait_until("mails in both languages", Duration::from_secs(30), || {
         let to = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
         let mails: Vec<String> =
             std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|file| to(file.path())).collect();
-        ["ko@", "en@"].iter().all(|who| mails.iter().any(|mail| mail.contains(who)))
+        ["ko@", "en@", "new@"].iter().all(|who| mails.iter().any(|mail| mail.contains(who)))
     });
     let gone = site.publish_openly(&post("gone", "거두는 글", "ko", &["notices"])).await;
     site.api(Method::POST, &format!("/api/v1/posts/{gone}/withdraw"), None).await;
     let mut urls: Vec<String> = Vec::new();
-    let mut paths: Vec<String> =
-        ["/", "/?lang=en", "/?lang=zh", "/topics/events", "/topics/notices?lang=zh", "/nowhere"]
-            .map(str::to_owned)
-            .to_vec();
+    let mut paths: Vec<String> = [
+        "/",
+        "/?lang=en",
+        "/?lang=zh",
+        "/topics/events",
+        "/topics/notices?lang=zh",
+        "/nowhere",
+        "/subscribe",
+        "/subscribe?lang=zh",
+        "/link?lang=en",
+        "/manage/x",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     // One of each language, and the one full of what breaks pages.
     paths.extend([0, 1, 2, 7].map(|index| format!("/posts/{}", ids[index])));
     paths.push(format!("/posts/{}?lang=zh", ids[0]));
@@ -71,7 +84,7 @@ async fn nothing_serious_is_wrong_with_any_page() {
         .map(|file| (file.file_name().into_string().expect("a name"), std::fs::read(file.path()).expect("a mail")))
         .collect();
     mails.sort_by_key(|(_, mail)| std::cmp::Reverse(mail.len()));
-    for who in ["ko@example.net", "en@example.net"] {
+    for who in ["ko@example.net", "en@example.net", "new@example.net"] {
         let of = |(_, mail): &&(String, Vec<u8>)| memchr::memmem::find(mail, who.as_bytes()).is_some();
         let (name, mail) = mails.iter().find(of).expect("a mail");
         paths.push(format!("/mails/{name}"));
@@ -81,9 +94,15 @@ async fn nothing_serious_is_wrong_with_any_page() {
         std::fs::write(&html, parsed.body_html(0).expect("an HTML part").as_bytes()).expect("written");
         urls.push(format!("file://{}", html.display()));
         let text = parsed.body_text(0).expect("a text part").into_owned();
-        for ours in ["/editions/", "/unsubscribe/"] {
+        let links: &[&str] = if who.starts_with("new@") { &["/confirm/"] } else { &["/editions/", "/unsubscribe/"] };
+        for ours in links {
             let (_, rest) = text.split_once(ours).expect("a link");
             paths.push(format!("{ours}{}", rest.split_whitespace().next().expect("an end")));
+        }
+        if let Some(leave) = paths.last().filter(|path| path.starts_with("/unsubscribe/")) {
+            let page = site.get(leave).await.text();
+            let (_, rest) = page.split_once("href=\"/manage/").expect("a link");
+            paths.push(format!("/manage/{}", rest.split('"').next().expect("an end")));
         }
     }
     paths.sort();
