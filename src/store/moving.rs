@@ -196,7 +196,12 @@ impl Target {
     /// A target that `allim migrate` has made ready is as good as an empty one: its first key signed nothing yet.
     fn refuse_used(&mut self) -> Result<(), StoreError> {
         for table in self.tables()?.into_iter().filter(|name| !STAY.contains(&name.as_str()) && name != "token_keys") {
-            let used = if table == "counters" { " WHERE value <> 0" } else { "" };
+            let used = match table.as_str() {
+                "counters" => " WHERE value <> 0",
+                // The key of address hashes, which hashed nothing yet.
+                "facts" => " WHERE name <> 'address_key'",
+                _ => "",
+            };
             let sql = format!("SELECT EXISTS (SELECT 1 FROM \"{table}\"{used})");
             if self.client.query_one(&sql, &[]).map_err(postgres::error)?.get(0) {
                 let fix = "give an empty database; one that an allim worked on can't be moved into";

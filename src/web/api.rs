@@ -4,6 +4,7 @@ pub(super) mod inbound;
 pub(super) mod openapi;
 pub(super) mod posts;
 mod shapes;
+pub(super) mod subscriptions;
 
 use super::Front;
 use crate::domain::ids;

@@ -211,7 +211,7 @@ fn router(front: Arc<Front>) -> Router {
         .route("/api/v1/posts", post(api::posts::publish).get(api::posts::list))
         .route("/api/v1/posts/{id}", get(api::posts::show))
         .route("/api/v1/posts/{id}/withdraw", post(api::posts::withdraw))
-        .route("/api/v1/subscriptions", post(subscribe::ask_api))
+        .route("/api/v1/subscriptions", post(api::subscriptions::ask))
         .route("/api/v1/inbound", post(api::inbound::take))
         .route("/api/openapi.json", get(api::openapi::serve))
         .route("/api/{*rest}", any(api::fallback))

@@ -2,7 +2,7 @@
 //! whether it is known, new, or may not be written to.
 
 use super::Front;
-use super::people::{Form, Keys, answered_in_time, body, may_ask, private, read_form, say, say_page, unavailable};
+use super::people::{Form, Keys, answered_in_time, private, read_form, say, say_page, unavailable};
 use super::ui::Asked;
 use crate::domain::audience::{Address, IMMEDIATE, Slot, Subscriber};
 use crate::domain::edition::EditionKind;
@@ -16,10 +16,9 @@ use crate::render::words::people::PeopleWords;
 use crate::store::StoreError;
 use crate::store::people::{self, By};
 use crate::store::wishes::Wish;
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -72,7 +71,8 @@ impl Fault {
         }
     }
 
-    fn field(self) -> &'static str {
+    /// The field that is meant, as the interface names it.
+    pub(super) fn field(self) -> &'static str {
         match self {
             Self::Address => "address",
             Self::Topic => "topics",
@@ -106,7 +106,8 @@ pub(super) fn reads(front: &Front, tag: &str, page: &Language) -> Language {
     best.unwrap_or(&front.languages[0]).clone()
 }
 
-fn wanted(front: &Front, form: &Form, page: &Language) -> Result<Wanted, Fault> {
+/// What a form asks for.
+pub(super) fn wanted(front: &Front, form: &Form, page: &Language) -> Result<Wanted, Fault> {
     let address = Address::parse(form.get("address")).map_err(|_| Fault::Address)?;
     let topics: BTreeSet<String> = form.all("topic").into_iter().collect();
     if topics.is_empty() || !topics.iter().all(|topic| front.topics.iter().any(|(known, _)| known == topic)) {
@@ -224,7 +225,13 @@ pub(super) async fn ask(State(front): State<Arc<Front>>, request: Request) -> Re
     }
 }
 
-async fn ask_for(front: &Front, wanted: Wanted, page: &Language, source: &'static str) -> Result<(), StoreError> {
+/// Notes what somebody asks for, and plans the letter that asks for their confirmation.
+pub(super) async fn ask_for(
+    front: &Front,
+    wanted: Wanted,
+    page: &Language,
+    source: &'static str,
+) -> Result<(), StoreError> {
     let Wanted { address, language, wishes } = wanted;
     let id = front.chance.draw_id();
     let stranger = Subscriber { id, address, name: None, language, text_only: false, unsubscribed_at: None };
@@ -239,64 +246,4 @@ async fn ask_for(front: &Front, wanted: Wanted, page: &Language, source: &'stati
     front.store.write(asked).await?;
     front.planner.tell();
     Ok(())
-}
-
-/// What a program sends to ask for mail in somebody's name.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AskedByApi {
-    address: String,
-    topics: Vec<String>,
-    schedule: String,
-    #[serde(default)]
-    hour: String,
-    #[serde(default)]
-    zone: String,
-    #[serde(default)]
-    language: String,
-}
-
-/// The same as JSON. The holder of the address is asked to confirm all the same.
-pub(super) async fn ask_api(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let asked = Asked::new(&front, &request);
-    let problem = |status: StatusCode, reason: &str, path: &str, detail: &str| {
-        let body = serde_json::json!({ "status": status.as_u16(), "title": status.canonical_reason(), "reason": reason,
-            "path": path, "detail": detail });
-        (status, [("content-type", "application/problem+json")], body.to_string()).into_response()
-    };
-    if !may_ask(&front, &request) {
-        let detail = "too many requests from this network; try again in an hour";
-        return problem(StatusCode::TOO_MANY_REQUESTS, "too_many", "", detail);
-    }
-    let read = body(request).await.map(|body| serde_json::from_slice::<AskedByApi>(&body));
-    let given = match read {
-        Some(Ok(given)) => given,
-        Some(Err(error)) => return problem(StatusCode::BAD_REQUEST, "bad_json", "", &error.to_string()),
-        None => return problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "", "at most 64 kB"),
-    };
-    let topics = given.topics.into_iter().map(|topic| ("topic".to_owned(), topic));
-    let fields = [
-        ("address", given.address),
-        ("schedule", given.schedule),
-        ("hour", given.hour),
-        ("zone", given.zone),
-        ("reads", given.language),
-    ];
-    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let form = Form::of(fields.chain(topics).collect());
-    let wanted = match wanted(&front, &form, asked.language()) {
-        Ok(wanted) => wanted,
-        Err(fault) => {
-            let english = Language::parse("en").unwrap_or_else(|_| asked.language().clone());
-            let detail = fault.words(say(&english));
-            return problem(StatusCode::UNPROCESSABLE_ENTITY, "bad_field", fault.field(), detail);
-        }
-    };
-    match answered_in_time(ask_for(&front, wanted, asked.language(), "api")).await {
-        Ok(()) => (StatusCode::ACCEPTED, Json(serde_json::json!({ "state": "asked" }))).into_response(),
-        Err(error) => {
-            tracing::warn!(%error, "a request for mail could not be stored");
-            problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "", "nothing was stored; send it again")
-        }
-    }
 }

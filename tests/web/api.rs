@@ -84,8 +84,10 @@ async fn the_interface_describes_itself() {
         "get /api/openapi.json",
         "get /api/v1/posts",
         "get /api/v1/posts/{id}",
+        "post /api/v1/inbound",
         "post /api/v1/posts",
         "post /api/v1/posts/{id}/withdraw",
+        "post /api/v1/subscriptions",
     ];
     assert_eq!(routes, expected);
     // Every reference leads somewhere.
