@@ -192,6 +192,8 @@ fn take(tx: &mut Tx<'_>, wish: &Wish, language: &Language, now: UnixMillis) -> R
             profile::set_confirmed(tx, known.id, now)?;
             (known.id, Taken::Changed)
         }
+        // Somebody was written to here, and has moved or was forgotten since.
+        None if consents::knows_address(tx, &hash)? => return Ok(Taken::StaysAway),
         None => {
             subscribers::insert(tx, &wish.subscriber, now)?;
             (wish.subscriber.id, Taken::Added)

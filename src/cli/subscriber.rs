@@ -233,6 +233,7 @@ async fn erase(app: &App, address: &str) -> anyhow::Result<()> {
     let now = app.store.now().await?;
     let erased = app.store.write(move |tx| {
         let Some(person) = subscribers::by_address(tx, &address)? else { return Ok(false) };
+        subscribers::lock(tx, person.id)?;
         let by = By { language: &person.language, source: "command", actor: "operator" };
         people::erase(tx, &person, by, now).map(|()| true)
     });

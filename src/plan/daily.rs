@@ -6,6 +6,7 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::edition::EditionKind;
 use crate::store::people::{self, By};
 use crate::store::{StoreError, Tx, consents, subscribers, wishes};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Wishes are kept as long as the link in their mail is to work.
@@ -44,12 +45,14 @@ fn remind(tx: &mut Tx<'_>, rules: &Rules, now: UnixMillis) -> Result<bool, Store
     let due = people::unreminded(tx, &commercial, now.minus(REMINDED_AFTER), REMINDED_MAX)?;
     for (id, schedules) in &due {
         let Some(person) = subscribers::lock(tx, *id)? else { continue };
-        for schedule in schedules {
-            let letter = service::Letter { kind: EditionKind::Reminder, to: &person, about: Some(schedule) };
+        for (schedule, agreed_at) in schedules {
+            let about = Some((schedule.as_str(), *agreed_at));
+            let letter = service::Letter { kind: EditionKind::Reminder, to: &person, about };
             service::plan(tx, rules, &letter, now)?;
         }
         let by = By { language: &person.language, source: "mail", actor: "operator" };
-        people::told_of_consent(tx, &person, schedules, by, now)?;
+        let told: BTreeSet<&str> = schedules.iter().map(|(schedule, _)| schedule.as_str()).collect();
+        people::told_of_consent(tx, &person, &told, by, now)?;
     }
     Ok(!due.is_empty())
 }

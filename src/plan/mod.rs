@@ -127,7 +127,7 @@ impl Planner {
     ) -> Result<(), StoreError> {
         for name in schedules {
             if self.rules.digests.get(name).is_some_and(|digest| digest.commercial) {
-                self.letter(tx, &service::Letter { kind, to, about: Some(name) }, now)?;
+                self.letter(tx, &service::Letter { kind, to, about: Some((name, now)) }, now)?;
             }
         }
         Ok(())
@@ -149,6 +149,7 @@ impl Planner {
             // Between two chunks of a long plan too: an urgent post doesn't wait behind a million-row digest.
             let now = self.store.now().await?;
             ticked.noticed += self.release(now).await?;
+            self.resume(now).await?;
             self.fire(now, &mut ticked).await?;
             let rules = self.rules.clone();
             match self.store.write(move |tx| chunk::plan_next(tx, &rules, now)).await? {
@@ -177,14 +178,22 @@ impl Planner {
         let mut noticed = 0;
         loop {
             let rules = self.rules.clone();
-            // The pauses that are over end before anything fires.
-            let look = move |tx: &mut Tx<'_>| resume(tx, now).and_then(|()| release_due(tx, &rules.release, now));
+            let look = move |tx: &mut Tx<'_>| release_due(tx, &rules.release, now);
             let (stories, changes) = self.store.write(look).await?;
             noticed += changes;
             if stories < STORIES_PER_LOOK as usize {
                 return Ok(noticed);
             }
         }
+    }
+
+    /// Ends the pauses that are over, before anything fires: whoever comes back at nine gets the issue of nine.
+    async fn resume(&self, now: UnixMillis) -> Result<(), StoreError> {
+        if self.store.read(profile::next_resume).await?.is_none_or(|next| next > now) {
+            return Ok(());
+        }
+        while self.store.write(move |tx| resume(tx, now)).await? == RESUMED_MAX as usize {}
+        Ok(())
     }
 
     async fn fire(&self, now: UnixMillis, ticked: &mut Ticked) -> Result<(), StoreError> {
@@ -294,10 +303,11 @@ fn release_due(tx: &mut Tx<'_>, rules: &release::Rules, now: UnixMillis) -> Resu
 /// Pauses ended in one transaction at most.
 const RESUMED_MAX: i64 = 200;
 
-/// Ends the pauses that are over.
-fn resume(tx: &mut Tx<'_>, now: UnixMillis) -> Result<(), StoreError> {
-    for id in profile::pauses_over(tx, now, RESUMED_MAX)? {
-        profile::resume(tx, id, now)?;
+/// Ends some of the pauses that are over. Returns how many.
+fn resume(tx: &mut Tx<'_>, now: UnixMillis) -> Result<usize, StoreError> {
+    let over = profile::pauses_over(tx, now, RESUMED_MAX)?;
+    for id in &over {
+        profile::resume(tx, *id, now)?;
     }
-    Ok(())
+    Ok(over.len())
 }

@@ -1,5 +1,5 @@
-//! Letters that answer what somebody did: confirmations, links, notices. They go by the ledger like everything else: all of a kind, a
-//! language and a day share one plan and one edition, and a plan has one delivery for each recipient. So nobody can be made to
+//! Letters that answer what somebody did: confirmations, links, notices. They go by the ledger like everything else: all of a kind and
+//! a day share one plan, with one edition for each language, and a plan has one delivery for each recipient. So nobody can be made to
 //! get a second one on the same day, however often somebody asks for it in their name.
 
 use super::Rules;
@@ -22,8 +22,15 @@ pub struct Letter<'a> {
     pub kind: EditionKind,
     /// To whom.
     pub to: &'a Subscriber,
-    /// The schedule that it speaks of; none for one that speaks of the person as a whole.
-    pub about: Option<&'a str>,
+    /// The schedule that it speaks of, and when consent was given or withdrawn; none for one that speaks of the person as a
+    /// whole.
+    pub about: Option<(&'a str, UnixMillis)>,
+}
+
+/// The day of an instant by the clock of a digest.
+fn date(rules: &Rules, digest: &str, at: UnixMillis) -> jiff::civil::Date {
+    let zone = rules.digests.get(digest).and_then(|digest| jiff::tz::TimeZone::get(digest.schedule.zone()).ok());
+    zone.unwrap_or(jiff::tz::TimeZone::UTC).to_datetime(at.timestamp()).date()
 }
 
 /// Plans a letter, unless the recipient had one of this kind (and about the same) today. Returns whether it is new.
@@ -33,9 +40,11 @@ pub struct Letter<'a> {
 pub(super) fn plan(tx: &mut Tx<'_>, rules: &Rules, letter: &Letter<'_>, now: UnixMillis) -> Result<bool, StoreError> {
     let Letter { kind, to, about } = *letter;
     let day = now.0.div_euclid(DAY_MS);
-    let schedule = about.map_or_else(|| SERVICE.to_owned(), |about| format!("{SERVICE}:{about}"));
-    // One plan for each language too: an edition has one, and a plan is written by those who write to its readers.
-    let plan_id = ids::occurrence_id(&schedule, day, &format!("{kind} in {}", to.language));
+    let schedule = match about {
+        None => SERVICE.to_owned(),
+        Some((about, at)) => format!("{SERVICE}:{about}@{}", date(rules, about, at)),
+    };
+    let plan_id = ids::occurrence_id(&schedule, day, kind.word());
     let slot = Slot::of(&schedule);
     let one = Occurrence {
         id: plan_id,
@@ -49,7 +58,8 @@ pub(super) fn plan(tx: &mut Tx<'_>, rules: &Rules, letter: &Letter<'_>, now: Uni
         planned: 0,
     };
     occurrences::ensure_planned(tx, &one, now)?;
-    let (sender, destination) = rules.route(about.unwrap_or(IMMEDIATE), &to.language, to.address.domain());
+    let route = about.map_or(IMMEDIATE, |(about, _)| about);
+    let (sender, destination) = rules.route(route, &to.language, to.address.domain());
     let content = Content {
         kind,
         schedule,

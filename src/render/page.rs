@@ -308,7 +308,7 @@ pub fn notice(look: &Look<'_>, templates: &Templates, notice: Notice) -> Result<
     look.page("page_notice.html", templates, &[], Page { title, sentence })
 }
 
-/// The page on which somebody leaves a schedule of this title; `manage` is the path of their own page.
+/// The page on which somebody leaves a schedule of this title; `manage` is where they have the link to their own page mailed to them.
 ///
 /// # Errors
 /// As [`home`].
@@ -326,7 +326,7 @@ pub fn unsubscribe(
         schedule_title: &'a str,
         /// Where the button leads; none when there is nothing left to do.
         action: Option<String>,
-        /// Their own page, and what its link says.
+        /// Where they have the link to their own page mailed to them, and what that says.
         manage: (&'a str, &'static str),
     }
     let words = look.words();
@@ -335,7 +335,7 @@ pub fn unsubscribe(
         Leaving::Done => (words.left, words.left_why),
         Leaving::Before => (words.left, words.left_before),
     };
-    let manage = (manage, people_words(look.language).manage);
+    let manage = (manage, people_words(look.language).my_link);
     let action = (leaving == Leaving::Asked).then(|| look.link(look.path));
     look.page("page_unsubscribe.html", templates, &[], Page { title, sentence, schedule_title, action, manage })
 }

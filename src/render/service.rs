@@ -6,7 +6,6 @@ use super::pieces::{self, MARKS, Pieces};
 use super::templates::Templates;
 use super::words::people::{PeopleWords, people_words};
 use super::words::{Words, words};
-use crate::domain::clock::UnixMillis;
 use crate::domain::edition::EditionKind;
 use crate::domain::language::Language;
 use crate::domain::text::{CleanText, HeaderText};
@@ -23,10 +22,8 @@ pub struct Service<'a> {
     pub about: Option<&'a str>,
     /// Who sends.
     pub site: &'a Site,
-    /// The day of what it speaks of: that of its edition.
-    pub at: UnixMillis,
-    /// The zone in which that day is written.
-    pub zone: &'a jiff::tz::TimeZone,
+    /// The day on which what it speaks of was done.
+    pub on: Option<jiff::civil::Date>,
 }
 
 /// What `service.html` and `service.txt` see.
@@ -65,14 +62,13 @@ pub fn service(letter: &Service<'_>, templates: &Templates) -> Result<Pieces, Re
         EditionKind::Withdrawn => (say.mail_withdrawn, say.mail_withdrawn_why, say.mail_manage_button),
         EditionKind::Reminder => (say.mail_reminder, say.mail_reminder_why, say.mail_manage_button),
     };
-    let is_notice = matches!(letter.kind, EditionKind::Granted | EditionKind::Withdrawn | EditionKind::Reminder);
     let site_name = letter.site.name.get(letter.language);
     let view = ServiceView {
         language: letter.language.to_string(),
         subject: format!("{subject} · {site_name}"),
         sentence,
         about: letter.about,
-        date: is_notice.then(|| words.date(letter.zone.to_datetime(letter.at.timestamp()).date())),
+        date: letter.on.map(|on| words.date(on)),
         button,
         otherwise: (letter.kind == EditionKind::Confirmation).then_some(say.mail_ignore),
         site_name,

@@ -97,14 +97,15 @@ impl Stationery {
     fn render_service(&self, edition: &Edition) -> Result<Pieces, RenderError> {
         let (language, site) = (&edition.content.language, &self.site);
         let about = edition.content.schedule.strip_prefix(SERVICE).and_then(|rest| rest.strip_prefix(':'));
+        let (about, on) = about.and_then(|rest| rest.split_once('@')).unzip();
+        let on: Option<jiff::civil::Date> = on.and_then(|date| date.parse().ok());
         let title = |name: &str| match self.digest_titles.get(name) {
             Some(title) => title.get(language).to_owned(),
             None if name == IMMEDIATE => people_words(language).immediate.to_owned(),
             None => name.to_owned(),
         };
-        let (about, kind, at) = (about.map(title), edition.content.kind, edition.created_at);
-        let zone = &self.zones.get(IMMEDIATE).cloned().unwrap_or(jiff::tz::TimeZone::UTC);
-        service(&Service { kind, language, about: about.as_deref(), site, at, zone }, &self.templates)
+        let (about, kind) = (about.map(title), edition.content.kind);
+        service(&Service { kind, language, about: about.as_deref(), site, on }, &self.templates)
     }
 }
 

@@ -149,6 +149,15 @@ pub fn page(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Vec<Kept>, StoreE
     tx.query(SQL, params![after, limit])?.iter().map(read).collect()
 }
 
+/// Whether anybody ever agreed or was vouched for at an address, by its hash.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn knows_address(tx: &mut Tx<'_>, address_hash: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT 1 FROM consents WHERE address_hash = $1 AND act <> 'asked' LIMIT 1";
+    Ok(tx.query_opt(SQL, params![address_hash])?.is_some())
+}
+
 /// Takes away rows from before `before` of people who aren't written to any more: of the others the whole story stays, since it
 /// is the proof. Returns how many.
 ///

@@ -64,7 +64,17 @@ pub fn ask(
         return Ok(None);
     }
     let person = match subscribers::by_address(tx, &stranger.address)? {
-        Some(known) => known,
+        Some(known) => {
+            if profile::of(tx, known.id)?.is_some_and(|profile| profile.confirmed_at.is_none()) {
+                // Whoever holds the address asks for themselves now: nobody else's move waits there, and they read what
+                // was asked for last.
+                wishes::clear_move(tx, known.id)?;
+                subscribers::set_language(tx, known.id, &stranger.language)?;
+                Subscriber { language: stranger.language.clone(), ..known }
+            } else {
+                known
+            }
+        }
         None => {
             profile::insert_stranger(tx, stranger, now)?;
             stranger.clone()
@@ -102,14 +112,14 @@ pub enum Confirmed {
     Nothing,
 }
 
-/// The holder of an address confirms what was asked for, as far as `wanted` names its topics.
+/// The holder of an address confirms what was asked for, as far as `wanted` names it: topics and slots as they saw them.
 ///
 /// # Errors
 /// As [`ask`].
 pub fn confirm(
     tx: &mut Tx<'_>,
     id: i64,
-    wanted: &BTreeSet<String>,
+    wanted: &[Wish],
     by: By<'_>,
     now: UnixMillis,
 ) -> Result<Confirmed, StoreError> {
@@ -118,7 +128,7 @@ pub fn confirm(
         return take_over(tx, &person, takes_over, by, now);
     }
     let wishes = wishes::of(tx, id)?;
-    let granted: Vec<Wish> = wishes.into_iter().filter(|wish| wanted.contains(&wish.topic)).collect();
+    let granted: Vec<Wish> = wishes.into_iter().filter(|wish| wanted.contains(wish)).collect();
     if granted.is_empty() {
         return Ok(Confirmed::Nothing);
     }
@@ -141,15 +151,19 @@ fn take_over(
     now: UnixMillis,
 ) -> Result<Confirmed, StoreError> {
     let Some(person) = subscribers::lock(tx, takes_over)? else { return Ok(Confirmed::Nothing) };
+    // A list may have made a subscriber of it meanwhile, whom nobody may take the place of.
+    if profile::of(tx, provisional.id)?.is_none_or(|profile| profile.confirmed_at.is_some()) {
+        return Ok(Confirmed::Nothing);
+    }
     profile::erase(tx, provisional.id)?;
-    profile::set_address(tx, person.id, &provisional.address)?;
+    profile::set_address(tx, person.id, &provisional.address, now)?;
     let moved = Subscriber { address: provisional.address.clone(), ..person };
     record(tx, &moved, Act::Moved, by, json!({}), now)?;
     Ok(Confirmed::Moved(moved.id))
 }
 
 /// Somebody wants to be written to at another address. Returns the provisional subscriber whom the confirmation goes to; `None` when
-/// the address is somebody's already or may not be written to.
+/// the address is somebody's already, waits for a confirmation of their own, or may not be written to. A move asked for before ends.
 ///
 /// # Errors
 /// As [`ask`].
@@ -165,7 +179,7 @@ pub fn ask_to_move(
     }
     let provisional = match subscribers::by_address(tx, &to)? {
         Some(known) => match profile::of(tx, known.id)? {
-            Some(profile) if profile.confirmed_at.is_none() => known,
+            Some(profile) if profile.confirmed_at.is_none() && wishes::of(tx, known.id)?.is_empty() => known,
             _ => return Ok(None),
         },
         None => {
@@ -174,6 +188,7 @@ pub fn ask_to_move(
             provisional
         }
     };
+    wishes::end_moves(tx, person.id)?;
     wishes::put_move(tx, provisional.id, person.id, now)?;
     Ok(Some(provisional))
 }
@@ -207,6 +222,11 @@ pub fn change(
     };
     let had = schedules(&mut before.iter().map(|subscription| &subscription.slot));
     let has = schedules(&mut choice.topics.iter().map(|wish| &wish.slot));
+    let is_same = before.len() == choice.topics.len()
+        && before.iter().all(|old| choice.topics.iter().any(|new| new.topic == old.topic && new.slot == old.slot));
+    if is_same && choice.language == person.language && choice.text_only == person.text_only {
+        return Ok((BTreeSet::new(), BTreeSet::new()));
+    }
     for gone in before.iter().filter(|old| !choice.topics.iter().any(|new| new.topic == old.topic)) {
         subscribers::unsubscribe_topic(tx, person.id, &gone.topic)?;
     }
@@ -215,14 +235,22 @@ pub fn change(
             subscribers::subscribe(tx, person.id, &wish.topic, &wish.slot, now)?;
         }
     }
-    // A schedule without a topic stops at once, what is planned included; its topics may go on by another one.
-    for schedule in had.difference(&has) {
+    // A schedule that ends with its topics stops at once, what is planned included. Where a topic goes on by another one, what is
+    // planned goes out: it was owed, and nothing of it comes by the other.
+    let goes_on = |schedule: &str| {
+        let theirs = before.iter().filter(|old| old.slot.schedule() == schedule);
+        theirs.into_iter().any(|old| choice.topics.iter().any(|new| new.topic == old.topic))
+    };
+    for schedule in had.difference(&has).filter(|schedule| !goes_on(schedule)) {
         subscribers::unsubscribe_schedule(tx, person.id, schedule, now)?;
     }
+    profile::mark_gone(tx, person.id, now)?;
     if choice.language != person.language {
         subscribers::set_language(tx, person.id, &choice.language)?;
     }
-    profile::set_text_only(tx, person.id, choice.text_only, now)?;
+    if choice.text_only != person.text_only {
+        profile::set_text_only(tx, person.id, choice.text_only, now)?;
+    }
     let mut detail = told(&choice.topics);
     detail["language"] = json!(choice.language.as_str());
     detail["text_only"] = json!(choice.text_only);
@@ -270,6 +298,7 @@ pub fn withdraw(
             let of = |s: &subscribers::Subscription| s.slot.schedule() == schedule;
             let theirs: Vec<_> = subscribers::subscriptions(tx, person.id)?.into_iter().filter(of).collect();
             subscribers::unsubscribe_schedule(tx, person.id, schedule, now)?;
+            profile::mark_gone(tx, person.id, now)?;
             theirs.into_iter().map(Left::from).collect()
         }
         None => profile::leave(tx, person.id, now)?,
@@ -320,7 +349,7 @@ pub fn erase(tx: &mut Tx<'_>, person: &Subscriber, by: By<'_>, now: UnixMillis) 
     profile::erase(tx, person.id)
 }
 
-/// Subscribers of these schedules who were neither asked nor told of their consent since `since`, with the schedules; up to `limit`.
+/// Subscribers of these schedules who were neither asked nor told of their consent since `since`, with the schedules and since when they have them; up to `limit`.
 ///
 /// # Errors
 /// As [`ask`].
@@ -329,21 +358,23 @@ pub fn unreminded(
     schedules: &[&str],
     since: UnixMillis,
     limit: i64,
-) -> Result<BTreeMap<i64, BTreeSet<String>>, StoreError> {
-    const WHO: &str = "SELECT DISTINCT s.subscriber_id FROM subscriptions s
-         WHERE s.schedule IN {list $1: text} AND s.created_at < $2 AND NOT EXISTS (SELECT 1 FROM consents c
+) -> Result<BTreeMap<i64, Vec<(String, UnixMillis)>>, StoreError> {
+    const WHO: &str =
+        "SELECT DISTINCT s.subscriber_id FROM subscriptions s JOIN subscribers u ON u.id = s.subscriber_id
+         WHERE s.schedule IN {list $1: text} AND s.created_at < $2 AND u.suppressed_at IS NULL
+           AND u.unsubscribed_at IS NULL AND NOT EXISTS (SELECT 1 FROM consents c
              WHERE c.subscriber_id = s.subscriber_id AND c.act IN ('granted', 'imported', 'told') AND c.at >= $2)
          ORDER BY s.subscriber_id LIMIT $3";
-    const WHAT: &str = "SELECT DISTINCT subscriber_id, schedule FROM subscriptions
-         WHERE subscriber_id IN {list $1: int} AND schedule IN {list $2: text}";
+    const WHAT: &str = "SELECT subscriber_id, schedule, MIN(created_at) FROM subscriptions
+         WHERE subscriber_id IN {list $1: int} AND schedule IN {list $2: text} GROUP BY subscriber_id, schedule ORDER BY 1, 2";
     let ids: Vec<i64> = tx
         .query(WHO, &[json_value(schedules)?, since.into(), limit.into()])?
         .iter()
         .map(|row| row.int(0))
         .collect::<Result<_, _>>()?;
-    let mut found: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+    let mut found: BTreeMap<i64, Vec<(String, UnixMillis)>> = BTreeMap::new();
     for row in tx.query(WHAT, &[json_value(&ids)?, json_value(schedules)?])? {
-        found.entry(row.int(0)?).or_default().insert(row.text(1)?);
+        found.entry(row.int(0)?).or_default().push((row.text(1)?, row.at(2)?));
     }
     Ok(found)
 }
@@ -355,7 +386,7 @@ pub fn unreminded(
 pub fn told_of_consent(
     tx: &mut Tx<'_>,
     person: &Subscriber,
-    schedules: &BTreeSet<String>,
+    schedules: &BTreeSet<&str>,
     by: By<'_>,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
@@ -367,7 +398,8 @@ pub fn told_of_consent(
 /// # Errors
 /// As [`ask`].
 pub fn day_done(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
-    let row = tx.query_opt("SELECT value FROM facts WHERE name = 'day_done'", &[])?;
+    // Locked, so that of several replicas one does the day's work.
+    let row = tx.query_opt("SELECT value FROM facts WHERE name = 'day_done' {for update}", &[])?;
     row.map_or(Ok(0), |row| row.parse(0, |text| text.parse().ok()))
 }
 

@@ -28,6 +28,8 @@ pub struct Profile {
     pub pause: Option<(UnixMillis, Then)>,
     /// Since when they may not be written to.
     pub suppressed_at: Option<UnixMillis>,
+    /// When they moved to their present address.
+    pub moved_at: Option<UnixMillis>,
 }
 
 /// The profile of a subscriber.
@@ -35,11 +37,13 @@ pub struct Profile {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn of(tx: &mut Tx<'_>, id: i64) -> Result<Option<Profile>, StoreError> {
-    const SQL: &str = "SELECT confirmed_at, paused_until_at, pause_then, suppressed_at FROM subscribers WHERE id = $1";
+    const SQL: &str =
+        "SELECT confirmed_at, paused_until_at, pause_then, suppressed_at, moved_at FROM subscribers WHERE id = $1";
     let read = |row: Row| {
         let then = row.text_opt(2)?.as_deref().and_then(Then::from_word);
         let pause = row.at_opt(1)?.zip(then);
-        Ok(Profile { confirmed_at: row.at_opt(0)?, pause, suppressed_at: row.at_opt(3)? })
+        let (confirmed_at, suppressed_at, moved_at) = (row.at_opt(0)?, row.at_opt(3)?, row.at_opt(4)?);
+        Ok(Profile { confirmed_at, pause, suppressed_at, moved_at })
     };
     tx.query_opt(SQL, params![id])?.map(read).transpose()
 }
@@ -71,7 +75,8 @@ pub fn set_confirmed(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), St
 pub fn set_text_only(tx: &mut Tx<'_>, id: i64, text_only: bool, now: UnixMillis) -> Result<(), StoreError> {
     const SQL: &str =
         "UPDATE subscribers SET text_only_at = CASE WHEN $2 = 1 THEN COALESCE(text_only_at, $3) END WHERE id = $1";
-    tx.change("setting the form of mail", 1, SQL, params![id, i64::from(text_only), now])
+    tx.change("setting the form of mail", 1, SQL, params![id, i64::from(text_only), now])?;
+    keep_uncertain(tx, id, now)
 }
 
 /// Plans nothing for them until `until`. Their subscriptions take along how far they were searched, and no longer follow their
@@ -197,15 +202,38 @@ pub fn come_back(
     occurrences::fire_for(tx, id, now)
 }
 
-/// Writes to somebody at another address from now on. Nobody else may have it.
+/// Writes to somebody at another address from now on. Nobody else may have it. What is known of the old one stays with it, links
+/// that were mailed there end, and what may have arrived there isn't sent again.
 ///
 /// # Errors
 /// [`StoreError`] from the database, also when the address is somebody's.
-pub fn set_address(tx: &mut Tx<'_>, id: i64, address: &Address) -> Result<(), StoreError> {
+pub fn set_address(tx: &mut Tx<'_>, id: i64, address: &Address, now: UnixMillis) -> Result<(), StoreError> {
     const SQL: &str =
-        "UPDATE subscribers SET address = $2, address_key = $3, domain = $4, suppressed_at = NULL WHERE id = $1";
-    tx.change("changing an address", 1, SQL, params![id, address.as_str(), address.key(), address.domain()])?;
+        "UPDATE subscribers SET address = $2, address_key = $3, domain = $4, suppressed_at = NULL, moved_at = $5
+         WHERE id = $1";
+    let params = params![id, address.as_str(), address.key(), address.domain(), now];
+    tx.change("changing an address", 1, SQL, params)?;
+    tx.execute("DELETE FROM bounces WHERE subscriber_id = $1", params![id])?;
+    tx.execute("UPDATE suppressions SET subscriber_id = NULL WHERE subscriber_id = $1", params![id])?;
+    keep_uncertain(tx, id, now)?;
     suppressions::inherit(tx, id, address).map(drop)
+}
+
+/// Lets everything that may have arrived rest: a repeat would have other bytes or another recipient (design rule 13).
+fn keep_uncertain(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $2
+         WHERE state = 'uncertain' AND recipient_id = $1 AND finished_at IS NULL";
+    tx.execute(SQL, params![id, now]).map(drop)
+}
+
+/// Marks somebody who has no subscription any more as gone altogether, so that no list brings them back.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn mark_gone(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE subscribers SET unsubscribed_at = COALESCE(unsubscribed_at, $2) WHERE id = $1
+         AND NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.subscriber_id = $1)";
+    tx.execute(SQL, params![id, now]).map(drop)
 }
 
 /// Removes somebody with everything that names them. The ledger's rows stay, which know their number only. They have left

@@ -231,6 +231,12 @@ pub fn unsubscribe_schedule(tx: &mut Tx<'_>, id: i64, schedule: &str, now: UnixM
          WHERE recipient_id = $1 AND state IN ('due', 'claimed') AND edition_id IN
              (SELECT id FROM editions WHERE schedule = $2 AND closed_at IS NULL)
            AND plan_id IN (SELECT plan_id FROM editions WHERE schedule = $2 AND closed_at IS NULL)";
+    // Nor are they told that they agreed to it.
+    const TOLD: &str = "UPDATE deliveries SET state = 'cancelled', reason = 'unsubscribed', finished_at = $3
+         WHERE recipient_id = $1 AND state IN ('due', 'claimed') AND lane = 'transactional' AND edition_id IN
+             (SELECT id FROM editions WHERE kind IN ('granted', 'reminder') AND closed_at IS NULL
+                AND schedule LIKE 'service:' || $2 || '@%')";
+    tx.execute(TOLD, params![id, schedule, now])?;
     batches::look::part_open(tx, schedule, id, now)?;
     tx.execute(CANCEL, params![id, schedule, now])?;
     // What may have arrived isn't sent again; it stays uncertain for good.

@@ -81,6 +81,14 @@ pub fn move_of(tx: &mut Tx<'_>, id: i64) -> Result<Option<i64>, StoreError> {
     row.map(|row| row.int(0)).transpose()
 }
 
+/// Ends whatever moves somebody has asked for: one at a time is open.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn end_moves(tx: &mut Tx<'_>, takes_over: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM moves WHERE takes_over = $1", params![takes_over]).map(drop)
+}
+
 /// Takes a move away.
 ///
 /// # Errors

@@ -38,7 +38,7 @@ async fn waiting(front: &Front, asked: &Asked, token: &str) -> Result<Response, 
         let own = slot.own_time().map(|(hour, minute, zone)| format!(" {hour:02}:{minute:02} {zone}"));
         format!("{}{}", schedule_title(front, slot.schedule(), language), own.unwrap_or_default())
     };
-    let wish = |wish: &Wish| (wish.topic.clone(), front.topic_title(&wish.topic, language), title(&wish.slot));
+    let wish = |wish: &Wish| (shown_as(wish), front.topic_title(&wish.topic, language), title(&wish.slot));
     let shown: Vec<_> = waits.iter().filter(|_| moves.is_none()).map(wish).collect();
     let page = pages::confirm(&asked.look(front), &front.templates, &shown);
     Ok(private(asked.answer(StatusCode::OK, page)))
@@ -51,6 +51,16 @@ pub(super) fn schedule_title<'a>(front: &'a Front, schedule: &'a str, language: 
         Some((title, _)) => title.get(language),
         None => schedule,
     }
+}
+
+/// A wish as the form holds it: no topic has a space in its name.
+fn shown_as(wish: &Wish) -> String {
+    format!("{} {}", wish.topic, wish.slot.as_str())
+}
+
+fn read_shown(shown: &str) -> Option<Wish> {
+    let (topic, slot) = shown.split_once(' ')?;
+    Some(Wish { topic: topic.to_owned(), slot: Slot::from(slot.to_owned()) })
 }
 
 fn nothing_left(front: &Front, asked: &Asked) -> Response {
@@ -81,7 +91,19 @@ async fn confirmed(front: &Front, asked: &Asked, token: &str, form: &Form) -> Re
     let keys = Keys::read(&front.store).await?;
     let Some(id) = keys.open(Purpose::Confirm, token, front.clock.now()) else { return Ok(stale(front, asked, &keys)) };
     let (now, planner, language) = (front.store.now().await?, front.planner.clone(), asked.language().clone());
-    let wanted: BTreeSet<String> = form.all("topic").into_iter().collect();
+    // As they saw them: what was asked for since in their name isn't agreed to.
+    let wanted: Vec<Wish> = form.all("wish").iter().filter_map(|shown| read_shown(shown)).collect();
+    let (waits, moves) = front.store.read(move |tx| Ok((wishes::of(tx, id)?, wishes::move_of(tx, id)?))).await?;
+    if moves.is_none() && !waits.iter().any(|wish| wanted.contains(wish)) && !waits.is_empty() {
+        let words = say(asked.language());
+        let said = Said {
+            title: words.confirm,
+            sentence: words.no_topic,
+            link: Some((asked.path(), words.confirm)),
+            link_form: None,
+        };
+        return Ok(say_page(front, asked, StatusCode::UNPROCESSABLE_ENTITY, said));
+    }
     let outcome = front.store.write(move |tx| {
         let by = By { language: &language, source: "page", actor: "subscriber" };
         let outcome = people::confirm(tx, id, &wanted, by, now)?;

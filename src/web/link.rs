@@ -50,7 +50,7 @@ pub(super) async fn ask(State(front): State<Arc<Front>>, request: Request) -> Re
     let done = answered_in_time(async { if is_person { mail_link(&front, address).await } else { Ok(()) } });
     match done.await {
         Ok(()) => {
-            let said = Said { title: say.asked, sentence: say.asked_why, link: None, link_form: None };
+            let said = Said { title: say.my_link, sentence: say.link_sent_why, link: None, link_form: None };
             say_page(&front, &asked, StatusCode::OK, said)
         }
         Err(error) => unavailable(&front, &asked, &error),

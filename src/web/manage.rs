@@ -2,13 +2,12 @@
 
 use super::Front;
 use super::link;
-use super::people::{Form, Keys, private, read_form, say, stale, unavailable};
+use super::people::{Form, Keys, answered_in_time, may_ask, private, read_form, say, stale, unavailable};
 use super::subscribe::{ZONES, languages, offers_own_hour, reads, schedules, slot};
 use super::ui::Asked;
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::edition::EditionKind;
-use crate::domain::token::Purpose;
 use crate::plan::service::Letter;
 use crate::render::page::people::{self as pages, Choice, Managing, Said, TopicRow};
 use crate::store::people::{self, By};
@@ -56,14 +55,20 @@ pub(super) async fn show(State(front): State<Arc<Front>>, Path(token): Path<Stri
 async fn page(front: &Front, asked: &Asked, token: &str, told: Told) -> Response {
     let shown = async {
         let keys = Keys::read(&front.store).await?;
-        let Some(id) = keys.open(Purpose::Manage, token, front.clock.now()) else {
-            return Ok(stale(front, asked, &keys));
-        };
+        let Some(id) = keys.whose(front, token).await? else { return Ok(stale(front, asked, &keys)) };
         let Some(known) = known(front, id).await? else { return Ok(stale(front, asked, &keys)) };
         let managing = managing(front, asked, token, &known, told);
         Ok(private(asked.answer(StatusCode::OK, pages::manage(&asked.look(front), &front.templates, &managing))))
     };
     shown.await.unwrap_or_else(|error: StoreError| unavailable(front, asked, &error))
+}
+
+/// The hour of their own that the page shows, and its zone: those of the first topic that has any.
+fn own_time(front: &Front, known: &Known) -> (String, String) {
+    match known.subscriptions.iter().find_map(|subscription| subscription.slot.own_time()) {
+        Some((hour, minute, zone)) => (format!("{hour:02}:{minute:02}"), zone.to_owned()),
+        None => (String::new(), front.zone.iana_name().unwrap_or("UTC").to_owned()),
+    }
 }
 
 fn managing(front: &Front, asked: &Asked, token: &str, known: &Known, told: Told) -> Managing {
@@ -72,16 +77,18 @@ fn managing(front: &Front, asked: &Asked, token: &str, known: &Known, told: Told
         let theirs = known.subscriptions.iter().find(|subscription| subscription.topic == *name);
         let chosen = theirs.map_or("", |subscription| subscription.slot.schedule());
         let none = Choice { name: String::new(), title: words.none.to_owned(), is_chosen: chosen.is_empty() };
-        let schedules = std::iter::once(none).chain(schedules(front, language, chosen)).collect();
+        let mut schedules: Vec<Choice> = std::iter::once(none).chain(schedules(front, language, chosen)).collect();
+        if !schedules.iter().any(|schedule| schedule.is_chosen) {
+            schedules.push(Choice { name: chosen.to_owned(), title: chosen.to_owned(), is_chosen: true });
+        }
         TopicRow { name: name.clone(), title: title.get(language).to_owned(), schedules }
     };
-    let own = known.subscriptions.iter().find_map(|subscription| subscription.slot.own_time());
-    let zone = own.map_or_else(|| front.zone.iana_name().unwrap_or("UTC").to_owned(), |(_, _, zone)| zone.to_owned());
+    let (hour, zone) = own_time(front, known);
     Managing {
         address: known.person.address.to_string(),
         topics: front.topics.iter().map(row).collect(),
         own_hour: offers_own_hour(front),
-        hour: own.map_or_else(String::new, |(hour, minute, _)| format!("{hour:02}:{minute:02}")),
+        hour,
         zone,
         zones: ZONES,
         reads: languages(front, &known.person.language),
@@ -98,10 +105,15 @@ fn managing(front: &Front, asked: &Asked, token: &str, known: &Known, told: Told
 /// Does what a button of the page says.
 pub(super) async fn act(State(front): State<Arc<Front>>, Path(token): Path<String>, request: Request) -> Response {
     let asked = Asked::new(&front, &request);
+    let may_ask = may_ask(&front, &request);
     let form = match read_form(&front, &asked, request, false).await {
         Ok(form) => form,
         Err(answer) => return answer,
     };
+    // Leaving is never refused; what mails others or writes much is, to a network that does it again and again.
+    if !may_ask && !matches!(form.get("act"), "leave" | "undo" | "erase") {
+        return page(&front, &asked, &token, Some((say(asked.language()).too_many_why, true))).await;
+    }
     match acted(&front, &asked, &token, &form).await {
         Ok(Acted::Page(told)) => page(&front, &asked, &token, told).await,
         Ok(Acted::Stale(keys)) => stale(&front, &asked, &keys),
@@ -132,7 +144,7 @@ enum Deed {
 
 async fn acted(front: &Front, asked: &Asked, token: &str, form: &Form) -> Result<Acted, StoreError> {
     let keys = Keys::read(&front.store).await?;
-    let Some(id) = keys.open(Purpose::Manage, token, front.clock.now()) else { return Ok(Acted::Stale(keys)) };
+    let Some(id) = keys.whose(front, token).await? else { return Ok(Acted::Stale(keys)) };
     let Some(known) = known(front, id).await? else { return Ok(Acted::Stale(keys)) };
     let words = say(asked.language());
     let now = front.store.now().await?;
@@ -183,9 +195,15 @@ fn until(front: &Front, text: &str, now: UnixMillis) -> Option<UnixMillis> {
 
 fn choice(front: &Front, asked: &Asked, form: &Form, known: &Known) -> Result<people::Choice, &'static str> {
     let mut topics = Vec::new();
+    let (hour, zone) = own_time(front, known);
+    let is_moved = form.get("hour") != hour || form.get("zone") != zone;
     for (topic, _) in &front.topics {
         let schedule = form.get(&format!("schedule:{topic}"));
-        if !schedule.is_empty() {
+        let before = known.subscriptions.iter().find(|subscription| subscription.topic == *topic);
+        // What wasn't touched stays as it is: at its own hour, or by a schedule that has left the configuration.
+        if let Some(same) = before.filter(|before| before.slot.schedule() == schedule && !is_moved) {
+            topics.push(Wish { topic: topic.clone(), slot: same.slot.clone() });
+        } else if !schedule.is_empty() {
             let slot = slot(front, schedule, form.get("hour"), form.get("zone"));
             let slot = slot.map_err(|fault| fault.words(say(asked.language())))?;
             topics.push(Wish { topic: topic.clone(), slot });
@@ -203,7 +221,7 @@ fn choice(front: &Front, asked: &Asked, form: &Form, known: &Known) -> Result<pe
 async fn do_it(front: &Front, asked: &Asked, id: i64, deed: Deed, now: UnixMillis) -> Result<(), StoreError> {
     let (planner, language, fresh_id) = (front.planner.clone(), asked.language().clone(), front.chance.draw_id());
     if let Deed::Move(address) = deed {
-        return ask_to_move(front, id, address, fresh_id, now).await;
+        return answered_in_time(ask_to_move(front, id, address, fresh_id, now)).await;
     }
     let work = move |tx: &mut Tx<'_>| {
         let Some(person) = subscribers::lock(tx, id)? else { return Ok(()) };
@@ -257,7 +275,7 @@ pub(super) async fn data(State(front): State<Arc<Front>>, Path(token): Path<Stri
     let asked = Asked::new(&front, &request);
     let told = async {
         let keys = Keys::read(&front.store).await?;
-        let id = keys.open(Purpose::Manage, &token, front.clock.now());
+        let id = keys.whose(&front, &token).await?;
         let known = match id {
             Some(id) => known(&front, id).await?,
             None => None,

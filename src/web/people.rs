@@ -8,7 +8,7 @@ use crate::domain::token::{Purpose, Token};
 use crate::render::page::people::{self as pages, Said};
 use crate::render::words::people::{PeopleWords, people_words};
 use crate::store::token_keys::{self, TokenKey};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, profile};
 use axum::body::{Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -45,6 +45,18 @@ impl Keys {
     pub(super) fn open(&self, purpose: Purpose, token: &str, now: UnixMillis) -> Option<i64> {
         let (token, age) = self.aged(purpose, token, now)?;
         (age <= LINK_AGE_MAX).then_some(token.subscriber_id)
+    }
+
+    /// Whose page a link opens, if it was mailed to the address that they have now.
+    pub(super) async fn whose(&self, front: &Front, token: &str) -> Result<Option<i64>, StoreError> {
+        let now = front.clock.now();
+        let Some((token, age)) = self.aged(Purpose::Manage, token, now) else { return Ok(None) };
+        let (id, made_at) = (token.subscriber_id, now.minus(age));
+        let profile = front.store.read(move |tx| profile::of(tx, id)).await?;
+        // A link tells its second only.
+        let is_older = |moved_at: UnixMillis| made_at.0.div_euclid(1_000) < moved_at.0.div_euclid(1_000);
+        let is_good = profile.is_some_and(|profile| !profile.moved_at.is_some_and(is_older));
+        Ok((is_good && age <= LINK_AGE_MAX).then_some(id))
     }
 
     /// Whether a form was shown by us, long enough ago for a person to fill it in.

@@ -39,6 +39,11 @@ impl Asked {
         }
     }
 
+    /// The path that was asked for.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn language(&self) -> &Language {
         &self.language
     }

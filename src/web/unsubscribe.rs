@@ -1,12 +1,12 @@
 //! Leaving a schedule by the link in its mails: one-click for mail programs (RFC 8058), a page with a button for people.
 
 use super::Front;
-use super::people::{Keys, private};
+use super::people::private;
 use super::ui::Asked;
 use super::validators::fixed;
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::edition::EditionKind;
-use crate::domain::token::{Purpose, Unsubscribe};
+use crate::domain::token::Unsubscribe;
 use crate::render::page::{self, Leaving, Notice};
 use crate::store::people::{self, By};
 use crate::store::{Store, StoreError, subscribers, token_keys};
@@ -30,7 +30,7 @@ pub(super) async fn ask(State(front): State<Arc<Front>>, Path(token): Path<Strin
         Ok(_) => Leaving::Before,
         Err(error) => return unavailable(&front, &asked, &error),
     };
-    show(&front, &asked, &wish, leaving).await
+    show(&front, &asked, &wish, leaving)
 }
 
 /// Ends the subscriptions of the schedule. For a mail program the answer is plain and the same however often it comes.
@@ -46,7 +46,7 @@ pub(super) async fn leave(State(front): State<Arc<Front>>, Path(token): Path<Str
     };
     match (ended, is_one_click) {
         (Ok(Some(_)), true) => plain(StatusCode::OK, "Unsubscribed.\n"),
-        (Ok(Some(wish)), false) => show(&front, &asked, &wish, Leaving::Done).await,
+        (Ok(Some(wish)), false) => show(&front, &asked, &wish, Leaving::Done),
         (Ok(None), true) => plain(StatusCode::NOT_FOUND, "This isn't a valid unsubscribe link; nothing was changed.\n"),
         (Ok(None), false) => private(asked.notice(&front, StatusCode::NOT_FOUND, Notice::BadLink)),
         (Err(error), true) => {
@@ -88,12 +88,8 @@ async fn end(front: &Front, asked: &Asked, wish: &Unsubscribe, is_one_click: boo
     Ok(())
 }
 
-async fn show(front: &Front, asked: &Asked, wish: &Unsubscribe, leaving: Leaving) -> Response {
-    // Whoever has the link of a mail may see everything that they can set, and take back what they ended.
-    let manage = match Keys::read(&front.store).await {
-        Ok(keys) => keys.sign(Purpose::Manage, wish.subscriber_id, front.clock.now()),
-        Err(error) => return unavailable(front, asked, &error),
-    };
+fn show(front: &Front, asked: &Asked, wish: &Unsubscribe, leaving: Leaving) -> Response {
+    // Mails are passed on, so this link opens nothing else: whoever wants their settings has a link of their own mailed to them.
     let look = asked.look(front);
     let title = match (wish.schedule.as_str(), front.digests.get(&wish.schedule)) {
         (IMMEDIATE, _) => look.words().immediate,
@@ -102,7 +98,7 @@ async fn show(front: &Front, asked: &Asked, wish: &Unsubscribe, leaving: Leaving
         (name, None) => name,
     };
     let title = format!("{} · {title}", front.site.name.get(asked.language()));
-    let page = page::unsubscribe(&look, &front.templates, &title, leaving, &look.link(&format!("/manage/{manage}")));
+    let page = page::unsubscribe(&look, &front.templates, &title, leaving, &look.link("/link"));
     private(asked.answer(StatusCode::OK, page))
 }
 

@@ -99,12 +99,27 @@ async fn nothing_serious_is_wrong_with_any_page() {
             let (_, rest) = text.split_once(ours).expect("a link");
             paths.push(format!("{ours}{}", rest.split_whitespace().next().expect("an end")));
         }
-        if let Some(leave) = paths.last().filter(|path| path.starts_with("/unsubscribe/")) {
-            let page = site.get(leave).await.text();
-            let (_, rest) = page.split_once("href=\"/manage/").expect("a link");
-            paths.push(format!("/manage/{}", rest.split('"').next().expect("an end")));
-        }
     }
+    // One's own page is behind the button that confirms.
+    let confirm = paths.iter().find(|path| path.starts_with("/confirm/")).expect("a link").clone();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let again =
+        json!({ "address": "own@example.net", "topics": ["events"], "schedule": "immediate", "language": "ko" });
+    site.api(Method::POST, "/api/v1/subscriptions", Some(&again)).await;
+    let mut own = String::new();
+    wait_until("another confirmation", Duration::from_secs(20), || {
+        let text = |path: std::path::PathBuf| std::fs::read(path).ok();
+        let mails = std::fs::read_dir(&folder).into_iter().flatten().flatten().filter_map(|file| text(file.path()));
+        let mail = mails.into_iter().find(|mail| memchr::memmem::find(mail, b"own@example.net").is_some());
+        let Some(mail) = mail else { return false };
+        let parsed = mail_parser::MessageParser::default().parse(&mail).expect("a mail");
+        let body = parsed.body_text(0).expect("a text part").into_owned();
+        own = body.split_once("/confirm/").expect("a link").1.split_whitespace().next().expect("an end").to_owned();
+        true
+    });
+    let done = site.ask(Method::POST, &format!("/confirm/{own}"), &form, Some("wish=events+immediate")).await.text();
+    let (_, rest) = done.split_once("href=\"/manage/").expect("a link");
+    paths.extend([confirm, format!("/manage/{}", rest.split('"').next().expect("an end"))]);
     paths.sort();
     paths.dedup();
     urls.extend(paths.iter().map(|path| site.setting.url(path)));

@@ -15,7 +15,7 @@ use crate::store::inbound::Received;
 use crate::store::people::{self, By};
 use crate::store::suppressions::{self, Cause, EVIDENCE_CHARS_MAX, Wanted};
 use crate::store::token_keys::{self, TokenKey};
-use crate::store::{StoreError, Tx, deliveries, subscribers};
+use crate::store::{StoreError, Tx, deliveries, profile, subscribers};
 
 /// The carrier of letters.
 const MAIL: &str = "email";
@@ -66,6 +66,13 @@ fn key_of(named: Named) -> DeliveryKey {
     DeliveryKey { plan_id: named.plan_id, recipient_id: named.recipient_id, carrier: MAIL.to_owned() }
 }
 
+/// Whether a letter went to the address that its reader has now: what comes back from another says nothing about this one.
+fn is_of_address(tx: &mut Tx<'_>, key: &DeliveryKey) -> Result<bool, StoreError> {
+    let moved_at = profile::of(tx, key.recipient_id)?.and_then(|profile| profile.moved_at);
+    let planned_at = deliveries::find(tx, key)?.map(|delivery| delivery.planned_at);
+    Ok(moved_at.is_none_or(|moved_at| planned_at.is_some_and(|planned_at| planned_at >= moved_at)))
+}
+
 /// The letter that a mail is about, as far as it can prove it.
 fn proven(tx: &mut Tx<'_>, case: &Case<'_>, addresses: &[&String]) -> Result<Option<DeliveryKey>, StoreError> {
     let within = || case.returned.locals.iter().find_map(|local| named(case.keys, local));
@@ -91,6 +98,12 @@ fn report(tx: &mut Tx<'_>, case: &Case<'_>, fates: &[Fate]) -> Result<Done, Stor
     let Some(key) = proven(tx, case, &addresses)? else {
         return Ok(done(Verdict::Unknown, "a report that proves no letter of ours to its recipient"));
     };
+    if !is_of_address(tx, &key)? {
+        return Ok(Done {
+            subscriber_id: Some(key.recipient_id),
+            ..done(Verdict::Bounce, "from an address that was changed since")
+        });
+    }
     // A letter has one recipient; where it was passed on to several, the worst counts.
     let of = |stage: Stage| fates.iter().find(|fate| fate.stage == stage);
     let Some(fate) = of(Stage::Failed).or(of(Stage::Delayed)) else {
@@ -124,6 +137,9 @@ fn complaint(tx: &mut Tx<'_>, case: &Case<'_>, kind: &str, recipients: &[String]
     let secret = |id: &str| keys.iter().find(|key| key.id == id).map(|key| key.secret.as_str());
     let by_link = case.returned.links.iter().find_map(|token| Unsubscribe::verify(token, secret));
     let about = match proven(tx, case, &recipients)? {
+        Some(key) if !is_of_address(tx, &key)? => {
+            return Ok(done(Verdict::Complaint, "from an address that was changed since"));
+        }
         Some(key) => schedule_of(tx, &key)?.map(|schedule| (key.recipient_id, schedule)),
         None => None,
     };

@@ -4,6 +4,11 @@
 -- confirmations. `paused_until_at`: nothing is planned until then; `pause_then` is `skip` or `catch_up`.
 ALTER TABLE subscribers ADD COLUMN confirmed_at BIGINT;
 UPDATE subscribers SET confirmed_at = created_at;
+-- Whoever has no subscription any more has left: no list may bring them back.
+UPDATE subscribers SET unsubscribed_at = created_at WHERE unsubscribed_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.subscriber_id = subscribers.id);
+-- When they moved to their present address: links and reports from before speak of another one.
+ALTER TABLE subscribers ADD COLUMN moved_at BIGINT;
 ALTER TABLE subscribers ADD COLUMN text_only_at BIGINT;
 ALTER TABLE subscribers ADD COLUMN paused_until_at BIGINT;
 ALTER TABLE subscribers ADD COLUMN pause_then TEXT;
@@ -38,6 +43,7 @@ CREATE TABLE consents (
     detail TEXT NOT NULL
 ) {without rowid};
 CREATE INDEX consents_subscriber ON consents (subscriber_id, seq);
+CREATE INDEX consents_address ON consents (address_hash);
 INSERT INTO counters (name, value) VALUES ('consent', 0);
 
 -- The further topics by which a reader was owed an item, as a JSON list: `topic` is the one that it stands under.
