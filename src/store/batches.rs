@@ -117,6 +117,8 @@ struct NewBatch<'a> {
     first: i64,
     last: i64,
     size: usize,
+    /// How often its members were claimed before, so that no attempt of theirs has the number of an earlier one.
+    claims: i64,
     ids: String,
 }
 
@@ -144,6 +146,7 @@ pub fn insert(
                 first: *first,
                 last: *last,
                 size: ids.len(),
+                claims: 0,
                 ids: list(ids)?,
             });
             number += ids.len() as i64;
@@ -166,8 +169,8 @@ fn write(
     const HEADERS: &str = "INSERT INTO batches (plan_id, number, carrier, edition_id, destination, lane, state, due_at,
              planned_at, first_id, last_id, size, open, claims, entries, own, own_count)
          SELECT CAST($2 AS BIGINT), b, $3, e, dest, lane, 'due', CAST($4 AS BIGINT), CAST($4 AS BIGINT), first, last, size, size,
-             0, 0, '[]', 0
-         FROM {rows $1: b int, e int, dest text, lane text, first int, last int, size int} t";
+             claims, 0, '[]', 0
+         FROM {rows $1: b int, e int, dest text, lane text, first int, last int, size int, claims int} t";
     const MEMBERS: &str = "INSERT INTO batch_recipients (plan_id, number, ids)
          SELECT CAST($2 AS BIGINT), b, ids FROM {rows $1: b int, ids text} t";
     let written = json(rows)?;
@@ -237,6 +240,7 @@ fn split(tx: &mut Tx<'_>, batch: &Header, count: i64) -> Result<(), StoreError> 
         first: *first,
         last: *end,
         size: rest.len(),
+        claims: batch.claims,
         ids: list(rest)?,
     };
     write(tx, batch.key.plan_id, &batch.carrier, &[tail], batch.planned_at)?;

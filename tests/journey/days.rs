@@ -396,6 +396,29 @@ async fn what_expired_unseen_does_not_become_public_by_a_revision() -> Day {
     Ok(())
 }
 
+/// What was claimed and handed back may still lie on a desk: parted from its batch and claimed anew it is another attempt, so
+/// that the one on the desk can't be taken for it.
+#[tokio::test]
+async fn a_claim_made_anew_in_parts_is_another_attempt() -> Day {
+    let house = a_reader("events", &Slot::of(SEVEN)).await?;
+    let other = READER + 1;
+    house.person(other, "ko").await?;
+    house.subscribe(other, "events", &Slot::of(SEVEN)).await?;
+    an_event(&house, "event").await?;
+    house.pass(7 * MINUTE);
+    house.tick().await?;
+    let before = house.claim(2).await?;
+    assert_eq!(before.len(), 2);
+    house.hand_back().await?;
+    let again = [house.claim(1).await?, house.claim(1).await?].concat();
+    for stale in &before {
+        let anew = again.iter().find(|claimed| claimed.key == stale.key).expect("it is claimed again");
+        assert!(anew.attempt > stale.attempt, "{}: {} and {}", stale.key, stale.attempt, anew.attempt);
+        assert!(!house.begin(stale).await? && house.begin(anew).await?);
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_dead_process_may_not_begin_and_what_it_began_is_uncertain() -> Day {
     let mut house = a_reader("events", &Slot::of(SEVEN)).await?;

@@ -243,6 +243,12 @@ impl House {
         Ok(begun.await?.contains(&key))
     }
 
+    /// Hands back what was claimed and not begun, as a process does that doesn't know what a claim of its took.
+    pub(super) async fn hand_back(&self) -> Result<u64, StoreError> {
+        let (now, term) = (self.now(), self.term);
+        self.store.write(move |tx| deliveries::hand_back_claims(tx, term, now)).await
+    }
+
     /// Records what an attempt came to. Returns whether that is the delivery's end.
     pub(super) async fn record(&self, claimed: &Claimed, outcome: &Outcome) -> Result<bool, StoreError> {
         let now = self.now();
