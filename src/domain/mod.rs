@@ -11,6 +11,7 @@ pub mod edition;
 pub mod ids;
 pub mod inbound;
 pub mod language;
+mod mac;
 pub mod post;
 pub mod reply;
 pub mod schedule;

@@ -1,8 +1,7 @@
 //! Return addresses that name their delivery (VERP), and addresses that leave by mail: keyed MACs bound to their purpose.
 //! What comes to one of them is about this delivery, whatever its text says.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use super::mac;
 
 /// What an address is for. It is part of what is signed: an address for one thing never does another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,14 +82,8 @@ impl Named {
 }
 
 fn mac(purpose: Purpose, key_id: &str, secret: &str, ids: &[u8]) -> [u8; 32] {
-    // HMAC takes a key of any length, so this can't fail.
-    let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return [0; 32] };
     // The first part keeps this apart from the tokens in links, which share the key.
-    for part in [b"verp/1", purpose.word().as_bytes(), key_id.as_bytes(), ids] {
-        hmac.update(&(part.len() as u64).to_be_bytes());
-        hmac.update(part);
-    }
-    hmac.finalize().into_bytes().into()
+    mac::keyed(secret, &[b"verp/1", purpose.word().as_bytes(), key_id.as_bytes(), ids])
 }
 
 fn encoded(octets: &[u8]) -> String {

@@ -1,9 +1,8 @@
 //! The address of an edition's web copy: whoever has the mail can open it, and nobody can guess another. An edition's id
 //! alone follows from what is public, and which topics a few readers combine is nobody else's business.
 
+use super::mac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 
 /// Octets of the MAC in the address: 96 bits, far beyond guessing over HTTP.
 const MAC_LEN: usize = 12;
@@ -38,13 +37,8 @@ impl WebCopy {
     }
 
     fn mac(self, key_id: &str, secret: &str) -> String {
-        // HMAC takes a key of any length, so this can't fail.
-        let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
-        for part in [PURPOSE, key_id.as_bytes(), &self.edition_id.to_be_bytes()] {
-            hmac.update(&(part.len() as u64).to_be_bytes());
-            hmac.update(part);
-        }
-        URL_SAFE_NO_PAD.encode(&hmac.finalize().into_bytes()[..MAC_LEN])
+        let mac = mac::keyed(secret, &[PURPOSE, key_id.as_bytes(), &self.edition_id.to_be_bytes()]);
+        URL_SAFE_NO_PAD.encode(&mac[..MAC_LEN])
     }
 }
 

@@ -308,7 +308,7 @@ pub fn notice(look: &Look<'_>, templates: &Templates, notice: Notice) -> Result<
     look.page("page_notice.html", templates, &[], Page { title, sentence })
 }
 
-/// The page on which somebody leaves a schedule of this title; `manage` is where they have the link to their own page mailed to them.
+/// The page on which somebody leaves a schedule of this title.
 ///
 /// # Errors
 /// As [`home`].
@@ -317,7 +317,6 @@ pub fn unsubscribe(
     templates: &Templates,
     schedule_title: &str,
     leaving: Leaving,
-    manage: &str,
 ) -> Result<String, RenderError> {
     #[derive(Serialize)]
     struct Page<'a> {
@@ -327,7 +326,7 @@ pub fn unsubscribe(
         /// Where the button leads; none when there is nothing left to do.
         action: Option<String>,
         /// Where they have the link to their own page mailed to them, and what that says.
-        manage: (&'a str, &'static str),
+        manage: (String, &'static str),
     }
     let words = look.words();
     let (title, sentence) = match leaving {
@@ -335,7 +334,7 @@ pub fn unsubscribe(
         Leaving::Done => (words.left, words.left_why),
         Leaving::Before => (words.left, words.left_before),
     };
-    let manage = (manage, people_words(look.language).my_link);
+    let manage = (look.link("/link"), people_words(look.language).my_link);
     let action = (leaving == Leaving::Asked).then(|| look.link(look.path));
     look.page("page_unsubscribe.html", templates, &[], Page { title, sentence, schedule_title, action, manage })
 }

@@ -114,6 +114,16 @@ pub fn record(tx: &mut Tx<'_>, consent: &Consent<'_>, now: UnixMillis) -> Result
     )
 }
 
+/// Statements that read rows share their select list.
+macro_rules! kept_sql {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, subscriber_id, address_hash, at, act, wording, language, source, actor, detail FROM consents ",
+            $rest
+        )
+    };
+}
+
 fn read(row: &Row) -> Result<Kept, StoreError> {
     Ok(Kept {
         seq: row.int(0)?,
@@ -134,9 +144,7 @@ fn read(row: &Row) -> Result<Kept, StoreError> {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn of(tx: &mut Tx<'_>, subscriber_id: i64) -> Result<Vec<Kept>, StoreError> {
-    const SQL: &str = "SELECT seq, subscriber_id, address_hash, at, act, wording, language, source, actor, detail
-         FROM consents WHERE subscriber_id = $1 ORDER BY seq";
-    tx.query(SQL, params![subscriber_id])?.iter().map(read).collect()
+    tx.query(kept_sql!("WHERE subscriber_id = $1 ORDER BY seq"), params![subscriber_id])?.iter().map(read).collect()
 }
 
 /// A page of all rows, from after `after`.
@@ -144,9 +152,7 @@ pub fn of(tx: &mut Tx<'_>, subscriber_id: i64) -> Result<Vec<Kept>, StoreError> 
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn page(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Vec<Kept>, StoreError> {
-    const SQL: &str = "SELECT seq, subscriber_id, address_hash, at, act, wording, language, source, actor, detail
-         FROM consents WHERE seq > $1 ORDER BY seq LIMIT $2";
-    tx.query(SQL, params![after, limit])?.iter().map(read).collect()
+    tx.query(kept_sql!("WHERE seq > $1 ORDER BY seq LIMIT $2"), params![after, limit])?.iter().map(read).collect()
 }
 
 /// Whether anybody ever agreed or was vouched for at an address, by its hash.

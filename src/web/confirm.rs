@@ -77,7 +77,7 @@ fn nothing_left(front: &Front, asked: &Asked) -> Response {
 /// Confirms what was asked for: the only way in which anybody begins to be written to.
 pub(super) async fn confirm(State(front): State<Arc<Front>>, Path(token): Path<String>, request: Request) -> Response {
     let asked = Asked::new(&front, &request);
-    let form = match read_form(&front, &asked, request, false).await {
+    let form = match read_form(&front, &asked, request).await {
         Ok(form) => form,
         Err(answer) => return answer,
     };

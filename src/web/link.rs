@@ -1,7 +1,7 @@
 //! Links to somebody's own page: mailed on request, with the same answer for everybody.
 
 use super::Front;
-use super::people::{Keys, answered_in_time, read_form, say, say_page, unavailable};
+use super::people::{Keys, answer_asking, read_asking, say, say_page, unavailable};
 use super::ui::Asked;
 use crate::domain::audience::Address;
 use crate::domain::edition::EditionKind;
@@ -30,13 +30,9 @@ pub(super) async fn show(State(front): State<Arc<Front>>, request: Request) -> R
 /// Mails somebody their link. Whoever has no subscription here gets nothing, and the answer is the same.
 pub(super) async fn ask(State(front): State<Arc<Front>>, request: Request) -> Response {
     let asked = Asked::new(&front, &request);
-    let form = match read_form(&front, &asked, request, true).await {
-        Ok(form) => form,
+    let (form, keys) = match read_asking(&front, &asked, request).await {
+        Ok(read) => read,
         Err(answer) => return answer,
-    };
-    let keys = match Keys::read(&front.store).await {
-        Ok(keys) => keys,
-        Err(error) => return unavailable(&front, &asked, &error),
     };
     let say = say(asked.language());
     let fresh = keys.sign(Purpose::Form, 0, front.clock.now());
@@ -46,15 +42,7 @@ pub(super) async fn ask(State(front): State<Arc<Front>>, request: Request) -> Re
         let said = Said { title: say.my_link, sentence, link: None, link_form: Some(&fresh) };
         return say_page(&front, &asked, StatusCode::UNPROCESSABLE_ENTITY, said);
     };
-    let is_person = form.get("website").is_empty();
-    let done = answered_in_time(async { if is_person { mail_link(&front, address).await } else { Ok(()) } });
-    match done.await {
-        Ok(()) => {
-            let said = Said { title: say.my_link, sentence: say.link_sent_why, link: None, link_form: None };
-            say_page(&front, &asked, StatusCode::OK, said)
-        }
-        Err(error) => unavailable(&front, &asked, &error),
-    }
+    answer_asking(&front, &asked, &form, (say.my_link, say.link_sent_why), mail_link(&front, address)).await
 }
 
 /// Plans the letter with somebody's link, if the address is a confirmed subscriber's.

@@ -106,7 +106,7 @@ fn managing(front: &Front, asked: &Asked, token: &str, known: &Known, told: Told
 pub(super) async fn act(State(front): State<Arc<Front>>, Path(token): Path<String>, request: Request) -> Response {
     let asked = Asked::new(&front, &request);
     let may_ask = may_ask(&front, &request);
-    let form = match read_form(&front, &asked, request, false).await {
+    let form = match read_form(&front, &asked, request).await {
         Ok(form) => form,
         Err(answer) => return answer,
     };

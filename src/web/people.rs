@@ -176,19 +176,40 @@ pub(super) async fn body(request: Request) -> Option<Bytes> {
     to_bytes(request.into_body(), FORM_LEN_MAX).await.ok()
 }
 
-/// The form of a request; a page says so when it can't be read, or its network asked too often.
-pub(super) async fn read_form(front: &Front, asked: &Asked, request: Request, counts: bool) -> Result<Form, Response> {
+/// The form of a request; a page says so when it can't be read.
+pub(super) async fn read_form(front: &Front, asked: &Asked, request: Request) -> Result<Form, Response> {
     let say = say(asked.language());
-    if counts && !may_ask(front, &request) {
+    let said = Said { title: say.subscribe, sentence: say.bad_form, link: None, link_form: None };
+    let read = body(request).await.map(|body| Form::parse(&body));
+    read.ok_or_else(|| say_page(front, asked, StatusCode::BAD_REQUEST, said))
+}
+
+/// The form of somebody who asks in the name of an address, with the keys of its token; a page says so when their network asked
+/// too often, or there are none.
+pub(super) async fn read_asking(front: &Front, asked: &Asked, request: Request) -> Result<(Form, Keys), Response> {
+    let say = say(asked.language());
+    if !may_ask(front, &request) {
         let said = Said { title: say.too_many, sentence: say.too_many_why, link: None, link_form: None };
         return Err(say_page(front, asked, StatusCode::TOO_MANY_REQUESTS, said));
     }
-    match body(request).await {
-        Some(body) => Ok(Form::parse(&body)),
-        None => {
-            let said = Said { title: say.subscribe, sentence: say.bad_form, link: None, link_form: None };
-            Err(say_page(front, asked, StatusCode::BAD_REQUEST, said))
-        }
+    let form = read_form(front, asked, request).await?;
+    let keys = Keys::read(&front.store).await.map_err(|error| unavailable(front, asked, &error))?;
+    Ok((form, keys))
+}
+
+/// Does what a person asked for, and says the same to everybody after the same time. Who filled in what no person sees is a
+/// machine: nothing is done for it, and it is told what a person would be.
+pub(super) async fn answer_asking(
+    front: &Front,
+    asked: &Asked,
+    form: &Form,
+    (title, sentence): (&'static str, &'static str),
+    work: impl Future<Output = Result<(), StoreError>>,
+) -> Response {
+    let is_person = form.get("website").is_empty();
+    match answered_in_time(async { if is_person { work.await } else { Ok(()) } }).await {
+        Ok(()) => say_page(front, asked, StatusCode::OK, Said { title, sentence, link: None, link_form: None }),
+        Err(error) => unavailable(front, asked, &error),
     }
 }
 

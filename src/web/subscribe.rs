@@ -2,7 +2,7 @@
 //! whether it is known, new, or may not be written to.
 
 use super::Front;
-use super::people::{Form, Keys, answered_in_time, private, read_form, say, say_page, unavailable};
+use super::people::{Form, Keys, answer_asking, private, read_asking, say, unavailable};
 use super::ui::Asked;
 use crate::domain::audience::{Address, IMMEDIATE, Slot, Subscriber};
 use crate::domain::edition::EditionKind;
@@ -10,7 +10,7 @@ use crate::domain::language::Language;
 use crate::domain::token::Purpose;
 use crate::plan::digest::{self, BadSlot};
 use crate::plan::service::Letter;
-use crate::render::page::people::{self as pages, Asking, Choice, Said};
+use crate::render::page::people::{self as pages, Asking, Choice};
 use crate::render::words::page::own_name;
 use crate::render::words::people::PeopleWords;
 use crate::store::StoreError;
@@ -192,13 +192,9 @@ pub(super) async fn show(State(front): State<Arc<Front>>, request: Request) -> R
 /// Takes a request for mail. A form that we didn't show (one on another page of the institution, say) is shown filled in.
 pub(super) async fn ask(State(front): State<Arc<Front>>, request: Request) -> Response {
     let asked = Asked::new(&front, &request);
-    let form = match read_form(&front, &asked, request, true).await {
-        Ok(form) => form,
+    let (form, keys) = match read_asking(&front, &asked, request).await {
+        Ok(read) => read,
         Err(answer) => return answer,
-    };
-    let keys = match Keys::read(&front.store).await {
-        Ok(keys) => keys,
-        Err(error) => return unavailable(&front, &asked, &error),
     };
     let say = say(asked.language());
     let wanted = match wanted(&front, &form, asked.language()) {
@@ -211,18 +207,8 @@ pub(super) async fn ask(State(front): State<Arc<Front>>, request: Request) -> Re
     if !keys.is_form(form.get("form"), front.clock.now()) {
         return form_page(&front, &asked, &keys, &form, (StatusCode::OK, None, Some(say.once_more)));
     }
-    // What no person sees was filled in: the machine is told what a person would be.
-    let is_person = form.get("website").is_empty();
-    let done = answered_in_time(async {
-        if is_person { ask_for(&front, wanted, asked.language(), "page").await } else { Ok(()) }
-    });
-    match done.await {
-        Ok(()) => {
-            let said = Said { title: say.asked, sentence: say.asked_why, link: None, link_form: None };
-            say_page(&front, &asked, StatusCode::OK, said)
-        }
-        Err(error) => unavailable(&front, &asked, &error),
-    }
+    let work = ask_for(&front, wanted, asked.language(), "page");
+    answer_asking(&front, &asked, &form, (say.asked, say.asked_why), work).await
 }
 
 /// Notes what somebody asks for, and plans the letter that asks for their confirmation.

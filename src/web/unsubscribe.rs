@@ -98,7 +98,7 @@ fn show(front: &Front, asked: &Asked, wish: &Unsubscribe, leaving: Leaving) -> R
         (name, None) => name,
     };
     let title = format!("{} · {title}", front.site.name.get(asked.language()));
-    let page = page::unsubscribe(&look, &front.templates, &title, leaving, &look.link("/link"));
+    let page = page::unsubscribe(&look, &front.templates, &title, leaving);
     private(asked.answer(StatusCode::OK, page))
 }
 
