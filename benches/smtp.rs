@@ -138,7 +138,7 @@ fn prepared(len: usize) -> Arc<Prepared> {
         bounce_domain: None,
         help_url: None,
     };
-    let pieces = Pieces { subject: "A notice".to_owned(), html: format!("<p>{text}</p>"), text };
+    let pieces = Pieces { subject: "A notice".to_owned(), html: format!("<p>{text}</p>"), text, calendar: None };
     let form = LetterForm::new(&pieces, &sender, &Language::parse("ko").unwrap()).unwrap();
     Arc::new(Prepared {
         edition_id: 1,
@@ -166,6 +166,7 @@ fn parcel(prepared: &Arc<Prepared>, next: &AtomicUsize, letters: usize) -> Optio
         prepared: prepared.clone(),
         to,
         unsubscribe_url: None,
+        manage_url: None,
         return_path: None,
         leave_address: None,
         pen: None,

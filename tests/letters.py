@@ -74,9 +74,17 @@ def by_email(raw, letter):
                 yield f"{name}: {defect!r}"
     for part in m.walk():
         yield from (f"{part.get_content_type()}: {defect!r}" for defect in part.defects)
-    if m.get_content_type() != "multipart/alternative":
-        yield m.get_content_type()
-    plain, rich = [part.get_content() for part in m.iter_parts()]
+    both = m
+    if m.get_content_type() == "multipart/mixed":
+        both, calendar = m.iter_parts()
+        file = calendar.get_content()
+        if calendar.get_filename() != "events.ics" or calendar.get_param("method") != "PUBLISH":
+            yield f"attached is {calendar['content-type']}"
+        if file.count("BEGIN:VEVENT") == 0 or not file.endswith("END:VCALENDAR\r\n") or max(map(len, file.encode().split(b"\r\n"))) > 75:
+            yield "the calendar is no calendar"
+    if both.get_content_type() != "multipart/alternative":
+        yield both.get_content_type()
+    plain, rich = [part.get_content() for part in both.iter_parts()]
     page = Page()
     page.feed(rich)
     yield from page.wrong + [f"<{tag}> stays open" for tag in page.open]

@@ -7,6 +7,7 @@ mod support;
 use allim::domain::audience::Address;
 use allim::domain::clock::UnixMillis;
 use allim::domain::delivery::DeliveryKey;
+use allim::domain::edition::{EditionKind, ItemForm};
 use allim::domain::language::Language;
 use allim::domain::post::{Post, Showable, Standing};
 use allim::domain::text::CleanText;
@@ -106,18 +107,24 @@ fn sender() -> Sender {
     }
 }
 
-/// An issue of the posts of these titles, for readers of a language.
+/// An issue of the posts of these titles, for readers of a language. Digests have their events attached.
 fn form(language: &str, titles: &[(&str, &str)], is_digest: bool) -> (String, LetterForm) {
+    form_of(EditionKind::Issue, language, titles, is_digest)
+}
+
+fn form_of(kind: EditionKind, language: &str, titles: &[(&str, &str)], is_digest: bool) -> (String, LetterForm) {
     let entry = |(index, (of, title)): (usize, &(&str, &str))| Entry {
         showable: post(index, of, title),
         topic_title: ["행사", "Notices & more", "研究"][index % 3].to_owned(),
         also_titles: if index % 4 == 0 { vec!["발간물".to_owned()] } else { vec![] },
+        form: if index == 19 { ItemForm::Revised } else { ItemForm::Post },
     };
     let entries: Vec<Entry> = titles.iter().enumerate().map(entry).collect();
     let language = Language::parse(language).expect("a tag");
     let issue = Issue {
         language: &language,
         schedule_title: "주간 소식 — News of the week",
+        kind,
         is_digest,
         is_commercial: false,
         site: &site(),
@@ -126,6 +133,7 @@ fn form(language: &str, titles: &[(&str, &str)], is_digest: bool) -> (String, Le
         zone: &jiff::tz::TimeZone::get("Asia/Seoul").expect("a zone"),
         web_copy_url: Some("https://allim.example.org/editions/k1.a.b-c_d"),
         notes_revisions: true,
+        calendar_authority: is_digest.then_some("example.org"),
     };
     let pieces = pieces(&issue, &Templates::load(None).expect("templates")).expect("pieces");
     assert!(pieces.html.len() <= HTML_LEN_MAX);
@@ -160,6 +168,9 @@ fn readers_that_are_not_ours_find_no_defect() {
         issues.extend(TITLES.iter().map(|title| form(language, &[*title], false)));
         issues.push(form(language, &TITLES[..3], true));
         issues.push(form(language, &twenty, true));
+        issues.push(form_of(EditionKind::Heartbeat, language, &[], true));
+        issues.push(form_of(EditionKind::Correction, language, &TITLES[..1], false));
+        issues.push(form_of(EditionKind::Test, language, &TITLES[..2], false));
     }
     let mut letters = Vec::new();
     for (number, (subject, form)) in (0i64..).zip(&issues) {
@@ -171,6 +182,7 @@ fn readers_that_are_not_ours_find_no_defect() {
                 delivery: &delivery,
                 planned_at: AT,
                 unsubscribe_url: Some(&format!("https://allim.example.org/unsubscribe/k1.{}.abc-_", "x".repeat(60))),
+                manage_url: Some(&format!("https://allim.example.org/manage/k1.{}.abc-_", "y".repeat(60))),
                 leave_address: None,
                 text_only: false,
             };
@@ -181,7 +193,7 @@ fn readers_that_are_not_ours_find_no_defect() {
             letters.push(json!({ "path": path, "subject": subject, "name": name, "is_utf8": !address.is_ascii() }));
         }
     }
-    assert_eq!(letters.len(), 3 * 11 * 5);
+    assert_eq!(letters.len(), 3 * 14 * 5);
     let records: serde_json::Map<String, Value> = signers.iter().map(record).collect();
     let wrong = asked(&python, &tools, &json!({ "letters": letters, "records": records }));
     assert!(wrong.is_empty(), "{} defects:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
@@ -207,9 +219,13 @@ fn by_mail_parser(letter: &[u8], subject: &str) {
     let message = MessageParser::default().parse(letter).expect("a mail");
     assert_eq!(message.subject(), Some(subject));
     assert!(message.parts.iter().all(|part| !part.is_encoding_problem), "{subject}");
-    assert_eq!((message.text_body_count(), message.html_body_count(), message.attachment_count()), (1, 1, 0));
     let kinds: Vec<_> = message.parts.iter().filter_map(|part| part.content_type()?.subtype()).collect();
-    assert_eq!(kinds, ["alternative", "plain", "html"]);
+    let attached = kinds.iter().filter(|kind| **kind == "calendar").count();
+    assert_eq!((message.text_body_count(), message.html_body_count(), message.attachment_count()), (1, 1, attached));
+    match attached {
+        0 => assert_eq!(kinds, ["alternative", "plain", "html"]),
+        _ => assert_eq!(kinds, ["mixed", "alternative", "plain", "html", "calendar"]),
+    }
 }
 
 /// The checks must be able to fail: a letter that was spoilt in one place each is told of.
@@ -230,6 +246,7 @@ fn the_checks_see_what_is_wrong() {
         delivery: &delivery,
         planned_at: AT,
         unsubscribe_url: url,
+        manage_url: url,
         leave_address: None,
         text_only: false,
     };

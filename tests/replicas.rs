@@ -10,7 +10,7 @@ use allim::domain::clock::{Clock, ManualClock, UnixMillis};
 use allim::domain::language::Language;
 use allim::domain::schedule::Schedule;
 use allim::intake::Intake;
-use allim::intake::accept::{Backfill, Republish, Source};
+use allim::intake::accept::{Backfill, Republish, Revisions, Source};
 use allim::intake::wire::{Incoming, SourcePolicy};
 use allim::plan::digest::Digest;
 use allim::plan::{Planner, Rules, release};
@@ -65,6 +65,8 @@ fn planner(store: &Store) -> Planner {
         max_late: Duration::from_secs(3_600),
         own_hour: false,
         commercial: false,
+        quiet_hours: None,
+        heartbeat: false,
     };
     let languages = vec![Language::parse("ko").expect("a tag")];
     let rules = Rules {
@@ -75,6 +77,8 @@ fn planner(store: &Store) -> Planner {
         routes: BTreeMap::new(),
         route_default: ("news".to_owned(), "email:folder".to_owned()),
         classes: Default::default(),
+        grace: Duration::ZERO,
+        noting: Vec::new(),
         consent_kept: Duration::from_secs(1_825 * 86_400),
     };
     Planner::new(store.clone(), rules)
@@ -83,7 +87,10 @@ fn planner(store: &Store) -> Planner {
 fn intake(store: &Store) -> Intake {
     let policy =
         SourcePolicy { name: "cms".to_owned(), topics_known: vec!["events".to_owned()], ..SourcePolicy::default() };
-    let sources = BTreeMap::from([("cms".to_owned(), Source { policy, republish: Republish::Revise })]);
+    let sources = BTreeMap::from([(
+        "cms".to_owned(),
+        Source { policy, republish: Republish::Revise, revisions: Revisions::Silent },
+    )]);
     Intake::new(store.clone(), sources, Backfill::OlderThan(Duration::from_secs(86_400)), Arc::new(Notify::new()))
 }
 

@@ -40,6 +40,8 @@ list_id = "news.example.org"
 [[intake.source]]
 name = "cms"
 urgent = true
+[immediate]
+grace = "0s"
 {store}
 {extra}"#,
         folder.display()

@@ -22,7 +22,7 @@ use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::{Chance, Clock};
 use crate::domain::{destination, ids};
 use crate::intake::Intake;
-use crate::intake::accept::Backfill;
+use crate::intake::accept::{Backfill, Revisions};
 use crate::intake::amqp;
 use crate::plan::route::Classes;
 use crate::plan::{Planner, Rules};
@@ -135,6 +135,13 @@ fn rules(config: &Config, templates: &Templates) -> Rules {
         digests: config.digests.clone(),
         template: templates.version().to_owned(),
         chunk_recipients: config.file.send.chunk,
+        grace: config.file.immediate.grace,
+        noting: config
+            .sources
+            .iter()
+            .filter(|(_, source)| source.revisions == Revisions::Note)
+            .map(|(name, _)| name.clone())
+            .collect(),
         consent_kept: config.file.people.consent_kept,
         routes: config.routes.clone(),
         route_default,
@@ -161,6 +168,7 @@ fn stationery(config: &Config, templates: Arc<Templates>) -> Stationery {
         senders: config.senders.clone(),
         templates,
         notes_revisions: config.file.mail.note_revised,
+        calendar_authority: config.file.mail.attach_calendar.then(|| config.tag_domain().to_owned()),
         commercial: config.digests.values().filter(|d| d.commercial).map(|d| d.name.clone()).collect(),
     }
 }

@@ -46,6 +46,14 @@ pub(super) enum Command {
         /// Its id, or the id that its source gave it.
         id: String,
     },
+    /// Sends a post as it reads now to exactly those who got an earlier revision of it.
+    Correct {
+        /// Its id, or the id that its source gave it.
+        id: String,
+        /// Only says how many would get it.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Takes in a folder of old posts (`.json` and `.md`, subfolders too): they become public and are mailed to nobody.
     Import {
         /// The folder.
@@ -74,6 +82,7 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Show { id } => show::run(&app, &id, json).await,
         Command::Release { id } => release(&app, &id, json).await,
         Command::Withdraw { id } => withdraw(&app, &id, json).await,
+        Command::Correct { id, dry_run } => correct(&app, &id, dry_run, json).await,
         Command::Import { folder, source } => import::run(&app, &folder, source.as_deref(), json).await,
     }
 }
@@ -145,6 +154,22 @@ async fn withdraw(app: &App, given: &str, json: bool) -> anyhow::Result<()> {
         return print::json(&receipt);
     }
     print::line(format!("{}  {}", standing.post_id, verdict(&receipt.verdict)));
+    Ok(())
+}
+
+async fn correct(app: &App, given: &str, dry_run: bool, json: bool) -> anyhow::Result<()> {
+    let (standing, _) = find(app, given).await?;
+    anyhow::ensure!(standing.is_public(), "this post is {}: nobody is written to about it", standing.state());
+    let readers = app.planner.outdated(&standing.post_id).await?;
+    let asked = !dry_run && readers > 0 && app.planner.correct(&standing.post_id).await?.is_some();
+    if json {
+        let (post_id, revision) = (&standing.post_id, standing.revision);
+        return print::json(
+            &serde_json::json!({ "post_id": post_id, "revision": revision, "readers": readers, "asked": asked }),
+        );
+    }
+    let who = format!("{readers} reader(s) got an earlier revision than {}", standing.revision);
+    print::line(if asked { format!("{who}; a running allim writes to them") } else { who });
     Ok(())
 }
 

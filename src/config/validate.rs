@@ -5,7 +5,7 @@ use super::ways::{self, Class, Group};
 use super::{Dkim, Mistake, Roles, dkim, inbound};
 use crate::domain::audience::{Address, IMMEDIATE};
 use crate::domain::destination;
-use crate::domain::edition::SERVICE;
+use crate::domain::edition::{CORRECTION, SERVICE};
 use crate::domain::language::Language;
 use crate::domain::schedule::Schedule;
 use crate::intake::accept::Source;
@@ -112,6 +112,12 @@ impl Config {
     #[must_use]
     pub fn in_state(&self, path: &Path) -> PathBuf {
         self.file.instance.state_dir.join(path)
+    }
+
+    /// The domain that ids are minted under.
+    #[must_use]
+    pub fn tag_domain(&self) -> &str {
+        self.file.site.tag_authority.split(',').next().unwrap_or_default()
     }
 
     /// The names of all destinations: each group of relays, then each class of domains by each group.
@@ -233,7 +239,8 @@ fn senders(file: &File) -> Result<BTreeMap<String, Arc<Sender>>, Mistake> {
 }
 
 fn digests(file: &File) -> Result<BTreeMap<String, Digest>, Mistake> {
-    let (mut digests, mut seen) = (BTreeMap::new(), BTreeSet::from([IMMEDIATE, SERVICE].map(str::to_owned)));
+    let (mut digests, mut seen) =
+        (BTreeMap::new(), BTreeSet::from([IMMEDIATE, SERVICE, CORRECTION].map(str::to_owned)));
     for (index, table) in file.digest.iter().enumerate() {
         let key = |field: &str| format!("digest[{index}].{field}");
         name(&table.name, &key("name"), &mut seen)?;
@@ -246,16 +253,32 @@ fn digests(file: &File) -> Result<BTreeMap<String, Digest>, Mistake> {
         if table.own_hour && schedule.fixed_time().is_none() {
             return Err(Mistake::new(key("own_hour"), "needs a schedule with one fixed minute and hour"));
         }
+        if table.heartbeat && is_more_often_than_weekly(&schedule) {
+            return Err(Mistake::new(key("heartbeat"), "only for schedules that fire once a week or less often"));
+        }
         let digest = Digest {
             name: table.name.clone(),
             schedule,
             max_late: table.max_late,
             own_hour: table.own_hour,
             commercial: table.commercial,
+            quiet_hours: table.quiet_hours,
+            heartbeat: table.heartbeat,
         };
         digests.insert(table.name.clone(), digest);
     }
     Ok(digests)
+}
+
+/// Firings looked at to tell how often a schedule fires: a year of a weekly one.
+const FIRINGS_LOOKED_AT: usize = 53;
+/// A week, less the hour that summer time may take from it.
+const WEEK_MS_MIN: i64 = (7 * 24 - 1) * 3_600_000;
+
+fn is_more_often_than_weekly(schedule: &Schedule) -> bool {
+    let firings = std::iter::successors(schedule.next_after(0), |at| schedule.next_after(*at));
+    let firings: Vec<i64> = firings.take(FIRINGS_LOOKED_AT).collect();
+    firings.windows(2).any(|two| two[1] - two[0] < WEEK_MS_MIN)
 }
 
 type Routes = BTreeMap<(String, Option<Language>), (String, String)>;
@@ -322,7 +345,7 @@ fn sources(file: &File) -> Result<BTreeMap<String, Source>, Mistake> {
             urgent_allowed: table.urgent,
             event_sources_allowed: table.event_sources.clone(),
         };
-        sources.insert(table.name.clone(), Source { policy, republish: table.republish });
+        sources.insert(table.name.clone(), Source { policy, republish: table.republish, revisions: table.revisions });
     }
     if sources.is_empty() {
         return Err(Mistake::new("intake.source", "at least one [[intake.source]] is needed"));

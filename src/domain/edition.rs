@@ -18,8 +18,34 @@ words! {
         Granted = "granted",
         /// Tells that the withdrawal of such consent was recorded, and when.
         Withdrawn = "withdrawn",
+        /// Says that there was nothing new since the issue before, where a digest is to say so.
+        Heartbeat = "heartbeat",
+        /// A post that was revised, to those who got it as it was.
+        Correction = "correction",
+        /// An issue as an operator shows it to colleagues; counts for nobody as given.
+        Test = "test",
         /// Reminds, every two years, that there is such a consent, of when, and of how to end it.
         Reminder = "reminder",
+    }
+}
+
+words! {
+    /// What an item shows of its post.
+    ItemForm {
+        /// The post.
+        Post = "post",
+        /// A line: the reader had it before, and it was revised since.
+        Revised = "revised",
+    }
+}
+
+impl ItemForm {
+    fn post() -> Self {
+        Self::Post
+    }
+
+    fn is_post(&self) -> bool {
+        *self == Self::Post
     }
 }
 
@@ -38,6 +64,9 @@ pub struct Item {
     /// it came. Left out where there is none, so that the keys of editions from before stay as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
+    /// What it shows of the post. Left out where that is the post itself, for the same reason.
+    #[serde(default = "ItemForm::post", skip_serializing_if = "ItemForm::is_post")]
+    pub form: ItemForm,
 }
 
 /// What recipients must share to share an edition.
@@ -70,11 +99,13 @@ impl Content {
 
 /// The schedule that service letters are filed under: no digest may have this name.
 pub const SERVICE: &str = "service";
+/// The schedule whose firings plan corrections: no digest may have this name.
+pub const CORRECTION: &str = "correction";
 
 impl EditionKind {
     /// Whether it answers what its recipient did, and so is neither superseded nor stopped by their leaving.
     #[must_use]
     pub fn is_service(self) -> bool {
-        self != Self::Issue
+        !matches!(self, Self::Issue | Self::Heartbeat | Self::Correction | Self::Test)
     }
 }

@@ -13,6 +13,7 @@ pub mod inbound;
 pub mod language;
 mod mac;
 pub mod post;
+pub mod quiet;
 pub mod reply;
 pub mod schedule;
 pub mod text;

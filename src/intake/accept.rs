@@ -68,6 +68,19 @@ pub enum Republish {
     Quarantine,
 }
 
+/// What readers who had a post hear when it is revised. Pages and feeds show a revision at once, whatever this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revisions {
+    /// Nothing.
+    #[default]
+    Silent,
+    /// A line in the next issue of their digest.
+    Note,
+    /// A correction, sent to exactly those who got it as it was.
+    Correct,
+}
+
 /// A source and the rules by which its messages are taken in.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -75,6 +88,8 @@ pub struct Source {
     pub policy: SourcePolicy,
     /// What a second `published` means.
     pub republish: Republish,
+    /// What a revision means to those who had the post.
+    pub revisions: Revisions,
 }
 
 /// How posts of long ago are guarded.

@@ -1,6 +1,6 @@
 //! What one event changes, by what is known of it and of its post.
 
-use super::accept::{Guard, Receipt, Republish, Source, Verdict};
+use super::accept::{Guard, Receipt, Republish, Revisions, Source, Verdict};
 use super::aside::set_aside;
 use super::wire::{Change as Said, Event, Incoming, RejectReason, Rejection};
 use crate::domain::clock::UnixMillis;
@@ -9,7 +9,7 @@ use crate::domain::post::{Post, Standing};
 use crate::store::changes::{Change, ChangeKind};
 use crate::store::fresh::{self, Fresh};
 use crate::store::posts::{self, Revision};
-use crate::store::{StoreError, Tx, editions, releases};
+use crate::store::{StoreError, Tx, corrections, editions, releases};
 
 /// One event at the door.
 pub(super) struct Door<'a, 't> {
@@ -112,6 +112,9 @@ impl Door<'_, '_> {
         if standing.is_public() {
             editions::mark_replaced(self.tx, &standing.post_id, self.now, false)?;
             self.notice(ChangeKind::Revised, standing, post.language.as_str());
+            if self.source.revisions == Revisions::Correct {
+                corrections::ask(self.tx, &standing.post_id, number, self.now)?;
+            }
         }
         Ok(Ok(Verdict::Revised))
     }

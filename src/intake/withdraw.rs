@@ -1,7 +1,7 @@
 //! An operator takes a post back by hand: an event like any other, which needs no message.
 
 use super::Intake;
-use super::accept::{Backfill, Guard, Receipt, Republish, Source};
+use super::accept::{Backfill, Guard, Receipt, Republish, Revisions, Source};
 use super::door::Door;
 use super::wire::{Change, Event, Incoming, SourcePolicy};
 use crate::domain::ids;
@@ -55,5 +55,5 @@ fn withdrawal(source: &str, source_id: &str) -> Event {
 /// What is left of a source that the configuration has no more: its posts can still be taken back.
 fn unconfigured(name: &str) -> Source {
     let policy = SourcePolicy { name: name.to_owned(), ..SourcePolicy::default() };
-    Source { policy, republish: Republish::default() }
+    Source { policy, republish: Republish::default(), revisions: Revisions::default() }
 }

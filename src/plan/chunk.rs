@@ -3,19 +3,17 @@
 //! What those are owed depends on nothing but their language and topics, so it is worked out once for all who share
 //! these (`groups`). The others are looked at one by one (`one_by_one`).
 
-use super::Rules;
-use super::groups::{Groups, items, lane};
+use super::groups::Groups;
+use super::write::write;
+use super::{Rules, correction, revised};
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::UnixMillis;
-use crate::domain::delivery::{DeliveryKey, Lane};
-use crate::domain::edition::{Content, EditionKind};
-use crate::domain::language::Language;
-use crate::store::batches::{self, Planned};
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::edition::CORRECTION;
 use crate::store::occurrences::{self, Occurrence};
-use crate::store::owed::{self, Match, Recipient};
-use crate::store::{Dialect, StoreError, Tx, deliveries, editions, window};
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use crate::store::owed::{self, Match};
+use crate::store::{Dialect, StoreError, Tx, deliveries, window};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
 /// How far planning came.
@@ -38,6 +36,7 @@ pub fn plan_next(tx: &mut Tx<'_>, rules: &Rules, now: UnixMillis) -> Result<Prog
     let Some(occurrence) = occurrences::lock_open(tx)? else { return Ok(Progress::Idle) };
     let (planned, covered) = match occurrence.recipient_id {
         Some(id) => (plan_alone(tx, rules, &occurrence, id, now)?, None),
+        None if occurrence.slot.schedule() == CORRECTION => correction::plan_chunk(tx, rules, &occurrence, now)?,
         None => plan_window(tx, rules, &occurrence, now)?,
     };
     let (done_to, finished_at) = match covered {
@@ -65,8 +64,9 @@ pub(super) fn plan_one(
     Ok(deliveries::find(tx, &key)?.map(|delivery| delivery.edition_id))
 }
 
-/// What each recipient is owed: a list that many share, or one of their own.
-type Owing = BTreeMap<i64, Rc<Vec<Match>>>;
+/// What each recipient is owed: a list that many share, or one of their own. An empty one is for those who are to hear that
+/// there was nothing.
+pub(super) type Owing = BTreeMap<i64, Rc<Vec<Match>>>;
 
 fn plan_alone(
     tx: &mut Tx<'_>,
@@ -81,6 +81,7 @@ fn plan_alone(
     let matched: BTreeSet<(i64, &str)> = matches.iter().map(|m| (m.recipient_id, m.topic.as_str())).collect();
     owed::move_marks(tx, &matched.into_iter().collect::<Vec<_>>(), occurrence.bound)?;
     add_superseded(tx, occurrence, &mut owing, now)?;
+    revised::add(tx, rules, occurrence, &mut owing, now)?;
     write(tx, rules, occurrence, &recipients, &owing, now)
 }
 
@@ -94,8 +95,11 @@ fn plan_window(
 ) -> Result<(usize, Option<i64>), StoreError> {
     let releases = window::releases(tx, occurrence, now)?;
     let mut groups = Groups::of(&releases);
-    let mut chunk = window::chunk(tx, occurrence, groups.topics(), rules.chunk_recipients)?;
-    let mut ids: Vec<i64> = chunk.interested.iter().map(|(id, _)| *id).chain(chunk.fresh.iter().copied()).collect();
+    let says_nothing = rules.has_heartbeat(occurrence.slot.schedule());
+    let mut chunk = window::chunk(tx, occurrence, groups.topics(), rules.chunk_recipients, says_nothing)?;
+    let interested = chunk.interested.iter().map(|(id, _)| *id);
+    let mut ids: Vec<i64> =
+        interested.chain(chunk.fresh.iter().copied()).chain(chunk.everybody.iter().copied()).collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() {
@@ -107,6 +111,9 @@ fn plan_window(
         let (slot, until) = (occurrence.slot.as_str(), chunk.covered.unwrap_or(i64::MAX));
         chunk.interested = window::interested(tx, slot, groups.topics(), occurrence.done_to, until)?;
         chunk.fresh = window::fresh(tx, slot, occurrence.done_to, until)?;
+        if says_nothing {
+            chunk.everybody = window::everybody(tx, slot, occurrence.done_to, until)?;
+        }
     }
     ids = recipients.iter().map(|recipient| recipient.id).collect();
     let fresh: HashSet<i64> = chunk.fresh.iter().copied().filter(|id| ids.binary_search(id).is_ok()).collect();
@@ -120,7 +127,14 @@ fn plan_window(
     if !fresh.is_empty() {
         owed::follow(tx, &occurrence.slot, &fresh.into_iter().collect::<Vec<_>>(), occurrence.bound, now)?;
     }
+    if says_nothing {
+        let nothing = Rc::new(Vec::new());
+        for id in chunk.everybody.iter().filter(|id| ids.binary_search(id).is_ok()) {
+            owing.entry(*id).or_insert_with(|| nothing.clone());
+        }
+    }
     add_superseded(tx, occurrence, &mut owing, now)?;
+    revised::add(tx, rules, occurrence, &mut owing, now)?;
     Ok((write(tx, rules, occurrence, &recipients, &owing, now)?, chunk.covered))
 }
 
@@ -173,82 +187,4 @@ fn add_superseded(
         }
     }
     Ok(())
-}
-
-/// What is planned together: recipients of one content by one way out.
-struct Together {
-    content: usize,
-    destination: String,
-    lane: Lane,
-    recipients: Vec<i64>,
-}
-
-fn write(
-    tx: &mut Tx<'_>,
-    rules: &Rules,
-    occurrence: &Occurrence,
-    recipients: &[Recipient],
-    owing: &Owing,
-    now: UnixMillis,
-) -> Result<usize, StoreError> {
-    let schedule = occurrence.slot.schedule();
-    let (mut contents, mut together) = (Vec::new(), Vec::new());
-    let mut content_of: HashMap<Content, usize> = HashMap::new();
-    // Whoever shares a list, a language and a way out is planned together; so for most nothing is built. Equal texts of
-    // the recipients are one text in memory.
-    let mut routes: HashMap<(*const u8, *const u8), (Language, &str, &str)> = HashMap::new();
-    let mut known: HashMap<(*const Vec<Match>, *const u8, *const u8), usize> = HashMap::new();
-    for recipient in recipients {
-        let Some(matches) = owing.get(&recipient.id).filter(|matches| !matches.is_empty()) else { continue };
-        let reader = (recipient.language.as_ptr(), recipient.domain.as_ptr());
-        let (language, sender, destination) = match routes.entry(reader) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let language = Language::parse(&recipient.language).map_err(|e| StoreError::Shape(e.to_string()))?;
-                let (sender, destination) = rules.route(schedule, &language, &recipient.domain);
-                new.insert((language, sender, destination))
-            }
-        };
-        let alike = (Rc::as_ptr(matches), recipient.language.as_ptr(), destination.as_ptr());
-        let index = match known.get(&alike) {
-            Some(index) => *index,
-            None => {
-                let content = Content {
-                    kind: EditionKind::Issue,
-                    schedule: schedule.to_owned(),
-                    language: language.clone(),
-                    sender: (*sender).to_owned(),
-                    template: rules.template.clone(),
-                    items: items(matches),
-                };
-                let content = *content_of.entry(content).or_insert_with_key(|content| {
-                    contents.push(content.clone());
-                    contents.len() - 1
-                });
-                let index = group(&mut together, content, destination, lane(schedule, matches));
-                known.insert(alike, index);
-                index
-            }
-        };
-        together[index].recipients.push(recipient.id);
-    }
-    let editions = editions::ensure_all(tx, occurrence.id, &contents, now)?;
-    let planned = |one: Together| Planned {
-        edition_id: editions[one.content],
-        destination: one.destination,
-        lane: one.lane,
-        recipients: one.recipients,
-    };
-    let planned: Vec<Planned> = together.into_iter().map(planned).collect();
-    batches::insert(tx, occurrence.id, occurrence.planned, MAIL, &planned, now)?;
-    Ok(planned.iter().map(|planned| planned.recipients.len()).sum())
-}
-
-/// The index of the recipients of a content by a way out, who may be none yet.
-fn group(together: &mut Vec<Together>, content: usize, destination: &str, lane: Lane) -> usize {
-    let is_same = |one: &Together| one.content == content && one.destination == destination && one.lane == lane;
-    together.iter().position(is_same).unwrap_or_else(|| {
-        together.push(Together { content, destination: destination.to_owned(), lane, recipients: Vec::new() });
-        together.len() - 1
-    })
 }

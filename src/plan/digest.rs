@@ -3,6 +3,7 @@
 use crate::domain::audience::{IMMEDIATE, Slot};
 use crate::domain::clock::UnixMillis;
 use crate::domain::ids;
+use crate::domain::quiet::QuietHours;
 use crate::domain::schedule::{Schedule, ScheduleError};
 use crate::store::occurrences::{self, Occurrence, SlotState};
 use crate::store::{StoreError, Tx, changes, releases};
@@ -22,6 +23,10 @@ pub struct Digest {
     pub own_hour: bool,
     /// Whether it is sent for profit, so that consent must be told of (docs/operating.md).
     pub commercial: bool,
+    /// Hours in which none of it goes out, by the reader's own zone if they chose one, else by the schedule's.
+    pub quiet_hours: Option<QuietHours>,
+    /// Whether readers who are owed nothing are told so.
+    pub heartbeat: bool,
 }
 
 impl Digest {

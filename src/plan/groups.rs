@@ -86,16 +86,18 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// Newest first, as on a board; equal instants by id, so that equal contents are equal.
+/// Newest first, as on a board, and lines after all posts; equal instants by id, so that equal contents are equal.
 pub(super) fn items(matches: &[Match]) -> Vec<Item> {
     let mut sorted: Vec<&Match> = matches.iter().collect();
-    sorted.sort_by(|a, b| b.published_at.cmp(&a.published_at).then_with(|| a.post_id.cmp(&b.post_id)));
+    let order = |m: &&Match| (m.form, std::cmp::Reverse(m.published_at));
+    sorted.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.post_id.cmp(&b.post_id)));
     let item = |m: &&Match| Item {
         story_id: m.story_id.clone(),
         post_id: m.post_id.clone(),
         revision: m.revision,
         topic: m.topic.clone(),
         also: m.also.clone(),
+        form: m.form,
     };
     sorted.iter().map(item).collect()
 }

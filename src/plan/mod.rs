@@ -2,6 +2,7 @@
 //! fired, move what was replaced.
 
 pub mod chunk;
+mod correction;
 mod daily;
 pub mod digest;
 pub mod explain;
@@ -9,16 +10,21 @@ mod groups;
 pub mod preview;
 pub mod release;
 pub mod restored;
+mod revised;
 pub mod route;
 pub mod service;
 mod successor;
+pub mod trial;
+mod write;
 
 use crate::domain::audience::{IMMEDIATE, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
+use crate::domain::delivery::Lane;
 use crate::domain::edition::EditionKind;
 use crate::domain::language::Language;
+use crate::domain::quiet::Night;
 use crate::store::releases::Looked;
-use crate::store::{Store, StoreError, Tx, editions, occurrences, profile, releases};
+use crate::store::{Store, StoreError, Tx, editions, occurrences, profile, quiet, releases};
 use chunk::Progress;
 use digest::{Digest, Firing};
 use route::Classes;
@@ -45,11 +51,35 @@ pub struct Rules {
     pub route_default: (String, String),
     /// Recipient domains with a pace of their own.
     pub classes: Classes,
+    /// How long immediate mail that isn't urgent waits, so that a revision or withdrawal still catches it.
+    pub grace: Duration,
+    /// Sources whose revisions are noted in the next issue.
+    pub noting: Vec<String>,
     /// How long consents of people who aren't written to any more are kept.
     pub consent_kept: Duration,
 }
 
 impl Rules {
+    /// When mail that is planned now is due.
+    #[must_use]
+    fn due_at(&self, schedule: &str, lane: Lane, now: UnixMillis) -> UnixMillis {
+        if schedule == IMMEDIATE && lane != Lane::Urgent { now.plus(self.grace) } else { now }
+    }
+
+    /// The night of a schedule's mail at or after `at`, by the reader's own zone if the slot has one.
+    fn night(&self, schedule: &str, slot: &Slot, at: UnixMillis) -> Option<Night> {
+        let digest = self.digests.get(schedule)?;
+        let zone = match slot.own_time().filter(|_| slot.schedule() == schedule) {
+            Some((_, _, zone)) => jiff::tz::TimeZone::get(zone),
+            None => jiff::tz::TimeZone::get(digest.schedule.zone()),
+        };
+        digest.quiet_hours?.night(&zone.ok()?, at)
+    }
+
+    fn has_heartbeat(&self, schedule: &str) -> bool {
+        self.digests.get(schedule).is_some_and(|digest| digest.heartbeat)
+    }
+
     /// The sender and the destination of a schedule's mail to readers of a language at a domain.
     #[must_use]
     pub fn route(&self, schedule: &str, language: &Language, domain: &str) -> (&str, &str) {
@@ -145,29 +175,49 @@ impl Planner {
     /// [`StoreError`]; a later tick goes on where this one stopped.
     pub async fn tick(&self) -> Result<Ticked, StoreError> {
         let mut ticked = Ticked::default();
-        let now = loop {
+        loop {
+            let now = self.plan(&mut ticked).await?;
+            self.move_replaced(now, &mut ticked).await?;
+            if !self.tidy(now).await? {
+                return Ok(ticked);
+            }
+        }
+    }
+
+    /// Releases, fires and plans until nothing is left to plan. Returns the instant at which that was so.
+    async fn plan(&self, ticked: &mut Ticked) -> Result<UnixMillis, StoreError> {
+        loop {
             // Between two chunks of a long plan too: an urgent post doesn't wait behind a million-row digest.
             let now = self.store.now().await?;
             ticked.noticed += self.release(now).await?;
             self.resume(now).await?;
-            self.fire(now, &mut ticked).await?;
+            self.fire(now, ticked).await?;
             let rules = self.rules.clone();
             match self.store.write(move |tx| chunk::plan_next(tx, &rules, now)).await? {
-                Progress::Idle => break now,
+                Progress::Idle => return Ok(now),
                 Progress::Planned(0) => {}
                 Progress::Planned(planned) => {
                     ticked.planned += planned;
                     (self.planned)();
                 }
             }
-        };
-        self.move_replaced(now, &mut ticked).await?;
+        }
+    }
+
+    /// What follows planning: closes what is finished, lets what waits rest in its nights, does the day's work, and begins
+    /// corrections. Returns whether that left something to plan.
+    async fn tidy(&self, now: UnixMillis) -> Result<bool, StoreError> {
         let rules = self.rules.clone();
-        let rest = move |tx: &mut Tx<'_>| editions::close_finished(tx, now).and_then(|_| daily::step(tx, &rules, now));
-        if self.store.write(rest).await? {
+        let tidy = move |tx: &mut Tx<'_>| {
+            editions::close_finished(tx, now)?;
+            put_off(tx, &rules, now)?;
+            Ok((daily::step(tx, &rules, now)?, correction::begin(tx, now)?))
+        };
+        let (told, begun) = self.store.write(tidy).await?;
+        if told {
             (self.planned)();
         }
-        Ok(ticked)
+        Ok(begun)
     }
 
     /// Makes public, releases and expires what is due. Returns how many changes that were.
@@ -252,15 +302,18 @@ impl Planner {
     /// # Errors
     /// [`StoreError`] from the database.
     pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
-        let waiting =
-            |tx: &mut Tx<'_>| Ok((releases::next_look(tx)?, profile::next_resume(tx)?, occurrences::slots(tx)?));
-        let (look, resume, slots) = self.store.read(waiting).await?;
+        let now = self.store.now().await?;
+        let waiting = move |tx: &mut Tx<'_>| {
+            let next = [releases::next_look(tx)?, profile::next_resume(tx)?, quiet::next(tx, now)?];
+            Ok((next.into_iter().flatten().min(), occurrences::slots(tx)?))
+        };
+        let (next, slots) = self.store.read(waiting).await?;
         let next_firing = |state: &occurrences::SlotState| {
             let digest = self.rules.digests.get(state.slot.schedule())?;
             digest.schedule_of(&state.slot).ok()?.next_after(state.considered_at.0).map(UnixMillis)
         };
         let firing = slots.iter().filter_map(next_firing).min();
-        Ok([look, resume, firing].into_iter().flatten().min())
+        Ok([next, firing].into_iter().flatten().min())
     }
 
     /// Fires a digest at once, at an operator's word, whatever its schedule.
@@ -298,6 +351,14 @@ fn release_due(tx: &mut Tx<'_>, rules: &release::Rules, now: UnixMillis) -> Resu
     }
     releases::apply(tx, &looked, now)?;
     Ok((stories.len(), looked.changes.len()))
+}
+
+/// Lets what waits rest in its nights, and looks up the next ones of those that are over.
+fn put_off(tx: &mut Tx<'_>, rules: &Rules, now: UnixMillis) -> Result<(), StoreError> {
+    for (edition_id, schedule, slot) in quiet::over(tx, now)? {
+        quiet::set(tx, edition_id, rules.night(&schedule, &slot, now))?;
+    }
+    quiet::rest(tx, now)
 }
 
 /// Pauses ended in one transaction at most.

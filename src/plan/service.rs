@@ -70,5 +70,5 @@ pub(super) fn plan(tx: &mut Tx<'_>, rules: &Rules, letter: &Letter<'_>, now: Uni
     };
     let edition_id = editions::ensure(tx, plan_id, &content, now)?;
     let key = DeliveryKey { plan_id, recipient_id: to.id, carrier: MAIL.to_owned() };
-    deliveries::put(tx, &key, edition_id, destination, Lane::Transactional, now)
+    deliveries::put(tx, &key, edition_id, destination, Lane::Transactional, now, now)
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Reason;
-use crate::domain::edition::Content;
+use crate::domain::edition::{Content, ItemForm};
 use crate::store::editions::{self, Fate};
 use crate::store::{StoreError, Tx};
 
@@ -27,7 +27,8 @@ pub fn step(tx: &mut Tx<'_>, after: i64, now: UnixMillis) -> Result<Step, StoreE
     let Some(id) = editions::replaced(tx, after)? else { return Ok(Step::Done) };
     let (items, withdrawn) = editions::successor_items(tx, id)?;
     let Some(edition) = editions::find(tx, id)? else { return Ok(Step::Moved(id, 0)) };
-    let fate = if items.is_empty() {
+    // What is left may be lines about posts that the reader has: nothing to write to anybody for.
+    let fate = if !items.iter().any(|item| item.form == ItemForm::Post) {
         Fate::Cancel(if withdrawn { Reason::Withdrawn } else { Reason::Expired })
     } else {
         let drops = items.len() < edition.content.items.len();

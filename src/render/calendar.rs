@@ -12,38 +12,42 @@ pub const MEDIA_TYPE: &str = "text/calendar; charset=utf-8";
 /// Octets of a content line without its line end (RFC 5545 section 3.1).
 const LINE_LEN_MAX: usize = 75;
 
-/// The calendar file of a post's event; `None` for a post that announces none. `authority` is the domain that makes its
+/// The events of posts as one calendar file; `None` where none of them announces one. `authority` is the domain that makes each
 /// UID unique (RFC 5545 section 3.8.4.7): the same for every revision, with a higher SEQUENCE, so that a calendar that has
-/// the event changes it. `url` is the page of the post.
+/// the event changes it. `page_url` finds the page of a post.
 #[must_use]
-pub fn calendar(showable: &Showable, authority: &str, url: Option<&str>) -> Option<String> {
-    let (post, standing) = (showable.post(), showable.standing());
-    let event = post.event.as_ref()?;
-    let stamped_at = standing.revised_at.or(standing.public_at).unwrap_or(standing.received_at);
+pub fn calendar<'a>(
+    posts: impl IntoIterator<Item = &'a Showable>,
+    authority: &str,
+    page_url: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
     let mut lines = Lines::default();
-    lines.add("BEGIN", "VCALENDAR");
-    lines.add("VERSION", "2.0");
-    lines.add("PRODID", "-//allim//allim//EN");
-    lines.add("METHOD", "PUBLISH");
+    for (showable, event) in posts.into_iter().filter_map(|post| Some((post, post.post().event.as_ref()?))) {
+        add_event(&mut lines, showable, event, authority, page_url(&showable.standing().post_id));
+    }
+    let head = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//allim//allim//EN\r\nMETHOD:PUBLISH\r\n";
+    (!lines.0.is_empty()).then(|| format!("{head}{}END:VCALENDAR\r\n", lines.0))
+}
+
+fn add_event(lines: &mut Lines, showable: &Showable, event: &Event, authority: &str, url: Option<String>) {
+    let (post, standing) = (showable.post(), showable.standing());
+    let stamped_at = standing.revised_at.or(standing.public_at).unwrap_or(standing.received_at);
     lines.add("BEGIN", "VEVENT");
     lines.add("UID", &format!("{}@{authority}", standing.post_id));
     lines.add("DTSTAMP", &utc(stamped_at));
     lines.add("SEQUENCE", &standing.revision.saturating_sub(1).max(0).to_string());
-    add_times(&mut lines, event);
+    add_times(lines, event);
     lines.add_text(&format!("SUMMARY;LANGUAGE={}", post.language), post.title.line().as_str());
     if let Some(location) = event.location.as_ref().map(|location| location.line()).filter(|line| !line.is_empty()) {
         lines.add_text(&format!("LOCATION;LANGUAGE={}", post.language), location.as_str());
     }
-    let page = url.map(str::to_owned).or_else(|| event.url.as_deref().and_then(web_url));
-    if let Some(page) = page {
+    if let Some(page) = url.or_else(|| event.url.as_deref().and_then(web_url)) {
         lines.add("URL", &page);
     }
     if let Some(summary) = post.summary.as_ref().map(|summary| summary.line()).filter(|line| !line.is_empty()) {
         lines.add_text(&format!("DESCRIPTION;LANGUAGE={}", post.language), summary.as_str());
     }
     lines.add("END", "VEVENT");
-    lines.add("END", "VCALENDAR");
-    Some(lines.0)
 }
 
 /// Whole days as dates, of which the end is the day after the last; times in UTC, so that the file needs no rules of a
@@ -116,7 +120,7 @@ mod tests {
         if let Some(event) = &mut post.event {
             change(event);
         }
-        calendar(&showable(post), "example.org", Some("https://allim.example.org/posts/id1")).unwrap()
+        calendar([&showable(post)], "example.org", |_| Some("https://allim.example.org/posts/id1".to_owned())).unwrap()
     }
 
     #[test]
@@ -157,11 +161,14 @@ mod tests {
         let mut standing = revised.standing().clone();
         (standing.revision, standing.revised_at) = (3, Some(UnixMillis(1_776_900_000_000)));
         revised = Showable::public(standing, revised.post().clone()).unwrap();
-        let file = calendar(&revised, "example.org", None).unwrap();
+        let file = calendar([&revised], "example.org", |_| None).unwrap();
         assert!(file.contains("UID:id1@example.org\r\nDTSTAMP:20260422T232000Z\r\nSEQUENCE:2\r\n"), "{file}");
         assert!(file.contains("\r\nURL:https://event.example.org/\r\n"));
         let mut plain = post("1", "공지", "");
         plain.event = None;
-        assert_eq!(calendar(&showable(plain), "example.org", None), None);
+        let plain = showable(plain);
+        assert_eq!(calendar([&plain], "example.org", |_| None), None);
+        let both = calendar([&revised, &plain, &revised], "example.org", |_| None).unwrap();
+        assert_eq!((both.matches("BEGIN:VEVENT").count(), both.matches("VCALENDAR").count()), (2, 2));
     }
 }

@@ -11,6 +11,8 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::ids::content_hash;
 use crate::domain::language::Language;
 use crate::domain::text::{CleanText, HeaderText};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lettre::message::header::{HeaderValue, Headers};
 use std::io::Write as _;
 
@@ -71,6 +73,8 @@ pub struct LetterForm {
     last: Vec<u8>,
     text: Part,
     html: Part,
+    /// The calendar file as a part, encoded.
+    calendar: Option<Vec<u8>>,
     /// Whether it belongs to a list that one can leave; a service letter answers one person.
     is_list: bool,
 }
@@ -89,6 +93,8 @@ pub struct Fill<'a> {
     /// The recipient's own link, which takes RFC 8058's one-click POST; in a service letter, that of its button. `None` in
     /// previews only.
     pub unsubscribe_url: Option<&'a str>,
+    /// The link to the recipient's own page.
+    pub manage_url: Option<&'a str>,
     /// Whether the plain text goes alone.
     pub text_only: bool,
     /// The recipient's own address to leave by, for mail programs that know no other way.
@@ -123,6 +129,7 @@ impl LetterForm {
             last: last.to_string().into_bytes(),
             text: Part::new("text/plain", &pieces.text, Spelling::Plain)?,
             html: Part::new("text/html", &pieces.html, Spelling::Html)?,
+            calendar: pieces.calendar.as_deref().map(attachment),
             is_list: true,
         })
     }
@@ -141,7 +148,11 @@ impl LetterForm {
     pub fn fill(&self, fill: &Fill<'_>) -> Result<Vec<u8>, RenderError> {
         let greeting = fill.to_name.map(CleanText::line).filter(|name| !name.is_empty());
         let greeting = greeting.map(|name| words(&self.language).greeting(name.as_str()));
-        let personal = Personal { greeting: greeting.as_deref(), unsubscribe_url: fill.unsubscribe_url };
+        let personal = Personal {
+            greeting: greeting.as_deref(),
+            unsubscribe_url: fill.unsubscribe_url,
+            manage_url: fill.manage_url,
+        };
         let id = fill.delivery.text_id();
         let mut out = Vec::with_capacity(self.len() + 2_048);
         // English day and month names and +0000, whatever the process's locale and zone.
@@ -163,25 +174,57 @@ impl LetterForm {
             out.extend_from_slice(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
         }
         out.extend_from_slice(&self.last);
-        if fill.text_only {
-            self.text.fill(personal, &mut out);
-            out.extend_from_slice(b"\r\n");
-            return Ok(out);
+        match &self.calendar {
+            None => self.fill_body(fill.text_only, personal, &id, &mut out),
+            Some(calendar) => {
+                let _ = write!(out, "Content-Type: multipart/mixed;\r\n boundary=\"=_m{id}\"\r\n\r\n--=_m{id}\r\n");
+                self.fill_body(fill.text_only, personal, &id, &mut out);
+                let _ = write!(out, "\r\n--=_m{id}\r\n");
+                out.extend_from_slice(calendar);
+                let _ = write!(out, "\r\n--=_m{id}--\r\n");
+            }
         }
-        // A boundary may not occur in the parts: `=_` occurs in neither base64 nor quoted-printable, and the id is a hash.
-        let _ = write!(out, "Content-Type: multipart/alternative;\r\n boundary=\"=_{id}\"\r\n\r\n--=_{id}\r\n");
-        self.text.fill(personal, &mut out);
-        let _ = write!(out, "\r\n--=_{id}\r\n");
-        self.html.fill(personal, &mut out);
-        let _ = write!(out, "\r\n--=_{id}--\r\n");
         Ok(out)
+    }
+
+    /// Both parts as alternatives of each other, or the plain text alone. A boundary may not occur in the parts: `=_` occurs in
+    /// neither base64 nor quoted-printable, and the id is a hash.
+    fn fill_body(&self, text_only: bool, personal: Personal<'_>, id: &str, out: &mut Vec<u8>) {
+        if text_only {
+            self.text.fill(personal, out);
+            out.extend_from_slice(b"\r\n");
+            return;
+        }
+        let _ = write!(out, "Content-Type: multipart/alternative;\r\n boundary=\"=_{id}\"\r\n\r\n--=_{id}\r\n");
+        self.text.fill(personal, out);
+        let _ = write!(out, "\r\n--=_{id}\r\n");
+        self.html.fill(personal, out);
+        let _ = write!(out, "\r\n--=_{id}--\r\n");
     }
 
     fn len(&self) -> usize {
         let headers = [&self.before_to, &self.after_to, &self.after_id, &self.last];
-        headers.iter().map(|header| header.len()).sum::<usize>() + self.text.len() + self.html.len()
+        headers.iter().map(|header| header.len()).sum::<usize>()
+            + self.text.len()
+            + self.html.len()
+            + self.calendar.as_ref().map_or(0, Vec::len)
     }
 }
+
+/// A calendar file as a part. `PUBLISH` makes it something to take over, not an invitation that wants an answer (RFC 6047 section
+/// 2.4, RFC 5546 section 3.2.1).
+fn attachment(calendar: &str) -> Vec<u8> {
+    let mut out = b"Content-Type: text/calendar; charset=utf-8; method=PUBLISH; name=\"events.ics\"\r\n\
+        Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"events.ics\"\r\n"
+        .to_vec();
+    for line in calendar.as_bytes().chunks(ATTACHED_LINE_OCTETS) {
+        let _ = write!(out, "\r\n{}", STANDARD.encode(line));
+    }
+    out
+}
+
+/// Octets that make a line of base64 (RFC 2045 section 6.8).
+const ATTACHED_LINE_OCTETS: usize = 57;
 
 /// What names the list, tells where to read about it, and groups its mail in a mailbox host's statistics. Feedback-ID is
 /// Gmail's: up to three names and, last, what stands for the sender; nothing in it belongs to one recipient.
@@ -218,7 +261,8 @@ pub fn letter(letter: &Letter<'_>) -> Result<Vec<u8>, RenderError> {
     let Letter { to, to_name, delivery, planned_at, unsubscribe_url, .. } = *letter;
     let form = LetterForm::new(letter.pieces, letter.sender, letter.language)?;
     let text_only = false;
-    form.fill(&Fill { to, to_name, delivery, planned_at, unsubscribe_url, leave_address: None, text_only })
+    let (leave_address, manage_url) = (None, None);
+    form.fill(&Fill { to, to_name, delivery, planned_at, unsubscribe_url, manage_url, leave_address, text_only })
 }
 
 /// Letters, digits, hyphens and dots: what both a list id and a Message-ID's right side are made of.

@@ -87,7 +87,7 @@ fn another_reader_sees_what_was_meant() {
 fn both_encodings_are_read_back_as_written() {
     let english = "Dear all,\n\nFrom here on: = signs, trailing space \n.\n".to_owned() + &"long ".repeat(300);
     for content in [english.clone(), english + "한글", "한글 ".repeat(300)] {
-        let pieces = Pieces { subject: "s".to_owned(), html: content.clone(), text: content.clone() };
+        let pieces = Pieces { subject: "s".to_owned(), html: content.clone(), text: content.clone(), calendar: None };
         let bytes = letter(&Letter {
             pieces: &pieces,
             sender: &sender(),
@@ -174,7 +174,7 @@ fn no_value_brings_a_header_of_its_own() {
 
 #[test]
 fn an_address_to_leave_by_stands_behind_the_link_and_brings_no_field_of_its_own() {
-    let pieces = Pieces { subject: "s".to_owned(), html: "h".to_owned(), text: "t".to_owned() };
+    let pieces = Pieces { subject: "s".to_owned(), html: "h".to_owned(), text: "t".to_owned(), calendar: None };
     let form = LetterForm::new(&pieces, &sender(), &language("en")).unwrap();
     let (to, delivery) = (
         Address::parse("reader@example.com").unwrap(),
@@ -183,6 +183,7 @@ fn an_address_to_leave_by_stands_behind_the_link_and_brings_no_field_of_its_own(
     let fill = |leave_address| {
         let planned_at = UnixMillis(0);
         form.fill(&Fill {
+            manage_url: None,
             to: &to,
             to_name: None,
             delivery: &delivery,

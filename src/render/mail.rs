@@ -3,12 +3,14 @@
 mod budget;
 
 use super::RenderError;
-use super::entry::{EntryView, Length, Reader};
+use super::calendar::calendar;
+use super::entry::{EntryView, Length, Reader, web_url};
 use super::pieces::{self, MARKS};
 use super::templates::Templates;
 use super::words::mail::{MailWords, mail_words};
 use super::words::{Words, words};
 use crate::domain::clock::UnixMillis;
+use crate::domain::edition::{EditionKind, ItemForm};
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
 use crate::domain::text::{CleanText, HeaderText};
@@ -29,7 +31,9 @@ pub struct Issue<'a> {
     pub language: &'a Language,
     /// The digest's title in the reader's language, or the site's name for immediate mail.
     pub schedule_title: &'a str,
-    /// Whether it is an issue of a digest, even if of one post.
+    /// What it is.
+    pub kind: EditionKind,
+    /// Whether it is by a digest, even if of one post.
     pub is_digest: bool,
     /// Whether it is sent for profit: its subject then begins with exactly `(광고)`, in whichever language
     /// (Enforcement Decree of the Korean Network Act, annex 6).
@@ -46,6 +50,8 @@ pub struct Issue<'a> {
     pub web_copy_url: Option<&'a str>,
     /// Whether a post that was revised since its publication says so.
     pub notes_revisions: bool,
+    /// The domain that makes the events of an attached calendar file unique; `None` where none is attached.
+    pub calendar_authority: Option<&'a str>,
 }
 
 /// One post of an issue.
@@ -57,20 +63,23 @@ pub struct Entry {
     pub topic_title: String,
     /// The reader's further topics that brought it, in their language.
     pub also_titles: Vec<String>,
+    /// What of it is shown.
+    pub form: ItemForm,
 }
 
 /// Renders an edition's mail without anything personal. The same issue and templates give the same pieces. Where the HTML
 /// would be longer than [`HTML_LEN_MAX`], posts are shortened until it isn't; none is left out.
 ///
 /// # Errors
-/// [`RenderError::Empty`] for an issue without entries; [`RenderError::Template`] when an operator's template asks
+/// [`RenderError::Empty`] without posts, unless it is to say so; [`RenderError::Template`] when an operator's template asks
 /// for something that isn't there or has lost the unsubscribe link.
 pub fn pieces(issue: &Issue<'_>, templates: &Templates) -> Result<Pieces, RenderError> {
     let render = |cut: Cut| {
         let context = context(issue, cut)?;
         Ok((templates.render("mail.html", &context)?, context))
     };
-    let (html, context) = budget::fit(issue.entries.len(), render, |(html, _)| html.len())?;
+    let posts = issue.entries.iter().filter(|entry| entry.form == ItemForm::Post);
+    let (html, context) = budget::fit(posts.clone().count(), render, |(html, _)| html.len())?;
     let text = templates.render("mail.txt", &context)?;
     for (name, part) in [("mail.html", &html), ("mail.txt", &text)] {
         if let Some(reason) = pieces::fault(part) {
@@ -79,7 +88,10 @@ pub fn pieces(issue: &Issue<'_>, templates: &Templates) -> Result<Pieces, Render
     }
     let subject = context["subject"].as_str().unwrap_or_default();
     let subject = HeaderText::fold(&CleanText::new(subject)).as_str().to_owned();
-    Ok(Pieces { subject, html, text })
+    let calendar = issue.calendar_authority.and_then(|authority| {
+        calendar(posts.map(|entry| &entry.showable), authority, |post_id| issue.site.post_url(post_id))
+    });
+    Ok(Pieces { subject, html, text, calendar })
 }
 
 /// What the templates are given when so much is cut, with the marks of what is personal.
@@ -106,6 +118,8 @@ struct MailView<'a> {
     title: &'a str,
     date: String,
     count: String,
+    /// What is said before the posts, or in their place.
+    lead: Option<&'static str>,
     /// What mail programs show beside the subject.
     preview: String,
     /// Whether the titles are listed first.
@@ -114,11 +128,29 @@ struct MailView<'a> {
     is_shortened: bool,
     web_copy_url: Option<&'a str>,
     groups: Vec<Group>,
+    /// Posts that the reader had before and that were revised since.
+    revised: Vec<Line>,
     /// Why this mail came.
-    reason: String,
+    reason: Option<String>,
     site: SiteView<'a>,
     words: &'static Words,
     mail: &'static MailWords,
+}
+
+/// A post of which the title is enough.
+#[derive(Serialize)]
+struct Line {
+    title: String,
+    language: String,
+    url: Option<String>,
+}
+
+impl Line {
+    fn new(entry: &Entry, site: &Site) -> Self {
+        let (post, standing) = (entry.showable.post(), entry.showable.standing());
+        let url = site.post_url(&standing.post_id).or_else(|| post.url.as_deref().and_then(web_url));
+        Self { title: post.title.line().into(), language: post.language.to_string(), url }
+    }
 }
 
 #[derive(Serialize)]
@@ -147,33 +179,42 @@ struct SiteView<'a> {
 }
 
 impl<'a> MailView<'a> {
-    /// `None` when there is no entry.
+    /// `None` when there is nothing to say.
     fn new(issue: &Issue<'a>, cut: Cut) -> Option<Self> {
-        let words = words(issue.language);
-        let is_single = !issue.is_digest && issue.entries.len() == 1;
-        let groups = groups(issue, if is_single { Length::Whole } else { Length::Moderate }, cut);
+        let (words, mail) = (words(issue.language), mail_words(issue.language));
+        let (posts, revised): (Vec<&Entry>, Vec<&Entry>) =
+            issue.entries.iter().partition(|entry| entry.form == ItemForm::Post);
+        let is_single = issue.kind == EditionKind::Correction || (!issue.is_digest && posts.len() == 1);
+        let groups = groups(issue, &posts, if is_single { Length::Whole } else { Length::Moderate }, cut);
         let date = words.date(issue.zone.to_datetime(issue.planned_at.timestamp()).date());
-        let count = words.count(issue.entries.len());
         let titles: Vec<&str> =
             groups.iter().flat_map(|group| &group.entries).map(|placed| placed.entry.title()).collect();
-        let first = (*titles.first()?).to_owned();
-        let subject = if is_single { first } else { format!("{} · {date} · {count}", issue.schedule_title) };
-        let subject = if issue.is_commercial { format!("(광고) {subject}") } else { subject };
+        let count = match issue.kind {
+            EditionKind::Heartbeat => mail.nothing_new.to_owned(),
+            _ if titles.is_empty() => return None,
+            _ => words.count(titles.len()),
+        };
+        let subject = match titles.first() {
+            Some(first) if is_single => (*first).to_owned(),
+            _ => format!("{} · {date} · {count}", issue.schedule_title),
+        };
         // A single post's title stands in the subject already.
         let preview = if is_single { String::new() } else { titles.join(" · ").chars().take(200).collect() };
         Some(Self {
             language: issue.language.to_string(),
-            subject,
+            subject: marked(subject, issue, mail),
             is_single,
             title: issue.schedule_title,
             date,
             count,
+            lead: lead(issue.kind, mail),
             preview,
-            has_contents: issue.entries.len() >= CONTENTS_MIN && cut.has_contents(),
+            has_contents: posts.len() >= CONTENTS_MIN && cut.has_contents(),
             is_shortened: cut.is_some(),
             web_copy_url: issue.web_copy_url,
-            reason: words.because(&topics(issue.entries)),
+            reason: (!posts.is_empty()).then(|| words.because(&topics(&posts))),
             groups,
+            revised: revised.into_iter().map(|entry| Line::new(entry, issue.site)).collect(),
             site: SiteView {
                 name: issue.site.name.get(issue.language),
                 url: issue.site.public_url.as_deref(),
@@ -181,15 +222,34 @@ impl<'a> MailView<'a> {
                 postal_address: issue.site.postal_address.as_deref(),
             },
             words,
-            mail: mail_words(issue.language),
+            mail,
         })
     }
 }
 
+/// A subject with what has to stand before it: `(광고)` first of all.
+fn marked(subject: String, issue: &Issue<'_>, mail: &MailWords) -> String {
+    let subject = match issue.kind {
+        EditionKind::Correction => format!("{} {subject}", mail.correction_mark),
+        EditionKind::Test => format!("{} {subject}", mail.test_mark),
+        _ => subject,
+    };
+    if issue.is_commercial { format!("(광고) {subject}") } else { subject }
+}
+
+fn lead(kind: EditionKind, mail: &MailWords) -> Option<&'static str> {
+    match kind {
+        EditionKind::Heartbeat => Some(mail.heartbeat),
+        EditionKind::Correction => Some(mail.correction),
+        EditionKind::Test => Some(mail.test),
+        _ => None,
+    }
+}
+
 /// Every topic that brought something, in the order of the issue.
-fn topics(entries: &[Entry]) -> Vec<&str> {
+fn topics<'a>(posts: &[&'a Entry]) -> Vec<&'a str> {
     let mut topics: Vec<&str> = Vec::new();
-    for topic in entries.iter().flat_map(|entry| std::iter::once(&entry.topic_title).chain(&entry.also_titles)) {
+    for topic in posts.iter().flat_map(|entry| std::iter::once(&entry.topic_title).chain(&entry.also_titles)) {
         if !topics.contains(&topic.as_str()) {
             topics.push(topic);
         }
@@ -198,10 +258,10 @@ fn topics(entries: &[Entry]) -> Vec<&str> {
 }
 
 /// Topics in the order in which they first appear.
-fn groups(issue: &Issue<'_>, length: Length, cut: Cut) -> Vec<Group> {
+fn groups(issue: &Issue<'_>, posts: &[&Entry], length: Length, cut: Cut) -> Vec<Group> {
     let words = words(issue.language);
     let mut groups: Vec<Group> = Vec::new();
-    for (index, entry) in issue.entries.iter().enumerate() {
+    for (index, entry) in posts.iter().copied().enumerate() {
         let reader = Reader {
             language: issue.language,
             words,
@@ -210,7 +270,7 @@ fn groups(issue: &Issue<'_>, length: Length, cut: Cut) -> Vec<Group> {
             length: cut.length(index, length),
             notes_revisions: issue.notes_revisions,
         };
-        let reason = (!entry.also_titles.is_empty()).then(|| words.because(&topics(std::slice::from_ref(entry))));
+        let reason = (!entry.also_titles.is_empty()).then(|| words.because(&topics(&[entry])));
         let placed = Placed { number: index + 1, reason, entry: EntryView::new(&entry.showable, reader) };
         match groups.iter_mut().find(|group| group.topic == entry.topic_title) {
             Some(group) => group.entries.push(placed),

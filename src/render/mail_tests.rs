@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::edition::{EditionKind, ItemForm};
 use crate::domain::post::{Body, BodyFormat, Post};
 use crate::render::entry::tests::{post, showable};
 
@@ -31,6 +32,7 @@ fn english() -> Post {
 
 fn entries(posts: Vec<(Post, &str)>) -> Vec<Entry> {
     let entry = |(post, topic): (Post, &str)| Entry {
+        form: ItemForm::Post,
         showable: showable(post),
         topic_title: topic.to_owned(),
         also_titles: vec![],
@@ -40,6 +42,8 @@ fn entries(posts: Vec<(Post, &str)>) -> Vec<Entry> {
 
 pub(crate) fn render(entries: &[Entry], is_digest: bool, tag: &str, site: &Site) -> Pieces {
     let issue = Issue {
+        kind: EditionKind::Issue,
+        calendar_authority: None,
         language: &language(tag),
         schedule_title: "주간 소식",
         is_digest,
@@ -90,6 +94,7 @@ fn the_text_says_what_the_html_says() {
     let personal = Personal {
         greeting: Some("이하늘 님, 안녕하세요."),
         unsubscribe_url: Some("https://allim.example.org/u/t0ken"),
+        manage_url: Some("https://allim.example.org/m/t0ken"),
     };
     let pieces = render(&digest(), true, "ko", &site());
     let (html, text) = (pieces.html_for(personal), pieces.text_for(personal));
@@ -157,6 +162,8 @@ fn posts_and_templates_cannot_forge_or_lose_marks() {
     let issue_entries = digest();
     let (language, site, zone) = (language("ko"), site(), jiff::tz::TimeZone::UTC);
     let issue = Issue {
+        kind: EditionKind::Issue,
+        calendar_authority: None,
         language: &language,
         schedule_title: "주간",
         is_digest: true,

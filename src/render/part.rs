@@ -33,6 +33,7 @@ enum Encoded {
     Base64(Vec<u8>, [Vec<u8>; 3]),
     Greeting,
     LeaveUrl,
+    ManageUrl,
 }
 
 /// Characters of a base64 line, and the octets that make one (RFC 2045 section 6.8).
@@ -56,6 +57,7 @@ impl Part {
                 Span::Shared(text) => base64(text.into_bytes()),
                 Span::Greeting => Encoded::Greeting,
                 Span::LeaveUrl => Encoded::LeaveUrl,
+                Span::ManageUrl => Encoded::ManageUrl,
             };
             Ok((only, encoded))
         };
@@ -70,7 +72,7 @@ impl Part {
         let len = |(_, span): &(Only, Encoded)| match span {
             Encoded::Quoted(bytes) => bytes.len(),
             Encoded::Base64(_, [bytes, ..]) => bytes.len(),
-            Encoded::Greeting | Encoded::LeaveUrl => 256,
+            Encoded::Greeting | Encoded::LeaveUrl | Encoded::ManageUrl => 256,
         };
         self.header.len() + self.spans.iter().map(len).sum::<usize>()
     }
@@ -101,6 +103,7 @@ impl Part {
                     continue;
                 }
                 Encoded::LeaveUrl => personal.unsubscribe_url,
+                Encoded::ManageUrl => personal.manage_url,
                 _ => personal.greeting,
             };
             // Every octet can be quoted, so this can't fail.
@@ -127,6 +130,7 @@ impl Part {
                     continue;
                 }
                 Encoded::LeaveUrl => personal.unsubscribe_url,
+                Encoded::ManageUrl => personal.manage_url,
                 _ => personal.greeting,
             };
             left.extend_from_slice(self.spelt(value).as_bytes());

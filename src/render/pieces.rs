@@ -14,6 +14,9 @@ pub struct Pieces {
     pub html: String,
     /// The plain text with marks.
     pub text: String,
+    /// The events of its posts as a file for calendars, where it is attached (RFC 5545).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
 }
 
 /// What is personal in a mail.
@@ -23,6 +26,8 @@ pub struct Personal<'a> {
     pub greeting: Option<&'a str>,
     /// The recipient's own link; without it everything about unsubscribing is left out (previews only).
     pub unsubscribe_url: Option<&'a str>,
+    /// The link to the recipient's own page; it stands beside the one to leave by.
+    pub manage_url: Option<&'a str>,
 }
 
 const GREETING: char = '\u{10FFF0}';
@@ -31,9 +36,10 @@ const GREETING_END: char = '\u{10FFF2}';
 const LEAVE_URL: char = '\u{10FFF3}';
 const LEAVE_BEGIN: char = '\u{10FFF4}';
 const LEAVE_END: char = '\u{10FFF5}';
+const MANAGE_URL: char = '\u{10FFF6}';
 
 /// The marks as templates see them: `personal.greeting` and `personal.unsubscribe_url`, each to stand between its
-/// `…_begin` and `…_end`.
+/// `…_begin` and `…_end`; `personal.manage_url` stands beside the latter.
 #[derive(Serialize)]
 pub(super) struct Marks {
     greeting: char,
@@ -42,6 +48,7 @@ pub(super) struct Marks {
     unsubscribe_url: char,
     unsubscribe_begin: char,
     unsubscribe_end: char,
+    manage_url: char,
 }
 
 pub(super) const MARKS: Marks = Marks {
@@ -51,10 +58,11 @@ pub(super) const MARKS: Marks = Marks {
     unsubscribe_url: LEAVE_URL,
     unsubscribe_begin: LEAVE_BEGIN,
     unsubscribe_end: LEAVE_END,
+    manage_url: MANAGE_URL,
 };
 
 fn is_mark(c: char) -> bool {
-    (GREETING..=LEAVE_END).contains(&c)
+    (GREETING..=MANAGE_URL).contains(&c)
 }
 
 /// Takes marks out of every text within `value`, so that no post can bring a mark of its own.
@@ -78,7 +86,7 @@ pub(super) fn fault(part: &str) -> Option<&'static str> {
         open = match (mark, open) {
             (GREETING_BEGIN, None) => Some(GREETING_END),
             (LEAVE_BEGIN, None) => Some(LEAVE_END),
-            (GREETING, Some(GREETING_END)) | (LEAVE_URL, Some(LEAVE_END)) => open,
+            (GREETING, Some(GREETING_END)) | (LEAVE_URL | MANAGE_URL, Some(LEAVE_END)) => open,
             (GREETING_END | LEAVE_END, Some(end)) if end == mark => None,
             _ => return Some("personal.…_begin, personal.… and personal.…_end must follow each other"),
         };
@@ -109,6 +117,8 @@ pub(super) enum Span {
     Greeting,
     /// The recipient's own link.
     LeaveUrl,
+    /// The link to the recipient's own page.
+    ManageUrl,
 }
 
 /// For whom a stretch is there.
@@ -149,6 +159,7 @@ pub(super) fn spans(part: &str) -> Vec<(Only, Span)> {
             GREETING_END | LEAVE_END => (Only::Always, None),
             GREETING => (only, Some(Span::Greeting)),
             LEAVE_URL => (only, Some(Span::LeaveUrl)),
+            MANAGE_URL => (only, Some(Span::ManageUrl)),
             c => {
                 shared.push(c);
                 continue;
@@ -174,6 +185,7 @@ fn joined(part: &str, personal: Personal<'_>, spell: impl Fn(&str) -> String) ->
             Span::Shared(text) => out.push_str(&text),
             Span::Greeting => out.push_str(&value(personal.greeting)),
             Span::LeaveUrl => out.push_str(&value(personal.unsubscribe_url)),
+            Span::ManageUrl => out.push_str(&value(personal.manage_url)),
         }
     }
     out
@@ -184,16 +196,21 @@ mod tests {
     use super::*;
 
     fn pieces() -> Pieces {
-        let part = format!("a{GREETING_BEGIN}[{GREETING}]{GREETING_END}b{LEAVE_BEGIN}({LEAVE_URL}){LEAVE_END}c");
-        Pieces { subject: String::new(), html: part.clone(), text: part }
+        let part =
+            format!("a{GREETING_BEGIN}[{GREETING}]{GREETING_END}b{LEAVE_BEGIN}({LEAVE_URL} {MANAGE_URL}){LEAVE_END}c");
+        Pieces { subject: String::new(), html: part.clone(), text: part, calendar: None }
     }
 
     #[test]
     fn personal_parts_are_filled_or_left_out() {
         let hostile = format!("<김>{LEAVE_URL}");
-        let both = Personal { greeting: Some(&hostile), unsubscribe_url: Some("https://a.example/?a&b") };
-        assert_eq!(pieces().html_for(both), "a[&lt;김&gt;]b(https://a.example/?a&amp;b)c");
-        assert_eq!(pieces().text_for(both), "a[<김>]b(https://a.example/?a&b)c");
+        let both = Personal {
+            greeting: Some(&hostile),
+            unsubscribe_url: Some("https://a.example/?a&b"),
+            manage_url: Some("m"),
+        };
+        assert_eq!(pieces().html_for(both), "a[&lt;김&gt;]b(https://a.example/?a&amp;b m)c");
+        assert_eq!(pieces().text_for(both), "a[<김>]b(https://a.example/?a&b m)c");
         assert_eq!(pieces().html_for(Personal::default()), "abc");
         assert_eq!(fault(&pieces().html), None);
     }

@@ -55,7 +55,9 @@ struct ServiceView<'a> {
 pub fn service(letter: &Service<'_>, templates: &Templates) -> Result<Pieces, RenderError> {
     let (words, say) = (words(letter.language), people_words(letter.language));
     let (subject, sentence, button) = match letter.kind {
-        EditionKind::Issue => return Err(RenderError::Empty),
+        EditionKind::Issue | EditionKind::Heartbeat | EditionKind::Correction | EditionKind::Test => {
+            return Err(RenderError::Empty);
+        }
         EditionKind::Confirmation => (say.mail_confirm, say.mail_confirm_why, say.mail_confirm_button),
         EditionKind::Link => (say.mail_link, say.mail_link_why, say.mail_link_button),
         EditionKind::Granted => (say.mail_granted, say.mail_granted_why, say.mail_manage_button),
@@ -89,5 +91,5 @@ pub fn service(letter: &Service<'_>, templates: &Templates) -> Result<Pieces, Re
         }
     };
     let subject = HeaderText::fold(&CleanText::new(&view.subject)).as_str().to_owned();
-    Ok(Pieces { subject, html: part("service.html")?, text: part("service.txt")? })
+    Ok(Pieces { subject, html: part("service.html")?, text: part("service.txt")?, calendar: None })
 }

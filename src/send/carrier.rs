@@ -69,6 +69,8 @@ pub struct Parcel {
     pub to: Subscriber,
     /// Where they can leave.
     pub unsubscribe_url: Option<String>,
+    /// The link to the recipient's own page.
+    pub manage_url: Option<String>,
     /// The envelope sender, where it names the delivery; the sender's own address otherwise.
     pub return_path: Option<Address>,
     /// The address that they can leave by.
@@ -99,6 +101,7 @@ impl Parcel {
             delivery: &self.key,
             planned_at: self.planned_at,
             unsubscribe_url: self.unsubscribe_url.as_deref(),
+            manage_url: self.manage_url.as_deref(),
             text_only: self.to.text_only,
             leave_address: self.leave_address.as_deref(),
         })

@@ -44,6 +44,8 @@ pub struct Stationery {
     pub templates: Arc<Templates>,
     /// Whether posts that were revised since their publication say so.
     pub notes_revisions: bool,
+    /// The domain that makes the events of attached calendar files unique; `None`: none are attached.
+    pub calendar_authority: Option<String>,
     /// Digests that are sent for profit.
     pub commercial: BTreeSet<String>,
 }
@@ -74,6 +76,7 @@ impl Stationery {
             showable,
             topic_title: self.topic_title(&item.topic, &content.language),
             also_titles: item.also.iter().map(|topic| self.topic_title(topic, &content.language)).collect(),
+            form: item.form,
         };
         let entries: Vec<Entry> = showables.into_iter().zip(&content.items).map(entry).collect();
         let is_digest = content.schedule != IMMEDIATE;
@@ -82,6 +85,7 @@ impl Stationery {
         let issue = Issue {
             language: &content.language,
             schedule_title: title.get(&content.language),
+            kind: content.kind,
             is_digest,
             is_commercial: self.commercial.contains(&content.schedule),
             site: &self.site,
@@ -90,6 +94,7 @@ impl Stationery {
             zone: &zone,
             web_copy_url,
             notes_revisions: self.notes_revisions,
+            calendar_authority: self.calendar_authority.as_deref(),
         };
         pieces(&issue, &self.templates)
     }
@@ -201,16 +206,29 @@ impl Preparer {
     pub fn parcel(&self, claimed: &Claimed, prepared: Arc<Prepared>, to: Subscriber) -> Parcel {
         let key = self.key(claimed.planned_at);
         let unsubscribe_url = key.as_ref().and_then(|key| self.own_url(to.id, &prepared, claimed.planned_at, key));
+        // Service letters have one link, which is that of their button.
+        let manage_url = key.as_ref().filter(|_| !prepared.kind.is_service());
+        let manage_url = manage_url.and_then(|key| self.manage_url(to.id, claimed.planned_at, key));
         let named =
             |purpose| own_address(&claimed.key, purpose, key.as_ref()?, prepared.sender.bounce_domain.as_deref()?);
         let return_path = named(verp::Purpose::Bounce).and_then(|address| Address::stored(&address).ok());
         let leave_address = named(verp::Purpose::Leave);
         let (key, planned_at) = (claimed.key.clone(), claimed.planned_at);
-        Parcel { key, planned_at, prepared, to, unsubscribe_url, return_path, leave_address, pen: None }
+        Parcel { key, planned_at, prepared, to, unsubscribe_url, manage_url, return_path, leave_address, pen: None }
     }
 
-    /// Where an edition can be read on the web.
+    /// Where the recipient finds everything about their subscriptions.
+    fn manage_url(&self, subscriber_id: i64, planned_at: UnixMillis, key: &TokenKey) -> Option<String> {
+        let public_url = self.stationery.site.public_url.as_deref()?;
+        let token = Token { purpose: Purpose::Manage, subscriber_id, detail: seconds(planned_at) };
+        Some(format!("{public_url}/manage/{}", token.sign(&key.id, &key.secret)))
+    }
+
+    /// Where an edition can be read on the web, if there is something to read.
     fn web_copy_url(&self, edition: &Edition) -> Option<String> {
+        if edition.content.items.is_empty() {
+            return None;
+        }
         let key = self.key(edition.created_at)?;
         self.stationery.site.edition_url(&WebCopy { edition_id: edition.id }.sign(&key.id, &key.secret))
     }
@@ -218,12 +236,13 @@ impl Preparer {
     /// Where the recipient's own link leads.
     fn own_url(&self, subscriber_id: i64, of: &Prepared, planned_at: UnixMillis, key: &TokenKey) -> Option<String> {
         let public_url = self.stationery.site.public_url.as_deref()?;
-        let seconds = || planned_at.0.div_euclid(1_000).to_string();
         let (path, purpose, detail) = match of.kind {
-            EditionKind::Issue => ("unsubscribe", Purpose::Unsubscribe, of.schedule.clone()),
-            EditionKind::Confirmation => ("confirm", Purpose::Confirm, seconds()),
+            EditionKind::Issue | EditionKind::Heartbeat | EditionKind::Correction | EditionKind::Test => {
+                ("unsubscribe", Purpose::Unsubscribe, of.schedule.clone())
+            }
+            EditionKind::Confirmation => ("confirm", Purpose::Confirm, seconds(planned_at)),
             EditionKind::Link | EditionKind::Granted | EditionKind::Withdrawn | EditionKind::Reminder => {
-                ("manage", Purpose::Manage, seconds())
+                return self.manage_url(subscriber_id, planned_at, key);
             }
         };
         let token = Token { purpose, subscriber_id, detail };
@@ -235,6 +254,11 @@ impl Preparer {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
         keys.iter().rev().find(|key| key.created_at <= planned_at).or(keys.first()).cloned()
     }
+}
+
+/// The instant that a link was mailed, as its token tells it.
+fn seconds(at: UnixMillis) -> String {
+    at.0.div_euclid(1_000).to_string()
 }
 
 /// An address of a delivery's own at the bounce domain.

@@ -48,6 +48,8 @@ pub struct Planned {
     pub destination: String,
     /// How urgent it is.
     pub lane: Lane,
+    /// When it may go out.
+    pub due_at: UnixMillis,
     /// Who gets it, ascending.
     pub recipients: Vec<i64>,
 }
@@ -117,6 +119,7 @@ struct NewBatch<'a> {
     first: i64,
     last: i64,
     size: usize,
+    due: UnixMillis,
     /// How often its members were claimed before, so that no attempt of theirs has the number of an earlier one.
     claims: i64,
     ids: String,
@@ -146,6 +149,7 @@ pub fn insert(
                 first: *first,
                 last: *last,
                 size: ids.len(),
+                due: group.due_at,
                 claims: 0,
                 ids: list(ids)?,
             });
@@ -168,9 +172,9 @@ fn write(
 ) -> Result<(), StoreError> {
     const HEADERS: &str = "INSERT INTO batches (plan_id, number, carrier, edition_id, destination, lane, state, due_at,
              planned_at, first_id, last_id, size, open, claims, entries, own, own_count)
-         SELECT CAST($2 AS BIGINT), b, $3, e, dest, lane, 'due', CAST($4 AS BIGINT), CAST($4 AS BIGINT), first, last, size, size,
+         SELECT CAST($2 AS BIGINT), b, $3, e, dest, lane, 'due', due, CAST($4 AS BIGINT), first, last, size, size,
              claims, 0, '[]', 0
-         FROM {rows $1: b int, e int, dest text, lane text, first int, last int, size int, claims int} t";
+         FROM {rows $1: b int, e int, dest text, lane text, first int, last int, size int, due int, claims int} t";
     const MEMBERS: &str = "INSERT INTO batch_recipients (plan_id, number, ids)
          SELECT CAST($2 AS BIGINT), b, ids FROM {rows $1: b int, ids text} t";
     let written = json(rows)?;
@@ -240,12 +244,11 @@ fn split(tx: &mut Tx<'_>, batch: &Header, count: i64) -> Result<(), StoreError> 
         first: *first,
         last: *end,
         size: rest.len(),
+        due: batch.due_at,
         claims: batch.claims,
         ids: list(rest)?,
     };
     write(tx, batch.key.plan_id, &batch.carrier, &[tail], batch.planned_at)?;
-    const DUE: &str = "UPDATE batches SET due_at = $3 WHERE plan_id = $1 AND number = $2";
-    tx.change("parting a batch", 1, DUE, params![batch.key.plan_id, batch.key.number + count, batch.due_at])?;
     const HEAD: &str = "UPDATE batches SET last_id = $3, size = $4, open = $4 WHERE plan_id = $1 AND number = $2";
     tx.change("parting a batch", 1, HEAD, params![batch.key.plan_id, batch.key.number, *last, count])?;
     const MEMBERS: &str = "UPDATE batch_recipients SET ids = $3 WHERE plan_id = $1 AND number = $2";

@@ -34,7 +34,7 @@ pub struct Claimed {
     pub seat: Option<Seat>,
 }
 
-/// Plans one delivery of its own, due at once, unless the recipient has one of this plan. Returns whether it is new.
+/// Plans one delivery of its own, due at `due_at`, unless the recipient has one of this plan. Returns whether it is new.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -44,14 +44,15 @@ pub fn put(
     edition_id: i64,
     destination: &str,
     lane: Lane,
+    due_at: UnixMillis,
     now: UnixMillis,
 ) -> Result<bool, StoreError> {
     const SQL: &str =
         "INSERT INTO deliveries (plan_id, recipient_id, carrier, edition_id, destination, lane, state, due_at,
              planned_at, attempts, failures)
-         VALUES ($1, $2, $3, $4, $5, $6, 'due', $7, $7, 0, 0) ON CONFLICT (plan_id, recipient_id, carrier) DO NOTHING";
+         VALUES ($1, $2, $3, $4, $5, $6, 'due', $8, $7, 0, 0) ON CONFLICT (plan_id, recipient_id, carrier) DO NOTHING";
     let (plan_id, recipient_id) = (key.plan_id, key.recipient_id);
-    let params = params![plan_id, recipient_id, &key.carrier, edition_id, destination, lane.word(), now];
+    let params = params![plan_id, recipient_id, &key.carrier, edition_id, destination, lane.word(), now, due_at];
     Ok(tx.execute(SQL, params)? == 1)
 }
 
@@ -181,7 +182,7 @@ pub fn commit(
 
 /// Commits that these attempts are about to pass the point of no return, and returns those that may: the claim still
 /// stands, no hold is on, the edition wasn't replaced (a repeat of an uncertain one keeps its content, unless that was
-/// withdrawn), and the subscriber is still there.
+/// withdrawn) and it isn't its night, and the subscriber is still there.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -201,7 +202,8 @@ fn begin_rows(tx: &mut Tx<'_>, attempts: &[AttemptRef], now: UnixMillis) -> Resu
            AND EXISTS (SELECT 1 FROM processes x WHERE x.term = b.t AND x.ended_at IS NULL)
            AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.scope IN ('all', 'destination:' || deliveries.destination))
            AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND (e.replaced_at IS NULL
-                OR (deliveries.uncertain_at IS NOT NULL AND e.withdrawn_at IS NULL)))
+                OR (deliveries.uncertain_at IS NOT NULL AND e.withdrawn_at IS NULL))
+                AND (e.quiet_until_at IS NULL OR $2 < e.quiet_from_at OR $2 >= e.quiet_until_at))
            AND EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
                 AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL)
          RETURNING plan_id, recipient_id, carrier";

@@ -4,7 +4,7 @@ use super::value::{from_json, json, params};
 use super::{Row, StoreError, Tx, batches};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Reason;
-use crate::domain::edition::{Content, EditionKind, Item};
+use crate::domain::edition::{Content, EditionKind, Item, ItemForm};
 use crate::domain::ids;
 use crate::domain::language::Language;
 use std::collections::HashSet;
@@ -95,13 +95,15 @@ fn insert_items(tx: &mut Tx<'_>, editions: &[(&i64, &Content)]) -> Result<(), St
         revision: i64,
         topic: &'a str,
         also: String,
+        form: &'static str,
     }
     let mut rows = Vec::new();
     for (edition, content) in editions {
         for (position, item) in content.items.iter().enumerate() {
-            let Item { story_id, post_id, revision, topic, also } = item;
+            let Item { story_id, post_id, revision, topic, also, form } = item;
             let also = serde_json::to_string(also).map_err(|e| StoreError::Shape(e.to_string()))?;
-            rows.push(Positioned { edition: **edition, position, story_id, post_id, revision: *revision, topic, also });
+            let (edition, revision, form) = (**edition, *revision, form.word());
+            rows.push(Positioned { edition, position, story_id, post_id, revision, topic, also, form });
         }
     }
     if rows.is_empty() {
@@ -110,9 +112,9 @@ fn insert_items(tx: &mut Tx<'_>, editions: &[(&i64, &Content)]) -> Result<(), St
     tx.change(
         "inserting the items of editions",
         rows.len(),
-        "INSERT INTO edition_items (edition_id, position, story_id, post_id, revision, topic, also)
-         SELECT edition, position, story_id, post_id, revision, topic, also
-         FROM {rows $1: edition int, position int, story_id text, post_id text, revision int, topic text, also text} b",
+        "INSERT INTO edition_items (edition_id, position, story_id, post_id, revision, topic, also, form)
+         SELECT edition, position, story_id, post_id, revision, topic, also, form
+         FROM {rows $1: edition int, position int, story_id text, post_id text, revision int, topic text, also text, form text} b",
         &[json(&rows)?],
     )
 }
@@ -125,8 +127,7 @@ pub fn find(tx: &mut Tx<'_>, id: i64) -> Result<Option<Edition>, StoreError> {
     const SQL: &str =
         "SELECT plan_id, kind, schedule, language, sender, template, created_at, pieces FROM editions WHERE id = $1";
     let Some(row) = tx.query_opt(SQL, params![id])? else { return Ok(None) };
-    const ITEMS: &str =
-        "SELECT story_id, post_id, revision, topic, also FROM edition_items WHERE edition_id = $1 ORDER BY position";
+    const ITEMS: &str = "SELECT story_id, post_id, revision, topic, also, form FROM edition_items WHERE edition_id = $1 ORDER BY position";
     let items: Result<Vec<_>, StoreError> = tx.query(ITEMS, params![id])?.iter().map(read_item).collect();
     let content = Content {
         kind: row.parse(1, EditionKind::from_word)?,
@@ -140,10 +141,16 @@ pub fn find(tx: &mut Tx<'_>, id: i64) -> Result<Option<Edition>, StoreError> {
     Ok(Some(Edition { id, plan_id, content, created_at, pieces }))
 }
 
-/// Story, post, revision, topic and further topics.
+/// Story, post, revision, topic, further topics and form.
 fn read_item(row: &Row) -> Result<Item, StoreError> {
-    let also = from_json(&row.text(4)?, "the topics of an item")?;
-    Ok(Item { story_id: row.text(0)?, post_id: row.text(1)?, revision: row.int(2)?, topic: row.text(3)?, also })
+    Ok(Item {
+        story_id: row.text(0)?,
+        post_id: row.text(1)?,
+        revision: row.int(2)?,
+        topic: row.text(3)?,
+        also: from_json(&row.text(4)?, "the topics of an item")?,
+        form: row.parse(5, ItemForm::from_word)?,
+    })
 }
 
 /// Keeps the rendered pieces of an edition; the first ones win, so that a repeat is byte-equal. Returns the kept ones.
@@ -185,12 +192,12 @@ pub fn replaced(tx: &mut Tx<'_>, after: i64) -> Result<Option<i64>, StoreError> 
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn successor_items(tx: &mut Tx<'_>, id: i64) -> Result<(Vec<Item>, bool), StoreError> {
-    const SQL: &str = "SELECT i.story_id, i.post_id, p.revision, i.topic, i.also,
+    const SQL: &str = "SELECT i.story_id, i.post_id, p.revision, i.topic, i.also, i.form,
              CASE WHEN p.withdrawn_at IS NOT NULL THEN 2 WHEN p.expired_at IS NOT NULL THEN 1 ELSE 0 END
          FROM edition_items i JOIN posts p ON p.id = i.post_id WHERE i.edition_id = $1 ORDER BY i.position {share p}";
     let (mut items, mut withdrawn) = (Vec::new(), false);
     for row in tx.query(SQL, params![id])? {
-        match row.int(5)? {
+        match row.int(6)? {
             0 => items.push(read_item(&row)?),
             gone => withdrawn |= gone == 2,
         }
@@ -226,7 +233,9 @@ pub fn settle_replaced(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis, l
     if settled > 0 {
         return Ok(settled);
     }
-    const MOVE: &str = "UPDATE deliveries SET edition_id = $2, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END
+    // What was tried and handed back needn't wait; what was never tried keeps its grace.
+    const MOVE: &str = "UPDATE deliveries SET edition_id = $2,
+             due_at = CASE WHEN due_at < $4 OR attempts = 0 THEN due_at ELSE $4 END
          WHERE (plan_id, recipient_id, carrier) IN (SELECT plan_id, recipient_id, carrier FROM deliveries
              WHERE edition_id = $1 AND state = 'due' AND uncertain_at IS NULL LIMIT $3 {skip locked})
          RETURNING recipient_id";
@@ -238,7 +247,7 @@ pub fn settle_replaced(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis, l
         Fate::Move { to, .. } => {
             let moved = tx.query(MOVE, params![id, *to, limit, now])?;
             if !moved.is_empty() {
-                reopen(tx, *to)?;
+                reopen(tx, *to, id)?;
             }
             moved
         }
@@ -260,9 +269,13 @@ fn search_anew(tx: &mut Tx<'_>, id: i64, readers: &[i64]) -> Result<(), StoreErr
     tx.execute(SQL, &[id.into(), json(readers)?]).map(drop)
 }
 
-/// A successor whose deliveries come late may have been closed as finished: those who leave the schedule must find it.
-fn reopen(tx: &mut Tx<'_>, id: i64) -> Result<(), StoreError> {
-    tx.execute("UPDATE editions SET closed_at = NULL WHERE id = $1", params![id]).map(drop)
+/// A successor whose deliveries come late may have been closed as finished: those who leave the schedule must find it. It rests
+/// in the same night as the one `before` it.
+fn reopen(tx: &mut Tx<'_>, id: i64, before: i64) -> Result<(), StoreError> {
+    const SQL: &str =
+        "UPDATE editions SET closed_at = NULL, quiet_from_at = b.quiet_from_at, quiet_until_at = b.quiet_until_at
+         FROM (SELECT quiet_from_at, quiet_until_at FROM editions WHERE id = $2) b WHERE id = $1";
+    tx.execute(SQL, params![id, before]).map(drop)
 }
 
 /// Batches settled at once.
@@ -282,10 +295,10 @@ fn settle_batches(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis) -> Res
             _ if !is_whole => batches::extract::all_open(tx, plan_id, number, now)?,
             Fate::Move { to, .. } => {
                 const MOVE: &str =
-                    "UPDATE batches SET edition_id = $3, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END
+                    "UPDATE batches SET edition_id = $3, due_at = CASE WHEN due_at < $4 OR claims = 0 THEN due_at ELSE $4 END
                      WHERE plan_id = $1 AND number = $2";
                 tx.change("moving a batch", 1, MOVE, params![plan_id, number, *to, now])?;
-                reopen(tx, *to)?;
+                reopen(tx, *to, id)?;
             }
             Fate::Cancel(reason) => {
                 const CANCEL: &str = "UPDATE batches SET state = 'cancelled', reason = $3, finished_at = $4, open = 0

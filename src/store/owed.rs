@@ -7,6 +7,7 @@ use super::value::{from_json, json, params};
 use super::{Cells, Dialect, Row, StoreError, Tx};
 use crate::domain::audience::Slot;
 use crate::domain::clock::UnixMillis;
+use crate::domain::edition::ItemForm;
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -22,7 +23,7 @@ pub struct Recipient {
 }
 
 /// A story that matches a subscription and has a number above its mark.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Match {
     /// The subscriber.
     pub recipient_id: i64,
@@ -42,6 +43,8 @@ pub struct Match {
     pub lane: String,
     /// Whether it may be shown now.
     pub showable: bool,
+    /// What of it is shown.
+    pub form: ItemForm,
 }
 
 impl Match {
@@ -163,6 +166,7 @@ pub(super) fn read_match(row: &Row) -> Result<Match, StoreError> {
         published_at: row.at(5)?,
         lane: row.text(6)?,
         showable: row.int(7)? == 1,
+        form: ItemForm::Post,
     })
 }
 
@@ -174,7 +178,7 @@ pub(super) fn read_match(row: &Row) -> Result<Match, StoreError> {
 pub fn given(tx: &mut Tx<'_>, plan_id: i64, ids: &[i64], stories: &[&str]) -> Result<Vec<(i64, String)>, StoreError> {
     const SQL: &str = "SELECT DISTINCT d.recipient_id, i.story_id
          FROM edition_items i CROSS JOIN editions e CROSS JOIN {list $2: int} ids CROSS JOIN deliveries d
-         WHERE i.story_id IN {list $1: text} AND e.id = i.edition_id AND e.plan_id <> $3
+         WHERE i.story_id IN {list $1: text} AND e.id = i.edition_id AND e.plan_id <> $3 AND e.kind <> 'test'
            AND d.plan_id = e.plan_id AND d.recipient_id = ids.value AND d.edition_id = e.id
            AND NOT (d.state = 'cancelled' AND d.reason IN ('withdrawn', 'superseded', 'expired'))";
     let rows = tx.query(SQL, &[json(stories)?, json(ids)?, plan_id.into()])?;
@@ -227,8 +231,8 @@ pub fn supersede(
     ids: &[i64],
     now: UnixMillis,
 ) -> Result<Vec<Match>, StoreError> {
-    const EARLIER: &str =
-        "SELECT id, plan_id FROM editions WHERE schedule = $1 AND closed_at IS NULL AND plan_id <> $2";
+    const EARLIER: &str = "SELECT id, plan_id FROM editions WHERE schedule = $1 AND closed_at IS NULL AND plan_id <> $2
+           AND kind IN ('issue', 'heartbeat')";
     let earlier = tx.query(EARLIER, params![occurrence.slot.schedule(), occurrence.id])?;
     if earlier.is_empty() {
         return Ok(Vec::new());
@@ -255,7 +259,7 @@ pub fn supersede(
              CASE WHEN p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
                    AND (p.expires_at IS NULL OR p.expires_at > $2) THEN 1 ELSE 0 END, i.also
          FROM {rows $1: r int, e int} b
-         JOIN edition_items i ON i.edition_id = b.e
+         JOIN edition_items i ON i.edition_id = b.e AND i.form = 'post'
          JOIN posts p ON p.id = i.post_id ORDER BY b.r, i.position {share p}";
     let item = |row: &Row| Ok(Match { also: from_json(&row.text(8)?, "the topics of an item")?, ..read_match(row)? });
     tx.query(ITEMS, &[json(&cancelled?)?, now.into()])?.iter().map(item).collect()

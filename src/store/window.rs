@@ -4,7 +4,7 @@
 use super::occurrences::Occurrence;
 use super::owed::{self, Match};
 use super::value::params;
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, Value};
 use crate::domain::clock::UnixMillis;
 
 /// A release in the window, under one of its topics.
@@ -39,6 +39,8 @@ pub struct Chunk {
     pub interested: Vec<(i64, u16)>,
     /// Whose search doesn't follow the slot's yet, ascending.
     pub fresh: Vec<i64>,
+    /// Everybody in the slot, ascending, where that was asked for.
+    pub everybody: Vec<i64>,
     /// The highest id that this chunk covers, or `None` when it is the last.
     pub covered: Option<i64>,
 }
@@ -46,11 +48,18 @@ pub struct Chunk {
 /// Fresh subscribers in a chunk at most; each is searched alone.
 const FRESH_MAX: i64 = 1_000;
 
-/// Who in the slot, after the ones that are done, subscribes to one of `topics` or is fresh: about `limit` subscriptions.
+/// Who in the slot, after the ones that are done, subscribes to one of `topics` or is fresh: about `limit` subscriptions. With
+/// `everybody`, also who neither does.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn chunk(tx: &mut Tx<'_>, occurrence: &Occurrence, topics: &[&str], limit: i64) -> Result<Chunk, StoreError> {
+pub fn chunk(
+    tx: &mut Tx<'_>,
+    occurrence: &Occurrence,
+    topics: &[&str],
+    limit: i64,
+    with_everybody: bool,
+) -> Result<Chunk, StoreError> {
     const NTH: &str = "SELECT subscriber_id FROM subscriptions WHERE slot = $1 AND topic = $2 AND subscriber_id > $3
          ORDER BY subscriber_id LIMIT 1 OFFSET $4";
     const NTH_FRESH: &str = "SELECT subscriber_id FROM subscriptions WHERE slot = $1 AND followed_at IS NULL
@@ -63,8 +72,16 @@ pub fn chunk(tx: &mut Tx<'_>, occurrence: &Occurrence, topics: &[&str], limit: i
         let nth = tx.query_opt(NTH, params![slot, *topic, after, share - 1])?.map(|row| row.int(0)).transpose()?;
         end = [end, nth].into_iter().flatten().min();
     }
+    if with_everybody {
+        const NTH_OF_ALL: &str =
+            "SELECT DISTINCT subscriber_id FROM subscriptions WHERE slot = $1 AND subscriber_id > $2
+             ORDER BY subscriber_id LIMIT 1 OFFSET $3";
+        let nth = tx.query_opt(NTH_OF_ALL, params![slot, after, share - 1])?.map(|row| row.int(0)).transpose()?;
+        end = [end, nth].into_iter().flatten().min();
+    }
     let until = end.unwrap_or(i64::MAX);
     Ok(Chunk {
+        everybody: if with_everybody { everybody(tx, slot, after, until)? } else { Vec::new() },
         interested: interested(tx, slot, topics, after, until)?,
         fresh: fresh(tx, slot, after, until)?,
         covered: end,
@@ -102,10 +119,24 @@ pub fn interested(
 pub fn fresh(tx: &mut Tx<'_>, slot: &str, after: i64, until: i64) -> Result<Vec<i64>, StoreError> {
     const SQL: &str = "SELECT DISTINCT subscriber_id FROM subscriptions WHERE slot = $1 AND followed_at IS NULL
            AND subscriber_id > $2 AND subscriber_id <= $3 ORDER BY subscriber_id";
-    let mut fresh = Vec::new();
-    tx.each(SQL, params![slot, after, until], &mut |row| {
-        fresh.push(row.int(0)?);
+    ids(tx, SQL, params![slot, after, until])
+}
+
+/// Who between `after` and `until` is in the slot.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn everybody(tx: &mut Tx<'_>, slot: &str, after: i64, until: i64) -> Result<Vec<i64>, StoreError> {
+    const SQL: &str = "SELECT DISTINCT subscriber_id FROM subscriptions WHERE slot = $1
+           AND subscriber_id > $2 AND subscriber_id <= $3 ORDER BY subscriber_id";
+    ids(tx, SQL, params![slot, after, until])
+}
+
+fn ids(tx: &mut Tx<'_>, sql: &'static str, params: &[Value]) -> Result<Vec<i64>, StoreError> {
+    let mut ids = Vec::new();
+    tx.each(sql, params, &mut |row| {
+        ids.push(row.int(0)?);
         Ok(())
     })?;
-    Ok(fresh)
+    Ok(ids)
 }

@@ -126,8 +126,8 @@ async fn calendar(front: &Front, asked: &Asked, id: String) -> Response {
         Err(standing) => return gone(front, asked, &standing),
     };
     let authority = front.tag_authority.split(',').next().unwrap_or_default();
-    let url = format!("{}/posts/{}", front.origin, showable.standing().post_id);
-    let Some(file) = calendar::calendar(&showable, authority, Some(&url)) else {
+    let url = |post_id: &str| Some(format!("{}/posts/{post_id}", front.origin));
+    let Some(file) = calendar::calendar([&showable], authority, url) else {
         return asked.notice(front, StatusCode::NOT_FOUND, Notice::NotFound);
     };
     let headers = fixed([

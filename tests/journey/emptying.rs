@@ -1,7 +1,7 @@
 //! How a store is emptied between two histories.
 
 /// Every table but those of migrations; `journey::house::emptying_forgets_no_table` keeps the list whole.
-pub(super) const EMPTYING: [&str; 33] = [
+pub(super) const EMPTYING: [&str; 35] = [
     "UPDATE counters SET value = 0",
     "DELETE FROM batches",
     "DELETE FROM batch_recipients",
@@ -35,4 +35,6 @@ pub(super) const EMPTYING: [&str; 33] = [
     "DELETE FROM destinations",
     "DELETE FROM doubts",
     "DELETE FROM facts",
+    "DELETE FROM corrections",
+    "DELETE FROM notices",
 ];

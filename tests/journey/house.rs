@@ -9,7 +9,7 @@ use allim::domain::edition::Item;
 use allim::domain::language::Language;
 use allim::domain::schedule::Schedule;
 use allim::intake::Intake;
-use allim::intake::accept::{Backfill, Republish, Source, Verdict};
+use allim::intake::accept::{Backfill, Republish, Revisions, Source, Verdict};
 use allim::intake::wire::{Incoming, SourcePolicy};
 use allim::plan::digest::Digest;
 use allim::plan::{Planner, Rules, Ticked, release};
@@ -50,7 +50,18 @@ pub(super) fn digests(line: &str) -> BTreeMap<String, Digest> {
     let digest = |name: &str, line: &str, minutes_late: u64, own_hour: bool| {
         let schedule = Schedule::parse(line, "Asia/Seoul").expect("a schedule");
         let max_late = Duration::from_secs(minutes_late * 60);
-        (name.to_owned(), Digest { name: name.to_owned(), schedule, max_late, own_hour, commercial: false })
+        (
+            name.to_owned(),
+            Digest {
+                name: name.to_owned(),
+                schedule,
+                max_late,
+                own_hour,
+                commercial: false,
+                quiet_hours: None,
+                heartbeat: false,
+            },
+        )
     };
     BTreeMap::from([digest(SEVEN, line, 5, false), digest(DAILY, "0 9 * * *", 6 * 60, true)])
 }
@@ -65,6 +76,8 @@ fn rules(line: &str) -> Rules {
         routes: BTreeMap::new(),
         route_default: ("office".to_owned(), DESTINATION.to_owned()),
         classes: Default::default(),
+        grace: Duration::ZERO,
+        noting: Vec::new(),
         consent_kept: Duration::from_secs(1_825 * 86_400),
     }
 }
@@ -81,7 +94,7 @@ fn intake(store: &Store) -> Intake {
         urgent_allowed: true,
         ..SourcePolicy::default()
     };
-    let source = Source { policy, republish: Republish::Revise };
+    let source = Source { policy, republish: Republish::Revise, revisions: Revisions::Silent };
     let sources = BTreeMap::from([(SOURCE.to_owned(), source)]);
     Intake::new(store.clone(), sources, Backfill::OlderThan(MAX_AGE), Arc::new(Notify::new()))
 }

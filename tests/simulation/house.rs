@@ -5,7 +5,7 @@ use allim::domain::clock::UnixMillis;
 use allim::domain::language::Language;
 use allim::domain::schedule::Schedule;
 use allim::intake::Intake;
-use allim::intake::accept::{Backfill, Republish, Source};
+use allim::intake::accept::{Backfill, Republish, Revisions, Source};
 use allim::intake::wire::SourcePolicy;
 use allim::plan::digest::Digest;
 use allim::plan::{Planner, Rules, release};
@@ -38,8 +38,15 @@ pub(super) fn slot(schedule: usize) -> Slot {
 pub(super) fn planner(store: &Store) -> Planner {
     let schedule = Schedule::parse("*/7 * * * *", "Asia/Seoul").expect("a schedule");
     let name = SCHEDULES[1].to_owned();
-    let digest =
-        Digest { name: name.clone(), schedule, max_late: Duration::from_secs(300), own_hour: false, commercial: false };
+    let digest = Digest {
+        name: name.clone(),
+        schedule,
+        max_late: Duration::from_secs(300),
+        own_hour: false,
+        commercial: false,
+        quiet_hours: None,
+        heartbeat: false,
+    };
     let rules = Rules {
         release: release::Rules { languages: vec![korean()], translation_wait: Duration::from_secs(3_600) },
         digests: BTreeMap::from([(name, digest)]),
@@ -48,6 +55,8 @@ pub(super) fn planner(store: &Store) -> Planner {
         routes: BTreeMap::new(),
         route_default: ("office".to_owned(), DESTINATION.to_owned()),
         classes: Default::default(),
+        grace: Duration::ZERO,
+        noting: Vec::new(),
         consent_kept: Duration::from_secs(1_825 * 86_400),
     };
     Planner::new(store.clone(), rules)
@@ -60,7 +69,10 @@ pub(super) fn intake(store: &Store, wake: Arc<Notify>) -> Intake {
         urgent_allowed: true,
         ..SourcePolicy::default()
     };
-    let sources = BTreeMap::from([(SOURCE.to_owned(), Source { policy, republish: Republish::Revise })]);
+    let sources = BTreeMap::from([(
+        SOURCE.to_owned(),
+        Source { policy, republish: Republish::Revise, revisions: Revisions::Silent },
+    )]);
     Intake::new(store.clone(), sources, Backfill::OlderThan(Duration::from_secs(7 * 24 * 3_600)), wake)
 }
 
@@ -90,6 +102,7 @@ pub(super) fn stationery() -> Stationery {
         templates: Arc::new(Templates::load(None).expect("the templates that are compiled in")),
         notes_revisions: true,
         commercial: Default::default(),
+        calendar_authority: None,
     }
 }
 

@@ -24,7 +24,7 @@ pub const BODY: &str = "canary-body";
 pub fn parcel(number: i64, address: &str, padding: usize) -> Parcel {
     let line = "알".repeat(24) + "\n";
     let text = format!("{BODY}\n.\n..\n알림\n{}", line.repeat(padding / line.len()));
-    let pieces = Pieces { subject: BODY.to_owned(), html: format!("<p>{BODY}</p>"), text };
+    let pieces = Pieces { subject: BODY.to_owned(), html: format!("<p>{BODY}</p>"), text, calendar: None };
     let form = LetterForm::new(&pieces, &sender(), &Language::parse("ko").expect("a language")).expect("a form");
     let prepared = Prepared {
         edition_id: 1,
@@ -46,6 +46,7 @@ pub fn parcel(number: i64, address: &str, padding: usize) -> Parcel {
             unsubscribed_at: None,
         },
         unsubscribe_url: Some("https://allim.example.org/unsubscribe/token".to_owned()),
+        manage_url: Some("https://allim.example.org/manage/token".to_owned()),
         return_path: None,
         leave_address: None,
         pen: None,

@@ -63,6 +63,8 @@ pub struct Setting {
     pub spool: bool,
     /// More lines of `[[sender]]`.
     pub sender_extra: String,
+    /// How long immediate mail waits.
+    pub grace: &'static str,
     pub extra: String,
 }
 
@@ -87,6 +89,7 @@ impl Setting {
             amqp_extra: String::new(),
             spool: false,
             sender_extra: String::new(),
+            grace: "0s",
             extra: String::new(),
         }
     }
@@ -157,6 +160,8 @@ name = "test"
 sha256 = "{hash}"
 source = "cms"
 {amqp}{spool}
+[immediate]
+grace = "{grace}"
 [send]
 uncertain_wait = "1s"
 [web]
@@ -170,6 +175,7 @@ public_url = "http://127.0.0.1:{public_port}"
             port = self.port,
             sender = self.sender_extra,
             public_port = self.public_port.unwrap_or(self.port),
+            grace = self.grace,
             extra = self.extra,
         );
         let file = self.path().join("allim.toml");

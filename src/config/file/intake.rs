@@ -1,7 +1,7 @@
 //! How posts come in.
 
 use super::{defaults, span};
-use crate::intake::accept::Republish;
+use crate::intake::accept::{Republish, Revisions};
 use crate::intake::amqp::Topology;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -45,6 +45,9 @@ pub struct SourceTable {
     /// What a second `published` of a post with other content means.
     #[serde(default)]
     pub republish: Republish,
+    /// What readers who had a post hear of its revision.
+    #[serde(default)]
+    pub revisions: Revisions,
     /// CloudEvents `source`s that may speak through it; any when absent.
     #[serde(default)]
     pub event_sources: Option<Vec<String>>,

@@ -1,6 +1,7 @@
 //! What readers can subscribe to, and who writes to them.
 
 use super::{defaults, span};
+use crate::domain::quiet::QuietHours;
 use crate::render::site::LocalText;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -38,6 +39,12 @@ pub struct DigestTable {
     /// Whether it is sent for profit: Korean law then asks for a mark in the subject and for notices.
     #[serde(default)]
     pub commercial: bool,
+    /// Hours in which none of it goes out.
+    #[serde(default)]
+    pub quiet_hours: Option<QuietHours>,
+    /// Whether readers who are owed nothing are told so.
+    #[serde(default)]
+    pub heartbeat: bool,
     /// Who writes it; the first sender when absent.
     #[serde(default)]
     pub sender: Option<String>,
@@ -47,15 +54,22 @@ pub struct DigestTable {
 }
 
 /// `[immediate]`
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Immediate {
+    /// How long it waits, so that a revision or withdrawal still catches it; urgent mail doesn't.
+    #[serde(with = "span")]
+    pub grace: Duration,
     /// Who writes; the first sender when absent.
-    #[serde(default)]
     pub sender: Option<String>,
     /// Other senders by reader language.
-    #[serde(default)]
     pub sender_by_language: std::collections::BTreeMap<String, String>,
+}
+
+impl Default for Immediate {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(120), sender: None, sender_by_language: Default::default() }
+    }
 }
 
 /// `[mail]`
@@ -64,11 +78,13 @@ pub struct Immediate {
 pub struct MailTable {
     /// Whether a post that was revised since its publication says when.
     pub note_revised: bool,
+    /// Whether mails with events have them attached as a file for calendars.
+    pub attach_calendar: bool,
 }
 
 impl Default for MailTable {
     fn default() -> Self {
-        Self { note_revised: true }
+        Self { note_revised: true, attach_calendar: false }
     }
 }
 

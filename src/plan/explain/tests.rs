@@ -20,6 +20,8 @@ fn rules() -> Rules {
         max_late: Duration::from_secs(60),
         own_hour: false,
         commercial: false,
+        quiet_hours: None,
+        heartbeat: false,
     };
     Rules {
         release: release::Rules {
@@ -32,6 +34,8 @@ fn rules() -> Rules {
         routes: BTreeMap::new(),
         route_default: Default::default(),
         classes: Default::default(),
+        grace: Duration::ZERO,
+        noting: Vec::new(),
         consent_kept: Duration::from_secs(1_825 * 86_400),
     }
 }

@@ -147,7 +147,7 @@ pub(in crate::store) fn given(
         "SELECT ",
         header_columns!(),
         ", i.story_id FROM edition_items i CROSS JOIN editions e CROSS JOIN batches b
-         WHERE i.story_id IN {list $1: text} AND e.id = i.edition_id AND e.plan_id <> $4 AND b.edition_id = e.id
+         WHERE i.story_id IN {list $1: text} AND e.id = i.edition_id AND e.plan_id <> $4 AND e.kind <> 'test' AND b.edition_id = e.id
            AND b.first_id <= $3 AND b.last_id >= $2 AND b.state <> 'cancelled'"
     );
     let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
@@ -167,6 +167,32 @@ pub(in crate::store) fn given(
         }
     }
     Ok(given)
+}
+
+/// Those of `ids` (ascending) who get an edition as members of a batch, and whether it went out to them.
+pub(in crate::store) fn members_of_edition(
+    tx: &mut Tx<'_>,
+    edition_id: i64,
+    ids: &[i64],
+) -> Result<Vec<(i64, bool)>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        header_columns!(),
+        " FROM batches b WHERE b.edition_id = $1 AND b.first_id <= $3 AND b.last_id >= $2 AND b.state <> 'cancelled'"
+    );
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+    let rows = tx.query(SQL, params![edition_id, *first, *last])?;
+    let mut members = Vec::new();
+    for batch in rows.iter().map(header) {
+        let batch = batch?;
+        let log = if batch.state == "done" { Log::default() } else { Log::read(tx, batch.key)? };
+        for member in everybody(tx, &batch)? {
+            if ids.binary_search(&member.recipient_id).is_ok() {
+                members.push((member.recipient_id, batch.state == "done" || log.began.contains_key(&member.index)));
+            }
+        }
+    }
+    Ok(members)
 }
 
 /// Gives those of `ids` (ascending) who wait in batches of these editions rows of their own.

@@ -88,7 +88,7 @@ pub(in crate::store) fn commit(
         (progress.rows_to_begin, progress.rows_to_end) = (begins.to_vec(), ends.to_vec());
         return Ok(progress);
     }
-    let (mut touched, departed_to) = read(tx, &keys)?;
+    let (mut touched, departed_to) = read(tx, &keys, now)?;
     end(tx, &mut touched, ends, is_repeat, &mut progress)?;
     begin(tx, &mut touched, begins, departed_to, &mut progress)?;
     for batch in touched.values_mut().filter(|batch| !batch.exceptions.is_empty()) {
@@ -107,9 +107,14 @@ fn batch_of(attempt: &AttemptRef) -> Option<BatchKey> {
 }
 
 /// The touched batches, locked; and the departure counter.
-fn read(tx: &mut Tx<'_>, keys: &BTreeSet<BatchKey>) -> Result<(BTreeMap<BatchKey, Touched>, i64), StoreError> {
+fn read(
+    tx: &mut Tx<'_>,
+    keys: &BTreeSet<BatchKey>,
+    now: UnixMillis,
+) -> Result<(BTreeMap<BatchKey, Touched>, i64), StoreError> {
     const SQL: &str = "SELECT b.plan_id, b.number, b.state, b.claimed_term, b.claims, b.own, b.open, b.entries,
              CASE WHEN e.replaced_at IS NULL
+                   AND (e.quiet_until_at IS NULL OR $2 < e.quiet_from_at OR $2 >= e.quiet_until_at)
                    AND EXISTS (SELECT 1 FROM processes x WHERE x.term = b.claimed_term AND x.ended_at IS NULL)
                    AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.scope IN ('all', 'destination:' || b.destination))
                  THEN 1 ELSE 0 END
@@ -132,7 +137,7 @@ fn read(tx: &mut Tx<'_>, keys: &BTreeSet<BatchKey>) -> Result<(BTreeMap<BatchKey
         Ok::<_, StoreError>((key, touched))
     };
     let keys: Vec<&BatchKey> = keys.iter().collect();
-    let touched = tx.query(SQL, &[json(&keys)?])?.iter().map(touched).collect::<Result<_, _>>()?;
+    let touched = tx.query(SQL, &[json(&keys)?, now.into()])?.iter().map(touched).collect::<Result<_, _>>()?;
     Ok((touched, departure(tx)?))
 }
 
