@@ -33,6 +33,10 @@ fn sentence(app: &App, because: &Because) -> String {
         }
         Because::Unsubscribed { at: instant } => format!("No: they unsubscribed at {}.", at(*instant)),
         Because::Suppressed => "No: their address takes no mail.".to_owned(),
+        Because::Paused { until, is_skipped } => {
+            let then = if *is_skipped { "what comes meanwhile is skipped" } else { "then it comes with one issue" };
+            format!("No: they paused their mail until {}; {then}.", at(*until))
+        }
         Because::Withdrawn { at: instant } => format!("No: the post was withdrawn at {}.", at(*instant)),
         Because::Expired { at: instant } => format!("No: the post expired at {}.", at(*instant)),
         Because::Embargo { until } => format!("Not yet: the post isn't to be shown before {}.", at(*until)),

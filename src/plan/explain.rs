@@ -6,6 +6,7 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::{Post, Standing};
 use crate::store::deliveries::{self, Listed};
+use crate::store::profile::{self, Then};
 use crate::store::releases::{self, Story};
 use crate::store::subscribers::{self, Subscription};
 use crate::store::{StoreError, Tx, owed, posts};
@@ -33,6 +34,13 @@ pub enum Because {
     },
     /// Their address takes no mail.
     Suppressed,
+    /// Nothing is planned for them until then, as they asked.
+    Paused {
+        /// Until when.
+        until: UnixMillis,
+        /// Whether what comes meanwhile is skipped.
+        is_skipped: bool,
+    },
     /// The post was taken back.
     Withdrawn {
         /// When.
@@ -118,6 +126,7 @@ pub struct Explained {
 struct Facts {
     reader: Subscriber,
     is_suppressed: bool,
+    pause: Option<(UnixMillis, Then)>,
     subscriptions: Vec<Subscription>,
     standing: Standing,
     post: Post,
@@ -155,6 +164,7 @@ fn facts(tx: &mut Tx<'_>, address: &Address, post_id: &str) -> Result<Option<Fac
     };
     Ok(Some(Facts {
         is_suppressed: reader.unsubscribed_at.is_none() && subscribers::active(tx, &[reader.id])?.is_empty(),
+        pause: profile::of(tx, reader.id)?.and_then(|profile| profile.pause),
         subscriptions: subscribers::subscriptions(tx, reader.id)?,
         deliveries: deliveries::holding(tx, &standing.story_id, reader.id)?,
         reader,
@@ -178,6 +188,9 @@ fn because(facts: &Facts, rules: &Rules, now: UnixMillis) -> Because {
     }
     if facts.is_suppressed {
         return Because::Suppressed;
+    }
+    if let Some((until, then)) = facts.pause {
+        return Because::Paused { until, is_skipped: then == Then::Skip };
     }
     match &facts.release {
         Some((seq, _)) => because_released(facts, rules, *seq, now),

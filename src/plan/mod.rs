@@ -211,7 +211,8 @@ impl Planner {
         let tidy = move |tx: &mut Tx<'_>| {
             editions::close_finished(tx, now)?;
             put_off(tx, &rules, now)?;
-            Ok((daily::step(tx, &rules, now)?, correction::begin(tx, now)?))
+            let told = daily::notices(tx, &rules, now)? | daily::step(tx, &rules, now)?;
+            Ok((told, correction::begin(tx, now)?))
         };
         let (told, begun) = self.store.write(tidy).await?;
         if told {

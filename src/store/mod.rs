@@ -24,6 +24,7 @@ pub mod inbound;
 mod jobs;
 mod migrate;
 pub mod moving;
+pub mod notices;
 pub mod occurrences;
 pub mod owed;
 pub mod people;

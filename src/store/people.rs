@@ -5,14 +5,13 @@ use super::consents::{self, Act, Consent};
 use super::profile::{self, Left, Then};
 use super::subscribers;
 use super::suppressions::{self, Cause, Wanted};
-use super::value::{json as json_value, params};
 use super::wishes::{self, Wish};
 use super::{StoreError, Tx, occurrences};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// For so long a withdrawal can be taken back as if it hadn't been.
@@ -349,36 +348,6 @@ pub fn erase(tx: &mut Tx<'_>, person: &Subscriber, by: By<'_>, now: UnixMillis) 
     profile::erase(tx, person.id)
 }
 
-/// Subscribers of these schedules who were neither asked nor told of their consent since `since`, with the schedules and since when they have them; up to `limit`.
-///
-/// # Errors
-/// As [`ask`].
-pub fn unreminded(
-    tx: &mut Tx<'_>,
-    schedules: &[&str],
-    since: UnixMillis,
-    limit: i64,
-) -> Result<BTreeMap<i64, Vec<(String, UnixMillis)>>, StoreError> {
-    const WHO: &str =
-        "SELECT DISTINCT s.subscriber_id FROM subscriptions s JOIN subscribers u ON u.id = s.subscriber_id
-         WHERE s.schedule IN {list $1: text} AND s.created_at < $2 AND u.suppressed_at IS NULL
-           AND u.unsubscribed_at IS NULL AND NOT EXISTS (SELECT 1 FROM consents c
-             WHERE c.subscriber_id = s.subscriber_id AND c.act IN ('granted', 'imported', 'told') AND c.at >= $2)
-         ORDER BY s.subscriber_id LIMIT $3";
-    const WHAT: &str = "SELECT subscriber_id, schedule, MIN(created_at) FROM subscriptions
-         WHERE subscriber_id IN {list $1: int} AND schedule IN {list $2: text} GROUP BY subscriber_id, schedule ORDER BY 1, 2";
-    let ids: Vec<i64> = tx
-        .query(WHO, &[json_value(schedules)?, since.into(), limit.into()])?
-        .iter()
-        .map(|row| row.int(0))
-        .collect::<Result<_, _>>()?;
-    let mut found: BTreeMap<i64, Vec<(String, UnixMillis)>> = BTreeMap::new();
-    for row in tx.query(WHAT, &[json_value(&ids)?, json_value(schedules)?])? {
-        found.entry(row.int(0)?).or_default().push((row.text(1)?, row.at(2)?));
-    }
-    Ok(found)
-}
-
 /// Notes that somebody was told of their consent.
 ///
 /// # Errors
@@ -391,24 +360,4 @@ pub fn told_of_consent(
     now: UnixMillis,
 ) -> Result<(), StoreError> {
     record(tx, person, Act::Told, by, json!({ "schedules": schedules }), now)
-}
-
-/// The last day, counted from the Unix epoch, whose daily work is done.
-///
-/// # Errors
-/// As [`ask`].
-pub fn day_done(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
-    // Locked, so that of several replicas one does the day's work.
-    let row = tx.query_opt("SELECT value FROM facts WHERE name = 'day_done' {for update}", &[])?;
-    row.map_or(Ok(0), |row| row.parse(0, |text| text.parse().ok()))
-}
-
-/// Notes that the daily work of a day is done.
-///
-/// # Errors
-/// As [`ask`].
-pub fn set_day_done(tx: &mut Tx<'_>, day: i64) -> Result<(), StoreError> {
-    const SQL: &str =
-        "INSERT INTO facts (name, value) VALUES ('day_done', $1) ON CONFLICT (name) DO UPDATE SET value = $1";
-    tx.execute(SQL, params![day.to_string()]).map(drop)
 }

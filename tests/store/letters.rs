@@ -9,7 +9,8 @@ use allim::intake::accept::{Revisions, Verdict};
 use allim::plan::preview::{Preview, Reader};
 use allim::plan::trial::{Colleague, Shown};
 use allim::plan::{Planner, Rules};
-use allim::store::{Tx, deliveries, editions, profile, subscribers};
+use allim::store::notices::{self, Owed};
+use allim::store::{Tx, deliveries, editions, profile, subscribers, suppressions};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +24,7 @@ on_both!(
     a_revision_is_a_line_in_the_next_issue_for_those_who_had_the_post,
     who_is_owed_nothing_is_told_so_where_the_digest_wants_it,
     a_test_goes_to_colleagues_and_counts_for_nobody,
+    notices_about_consent_are_planned_once_and_for_commercial_digests_only,
 );
 
 /// The same world with other rules.
@@ -308,6 +310,48 @@ async fn who_is_owed_nothing_is_told_so_where_the_digest_wants_it(world: World) 
     let all = letters(&world).await;
     let told: Vec<_> = all[&readers[1].0].iter().map(|letter| (letter.kind, letter.state.as_str())).collect();
     assert_eq!(told, [(EditionKind::Heartbeat, "cancelled"), (EditionKind::Issue, "due")]);
+}
+
+async fn notices_about_consent_are_planned_once_and_for_commercial_digests_only(world: World) {
+    let world = with(world, |rules| {
+        if let Some(often) = rules.digests.get_mut("often") {
+            often.commercial = true;
+        }
+    });
+    let mut old = Vec::new();
+    for name in ["a", "b", "c"] {
+        old.push(world.subscriber(name, &[("events", "often"), ("notices", "daily")]).await);
+    }
+    let long_ago = world.now().await.minus(Duration::from_secs(3 * 365 * 86_400));
+    let age = move |tx: &mut Tx<'_>| {
+        suppressions::ensure_key(tx, &"5".repeat(64))?;
+        tx.execute("UPDATE subscriptions SET created_at = $1", &[long_ago.into()])
+    };
+    world.store.write(age).await.expect("aged");
+    let new = world.subscriber("new", &[("events", "often")]).await;
+    // A long list takes several rounds of the day's work.
+    for _ in 0..3 {
+        world.tick().await;
+    }
+    let all = letters(&world).await;
+    for id in &old {
+        assert_eq!(all[id].iter().map(|letter| letter.kind).collect::<Vec<_>>(), [EditionKind::Reminder], "once");
+    }
+    assert!(!all.contains_key(&new));
+
+    let (leaver, now) = (old[0], world.now().await);
+    let owe = move |tx: &mut Tx<'_>| {
+        for schedule in ["often", "daily"] {
+            let schedule = schedule.to_owned();
+            notices::owe(tx, &Owed { subscriber_id: leaver, kind: EditionKind::Withdrawn, schedule, at: now })?;
+        }
+        Ok(())
+    };
+    world.store.write(owe).await.expect("owed");
+    world.tick().await;
+    world.tick().await;
+    let kinds: Vec<_> = letters(&world).await[&leaver].iter().map(|letter| letter.kind).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == EditionKind::Withdrawn).count(), 1, "{kinds:?}");
 }
 
 async fn a_test_goes_to_colleagues_and_counts_for_nobody(world: World) {

@@ -110,6 +110,7 @@ fn facts() -> Facts {
     Facts {
         reader,
         is_suppressed: false,
+        pause: None,
         subscriptions: vec![subscription],
         standing,
         post,

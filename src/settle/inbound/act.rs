@@ -6,12 +6,14 @@ use super::read::{Fate, Reading, Returned, Sort, Stage};
 use crate::domain::audience::{Address, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::DeliveryKey;
+use crate::domain::edition::EditionKind;
 use crate::domain::inbound::Verdict;
 use crate::domain::reply;
 use crate::domain::token::Unsubscribe;
 use crate::domain::verp::{Named, Purpose};
 use crate::store::bounces::{self, Bounce};
 use crate::store::inbound::Received;
+use crate::store::notices::{self, Owed};
 use crate::store::people::{self, By};
 use crate::store::suppressions::{self, Cause, EVIDENCE_CHARS_MAX, Wanted};
 use crate::store::token_keys::{self, TokenKey};
@@ -170,6 +172,12 @@ fn leave(tx: &mut Tx<'_>, named: Named, drawn: &str, now: UnixMillis) -> Result<
     };
     suppressions::ensure_key(tx, drawn)?;
     let ended = withdraw(tx, &subscriber, &schedule, now)?;
+    if ended > 0 {
+        notices::owe(
+            tx,
+            &Owed { subscriber_id: id, kind: EditionKind::Withdrawn, schedule: schedule.clone(), at: now },
+        )?;
+    }
     let detail = format!("{ended} subscriptions of `{schedule}` ended");
     Ok(Done { subscriber_id: Some(id), ..done(Verdict::Unsubscribe, detail) })
 }

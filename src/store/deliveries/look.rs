@@ -160,7 +160,7 @@ pub fn find(tx: &mut Tx<'_>, key: &DeliveryKey) -> Result<Option<Listed>, StoreE
 pub fn holding(tx: &mut Tx<'_>, story_id: &str, recipient_id: i64) -> Result<Vec<Listed>, StoreError> {
     const SQL: &str = listed_sql!(
         "WHERE d.recipient_id = $2 AND d.plan_id IN (SELECT x.plan_id FROM editions x JOIN edition_items i
-             ON i.edition_id = x.id WHERE i.story_id = $1)
+             ON i.edition_id = x.id WHERE i.story_id = $1 AND x.kind <> 'test')
          AND EXISTS (SELECT 1 FROM edition_items i WHERE i.edition_id = d.edition_id AND i.story_id = $1)
          ORDER BY d.planned_at"
     );
