@@ -9,7 +9,10 @@ const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", arg
 // Name, address, light or dark, width, and at most this height.
 const text = readFileSync(`${previews}/mail.txt`, "utf8");
 const edition = text.match(/\/editions\/\S+/)[0];
+const manage = text.match(/\/manage\/\S+/)[0];
 const leave = text.match(/\/unsubscribe\/\S+/)[0];
+// What pictures show must be there.
+for (const name of ["heartbeat", "correction"]) readFileSync(`${previews}/${name}.html`);
 const home = await (await fetch(`${origin}/?lang=ko`)).text();
 const post = home.match(/\/posts\/[a-z2-7]+/)[0];
 const pictures = [
@@ -24,6 +27,12 @@ const pictures = [
   ["post-en-light-phone", `${origin}${post}?lang=en`, "light", 360, 1300],
   ["mail-ko-dark", `file://${previews}/mail.html`, "dark", 1200, 1400],
   ["edition-ko-dark", `${origin}${edition}`, "dark", 1200, 1300],
+  ["heartbeat-ko-light-phone", `file://${previews}/heartbeat.html`, "light", 360, 900],
+  ["correction-ko-dark", `file://${previews}/correction.html`, "dark", 1200, 1000],
+  ["subscribe-ko-light", `${origin}/subscribe?lang=ko`, "light", 1200, 1500],
+  ["subscribe-zh-dark-phone", `${origin}/subscribe?lang=zh`, "dark", 360, 1500],
+  ["manage-ko-light", `${origin}${manage}?lang=ko`, "light", 1200, 2400],
+  ["manage-en-dark-phone", `${origin}${manage}?lang=en`, "dark", 360, 2400],
   ["unsubscribe-ko-light-phone", `${origin}${leave}`, "light", 360, 640],
 ];
 for (const [name, url, colorScheme, width, height] of pictures) {

@@ -21,6 +21,9 @@ cd "$work"
 # The pictures of the posts come from this daemon, at its own address.
 sed -i "s/127.0.0.1:8025/127.0.0.1:$port/; s/show_mail_folder = true/show_mail_folder = false/" config/quickstart.toml
 grep -rl 8025 config | xargs -r sed -i "s/:8025/:$port/g"
+# Somebody whose digest says that there is nothing new.
+sed -i '/^name = "weekly"/a heartbeat = true' config/quickstart.toml
+echo 'soyeon@example.net,박소연,ko,events,weekly' >>config/quickstart/subscribers.csv
 allim=("${ALLIM:-$target/debug/allim}" --config config/quickstart.toml)
 "${allim[@]}" run 2>log &
 daemon=$!
@@ -44,12 +47,34 @@ done
 for language in ko en zh; do
     "${allim[@]}" digest preview weekly --language "$language" --html "$work/$language.html" 2>/dev/null
 done
-mail=$(grep -l 'minji@example.net' var/quickstart/mail/new/* | xargs ls -S | head -n 1)
-python3 - "$mail" <<'PY'
+# The parts of a mail in a file.
+parts() {
+    python3 - "$1" "$2" <<'PY'
 import email, email.policy, sys
 message = email.message_from_binary_file(open(sys.argv[1], "rb"), policy=email.policy.default)
-open("mail.txt", "w").write(message.get_body(("plain",)).get_content())
-open("mail.html", "w").write(message.get_body(("html",)).get_content())
+open(sys.argv[2] + ".txt", "w").write(message.get_body(("plain",)).get_content())
+open(sys.argv[2] + ".html", "w").write(message.get_body(("html",)).get_content())
 PY
+}
+# The first mail to an address that this many others precede.
+nth_to() {
+    local found
+    for ((tenths = 0; tenths < 600; tenths++)); do
+        mapfile -t found < <({ grep -l "$1@example.net" var/quickstart/mail/new/* 2>/dev/null || true; } | xargs -r ls -tr)
+        if ((${#found[@]} > $2)); then echo "${found[$2]}"; return; fi
+        sleep 0.1
+    done
+    echo "no mail number $2 to $1" >&2
+    return 1
+}
+parts "$(grep -l 'minji@example.net' var/quickstart/mail/new/* | xargs ls -S | head -n 1)" mail
+"${allim[@]}" digest now weekly >/dev/null
+nth_to soyeon 0 >/dev/null
+"${allim[@]}" digest now weekly >/dev/null
+parts "$(nth_to soyeon 1)" heartbeat
+before=$(grep -l "minji@example.net" var/quickstart/mail/new/* | wc -l)
+more lecture '"events"' '12월 시민 강좌: 우리 동네 물길 걷기 (날짜 변경)' '연구원과 함께 옛 물길을 걷습니다. 날짜가 12월 19일로 바뀌었습니다.'
+"${allim[@]}" post correct lecture
+parts "$(nth_to minji "$before")" correction
 node "$here/make.mjs" "$target/test-tools" "http://127.0.0.1:$port" "$work" "$here"
 ls -l "$here"/*.png
