@@ -138,7 +138,7 @@ fn plain(post: &Post, footnotes: bool) -> String {
     if post.body.format == BodyFormat::Text {
         return post.body.content.as_str().trim_end().to_owned();
     }
-    let picture = words::words(&post.language).picture;
+    let picture = &words::words(&post.language).picture;
     plain_text::lay_out(&html(post), footnotes, picture)
 }
 

@@ -237,11 +237,11 @@ fn marked(subject: String, issue: &Issue<'_>, mail: &MailWords) -> String {
     if issue.is_commercial { format!("(광고) {subject}") } else { subject }
 }
 
-fn lead(kind: EditionKind, mail: &MailWords) -> Option<&'static str> {
+fn lead(kind: EditionKind, mail: &'static MailWords) -> Option<&'static str> {
     match kind {
-        EditionKind::Heartbeat => Some(mail.heartbeat),
-        EditionKind::Correction => Some(mail.correction),
-        EditionKind::Test => Some(mail.test),
+        EditionKind::Heartbeat => Some(&mail.heartbeat),
+        EditionKind::Correction => Some(&mail.correction),
+        EditionKind::Test => Some(&mail.test),
         _ => None,
     }
 }

@@ -299,11 +299,11 @@ pub fn notice(look: &Look<'_>, templates: &Templates, notice: Notice) -> Result<
     }
     let words = look.words();
     let (title, sentence) = match notice {
-        Notice::NotFound => (words.not_found, words.not_found_why),
-        Notice::Withdrawn => (words.withdrawn, words.withdrawn_why),
-        Notice::Expired => (words.expired, words.expired_why),
-        Notice::Unavailable => (words.unavailable, words.unavailable_why),
-        Notice::BadLink => (words.bad_link, words.bad_link_why),
+        Notice::NotFound => (&words.not_found, &words.not_found_why),
+        Notice::Withdrawn => (&words.withdrawn, &words.withdrawn_why),
+        Notice::Expired => (&words.expired, &words.expired_why),
+        Notice::Unavailable => (&words.unavailable, &words.unavailable_why),
+        Notice::BadLink => (&words.bad_link, &words.bad_link_why),
     };
     look.page("page_notice.html", templates, &[], Page { title, sentence })
 }
@@ -330,11 +330,11 @@ pub fn unsubscribe(
     }
     let words = look.words();
     let (title, sentence) = match leaving {
-        Leaving::Asked => (words.leave, words.leave_why),
-        Leaving::Done => (words.left, words.left_why),
-        Leaving::Before => (words.left, words.left_before),
+        Leaving::Asked => (&words.leave, &words.leave_why),
+        Leaving::Done => (&words.left, &words.left_why),
+        Leaving::Before => (&words.left, &words.left_before),
     };
-    let manage = (look.link("/link"), people_words(look.language).my_link);
+    let manage = (look.link("/link"), people_words(look.language).my_link.as_str());
     let action = (leaving == Leaving::Asked).then(|| look.link(look.path));
     look.page("page_unsubscribe.html", templates, &[], Page { title, sentence, schedule_title, action, manage })
 }

@@ -58,11 +58,11 @@ pub fn service(letter: &Service<'_>, templates: &Templates) -> Result<Pieces, Re
         EditionKind::Issue | EditionKind::Heartbeat | EditionKind::Correction | EditionKind::Test => {
             return Err(RenderError::Empty);
         }
-        EditionKind::Confirmation => (say.mail_confirm, say.mail_confirm_why, say.mail_confirm_button),
-        EditionKind::Link => (say.mail_link, say.mail_link_why, say.mail_link_button),
-        EditionKind::Granted => (say.mail_granted, say.mail_granted_why, say.mail_manage_button),
-        EditionKind::Withdrawn => (say.mail_withdrawn, say.mail_withdrawn_why, say.mail_manage_button),
-        EditionKind::Reminder => (say.mail_reminder, say.mail_reminder_why, say.mail_manage_button),
+        EditionKind::Confirmation => (&say.mail_confirm, &say.mail_confirm_why, &say.mail_confirm_button),
+        EditionKind::Link => (&say.mail_link, &say.mail_link_why, &say.mail_link_button),
+        EditionKind::Granted => (&say.mail_granted, &say.mail_granted_why, &say.mail_manage_button),
+        EditionKind::Withdrawn => (&say.mail_withdrawn, &say.mail_withdrawn_why, &say.mail_manage_button),
+        EditionKind::Reminder => (&say.mail_reminder, &say.mail_reminder_why, &say.mail_manage_button),
     };
     let site_name = letter.site.name.get(letter.language);
     let view = ServiceView {
@@ -72,7 +72,7 @@ pub fn service(letter: &Service<'_>, templates: &Templates) -> Result<Pieces, Re
         about: letter.about,
         date: letter.on.map(|on| words.date(on)),
         button,
-        otherwise: (letter.kind == EditionKind::Confirmation).then_some(say.mail_ignore),
+        otherwise: (letter.kind == EditionKind::Confirmation).then_some(&say.mail_ignore),
         site_name,
         site_url: letter.site.public_url.as_deref(),
         contact: letter.site.contact.as_deref(),

@@ -1,6 +1,7 @@
 //! The templates: compiled in, and overridden by name from an operator's folder.
 
 use super::RenderError;
+use super::words::{self, BadWords};
 use crate::domain::ids;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value};
@@ -8,9 +9,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Raised by hand when the words, the context of the templates or the make-up of a mail change in code, so that
+/// Raised by hand when the context of the templates or the make-up of a mail change in code, so that
 /// editions planned by another version of the program are told apart.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Largest template file of an operator, in octets: far above any real one, far below what would hurt.
 pub const TEMPLATE_LEN_MAX: u64 = 256 * 1024;
@@ -52,8 +53,8 @@ pub struct Templates {
 
 impl Templates {
     /// Takes the compiled-in templates and, from `folder`, every file whose name ends in `.html`, `.txt`, `.xml` or
-    /// `.css`:
-    /// one of the same name replaces ours, others may be included by those. This is the only time the disk is read.
+    /// `.css`: one of the same name replaces ours, others may be included by those. A file such as `words.ko.toml` replaces single
+    /// words. This is the only time the disk is read.
     ///
     /// # Errors
     /// [`RenderError::Unreadable`] when the folder or a file can't be read, is too large ([`TEMPLATE_LEN_MAX`]) or
@@ -61,9 +62,15 @@ impl Templates {
     pub fn load(folder: Option<&Path>) -> Result<Self, RenderError> {
         let own = folder.map(read_folder).transpose()?.unwrap_or_default();
         let overridden = own.keys().cloned().collect();
+        let own_words: Vec<_> = own.clone().into_iter().filter(|(name, _)| words::is_file(name)).collect();
+        if !own_words.is_empty() {
+            let unreadable = |bad: BadWords| RenderError::Unreadable { name: bad.file, reason: bad.reason };
+            words::take_own(own_words).map_err(unreadable)?;
+        }
         let mut sources: BTreeMap<String, String> =
             COMPILED_IN.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned())).collect();
-        sources.extend(own);
+        sources.extend(own.clone());
+        sources.extend(words::compiled_in().filter(|(name, _)| !own.contains_key(name)));
         let version = version(&sources);
 
         let mut environment = Environment::new();
@@ -76,7 +83,7 @@ impl Templates {
             },
         );
         environment.set_formatter(format);
-        for (name, source) in sources {
+        for (name, source) in sources.into_iter().filter(|(name, _)| !words::is_file(name)) {
             environment.add_template_owned(name.clone(), source).map_err(|error| explain(&name, &error))?;
         }
         Ok(Self { environment, version, overridden })
@@ -154,7 +161,7 @@ fn read_folder(folder: &Path) -> Result<BTreeMap<String, String>, RenderError> {
     for entry in listing {
         let path = entry.map_err(|error| unreadable(shown.clone(), error.to_string()))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if name.starts_with('.') || !ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        if name.starts_with('.') || !(words::is_file(name) || ENDINGS.iter().any(|ending| name.ends_with(ending))) {
             continue;
         }
         // Follows links: container platforms mount folders as links to the current version.

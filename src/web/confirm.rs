@@ -47,7 +47,7 @@ async fn waiting(front: &Front, asked: &Asked, token: &str) -> Result<Response, 
 /// A schedule's title; its name when it has left the configuration.
 pub(super) fn schedule_title<'a>(front: &'a Front, schedule: &'a str, language: &Language) -> &'a str {
     match front.digests.get(schedule) {
-        _ if schedule == IMMEDIATE => say(language).immediate,
+        _ if schedule == IMMEDIATE => &say(language).immediate,
         Some((title, _)) => title.get(language),
         None => schedule,
     }
@@ -66,9 +66,9 @@ fn read_shown(shown: &str) -> Option<Wish> {
 fn nothing_left(front: &Front, asked: &Asked) -> Response {
     let say = say(asked.language());
     let said = Said {
-        title: say.nothing_left,
-        sentence: say.nothing_left_why,
-        link: Some(("/subscribe", say.subscribe)),
+        title: &say.nothing_left,
+        sentence: &say.nothing_left_why,
+        link: Some(("/subscribe", &say.subscribe)),
         link_form: None,
     };
     say_page(front, asked, StatusCode::OK, said)
@@ -97,9 +97,9 @@ async fn confirmed(front: &Front, asked: &Asked, token: &str, form: &Form) -> Re
     if moves.is_none() && !waits.iter().any(|wish| wanted.contains(wish)) && !waits.is_empty() {
         let words = say(asked.language());
         let said = Said {
-            title: words.confirm,
-            sentence: words.no_topic,
-            link: Some((asked.path(), words.confirm)),
+            title: &words.confirm,
+            sentence: &words.no_topic,
+            link: Some((asked.path(), &words.confirm)),
             link_form: None,
         };
         return Ok(say_page(front, asked, StatusCode::UNPROCESSABLE_ENTITY, said));
@@ -116,12 +116,12 @@ async fn confirmed(front: &Front, asked: &Asked, token: &str, form: &Form) -> Re
     let outcome = outcome.await?;
     front.planner.tell();
     let (title, sentence, id) = match outcome {
-        Confirmed::Granted(_) => (say(asked.language()).confirmed, say(asked.language()).confirmed_why, id),
-        Confirmed::Moved(id) => (say(asked.language()).moved, say(asked.language()).moved_why, id),
+        Confirmed::Granted(_) => (&say(asked.language()).confirmed, &say(asked.language()).confirmed_why, id),
+        Confirmed::Moved(id) => (&say(asked.language()).moved, &say(asked.language()).moved_why, id),
         Confirmed::Nothing => return Ok(nothing_left(front, asked)),
     };
     tracing::info!(subscriber = id, "confirmed");
     let href = asked.look(front).link(&format!("/manage/{}", keys.sign(Purpose::Manage, id, now)));
-    let said = Said { title, sentence, link: Some((&href, say(asked.language()).manage)), link_form: None };
+    let said = Said { title, sentence, link: Some((&href, &say(asked.language()).manage)), link_form: None };
     Ok(say_page(front, asked, StatusCode::OK, said))
 }

@@ -63,7 +63,7 @@ fn copy(front: &Front, asked: &Asked, edition: &Edition, posts: Vec<(Standing, P
     };
     let title = match front.digests.get(&content.schedule) {
         Some((title, _)) => title.get(language),
-        None if content.schedule == IMMEDIATE => look.words().immediate,
+        None if content.schedule == IMMEDIATE => &look.words().immediate,
         None => front.site.name.get(language),
     };
     let issue = Issue {

@@ -20,7 +20,7 @@ pub(super) async fn show(State(front): State<Arc<Front>>, request: Request) -> R
     match Keys::read(&front.store).await {
         Ok(keys) => {
             let (say, form) = (say(asked.language()), keys.sign(Purpose::Form, 0, front.clock.now()));
-            let said = Said { title: say.my_link, sentence: say.my_link_why, link: None, link_form: Some(&form) };
+            let said = Said { title: &say.my_link, sentence: &say.my_link_why, link: None, link_form: Some(&form) };
             say_page(&front, &asked, StatusCode::OK, said)
         }
         Err(error) => unavailable(&front, &asked, &error),
@@ -38,11 +38,11 @@ pub(super) async fn ask(State(front): State<Arc<Front>>, request: Request) -> Re
     let fresh = keys.sign(Purpose::Form, 0, front.clock.now());
     let address = Address::parse(form.get("address"));
     let (Ok(address), true) = (address, keys.is_form(form.get("form"), front.clock.now())) else {
-        let sentence = if Address::parse(form.get("address")).is_err() { say.bad_address } else { say.once_more };
-        let said = Said { title: say.my_link, sentence, link: None, link_form: Some(&fresh) };
+        let sentence = if Address::parse(form.get("address")).is_err() { &say.bad_address } else { &say.once_more };
+        let said = Said { title: &say.my_link, sentence, link: None, link_form: Some(&fresh) };
         return say_page(&front, &asked, StatusCode::UNPROCESSABLE_ENTITY, said);
     };
-    answer_asking(&front, &asked, &form, (say.my_link, say.link_sent_why), mail_link(&front, address)).await
+    answer_asking(&front, &asked, &form, (&say.my_link, &say.link_sent_why), mail_link(&front, address)).await
 }
 
 /// Plans the letter with somebody's link, if the address is a confirmed subscriber's.

@@ -112,14 +112,14 @@ pub(super) async fn act(State(front): State<Arc<Front>>, Path(token): Path<Strin
     };
     // Leaving is never refused; what mails others or writes much is, to a network that does it again and again.
     if !may_ask && !matches!(form.get("act"), "leave" | "undo" | "erase") {
-        return page(&front, &asked, &token, Some((say(asked.language()).too_many_why, true))).await;
+        return page(&front, &asked, &token, Some((&say(asked.language()).too_many_why, true))).await;
     }
     match acted(&front, &asked, &token, &form).await {
         Ok(Acted::Page(told)) => page(&front, &asked, &token, told).await,
         Ok(Acted::Stale(keys)) => stale(&front, &asked, &keys),
         Ok(Acted::Erased) => {
             let words = say(asked.language());
-            let said = Said { title: words.erased, sentence: words.erased_why, link: None, link_form: None };
+            let said = Said { title: &words.erased, sentence: &words.erased_why, link: None, link_form: None };
             private(asked.answer(StatusCode::OK, pages::said(&asked.look(&front), &front.templates, said)))
         }
         Err(error) => unavailable(&front, &asked, &error),
@@ -153,10 +153,10 @@ async fn acted(front: &Front, asked: &Asked, token: &str, form: &Form) -> Result
         Err(fault) => return Ok(Acted::Page(Some((fault, true)))),
     };
     let told = match &deed {
-        Deed::Move(_) => words.asked_why,
-        Deed::Leave => words.left_all,
-        Deed::Undo => words.undone,
-        Deed::Save(_) | Deed::Pause(_) | Deed::Erase => words.saved,
+        Deed::Move(_) => &words.asked_why,
+        Deed::Leave => &words.left_all,
+        Deed::Undo => &words.undone,
+        Deed::Save(_) | Deed::Pause(_) | Deed::Erase => &words.saved,
     };
     let erases = matches!(deed, Deed::Erase);
     do_it(front, asked, id, deed, now).await?;
@@ -169,19 +169,19 @@ fn read(front: &Front, asked: &Asked, form: &Form, known: &Known, now: UnixMilli
         "save" => choice(front, asked, form, known).map(Deed::Save),
         "resume" => Ok(Deed::Pause(None)),
         "pause" => {
-            let until = until(front, form.get("until"), now).ok_or(words.bad_date)?;
+            let until = until(front, form.get("until"), now).ok_or(words.bad_date.as_str())?;
             let then = Then::from_word(form.get("then")).unwrap_or(Then::CatchUp);
             Ok(Deed::Pause(Some((until, then))))
         }
         "move" => match Address::parse(form.get("address")) {
-            Ok(address) if address.key() == known.person.address.key() => Err(words.same_address),
+            Ok(address) if address.key() == known.person.address.key() => Err(&words.same_address),
             Ok(address) => Ok(Deed::Move(address)),
-            Err(_) => Err(words.bad_address),
+            Err(_) => Err(&words.bad_address),
         },
         "leave" => Ok(Deed::Leave),
         "undo" => Ok(Deed::Undo),
         "erase" if form.get("sure") == "yes" => Ok(Deed::Erase),
-        _ => Err(words.bad_form),
+        _ => Err(&words.bad_form),
     }
 }
 

@@ -161,7 +161,7 @@ pub(super) fn say_page(front: &Front, asked: &Asked, status: StatusCode, said: S
 /// The page for whoever came by a link that can't be used.
 pub(super) fn stale(front: &Front, asked: &Asked, keys: &Keys) -> Response {
     let (say, form) = (say(asked.language()), keys.sign(Purpose::Form, 0, front.clock.now()));
-    let said = Said { title: say.stale_link, sentence: say.stale_link_why, link: None, link_form: Some(&form) };
+    let said = Said { title: &say.stale_link, sentence: &say.stale_link_why, link: None, link_form: Some(&form) };
     say_page(front, asked, StatusCode::NOT_FOUND, said)
 }
 
@@ -179,7 +179,7 @@ pub(super) async fn body(request: Request) -> Option<Bytes> {
 /// The form of a request; a page says so when it can't be read.
 pub(super) async fn read_form(front: &Front, asked: &Asked, request: Request) -> Result<Form, Response> {
     let say = say(asked.language());
-    let said = Said { title: say.subscribe, sentence: say.bad_form, link: None, link_form: None };
+    let said = Said { title: &say.subscribe, sentence: &say.bad_form, link: None, link_form: None };
     let read = body(request).await.map(|body| Form::parse(&body));
     read.ok_or_else(|| say_page(front, asked, StatusCode::BAD_REQUEST, said))
 }
@@ -189,7 +189,7 @@ pub(super) async fn read_form(front: &Front, asked: &Asked, request: Request) ->
 pub(super) async fn read_asking(front: &Front, asked: &Asked, request: Request) -> Result<(Form, Keys), Response> {
     let say = say(asked.language());
     if !may_ask(front, &request) {
-        let said = Said { title: say.too_many, sentence: say.too_many_why, link: None, link_form: None };
+        let said = Said { title: &say.too_many, sentence: &say.too_many_why, link: None, link_form: None };
         return Err(say_page(front, asked, StatusCode::TOO_MANY_REQUESTS, said));
     }
     let form = read_form(front, asked, request).await?;

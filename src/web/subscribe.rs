@@ -62,12 +62,12 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn words(self, say: &PeopleWords) -> &'static str {
+    pub(super) fn words(self, say: &'static PeopleWords) -> &'static str {
         match self {
-            Self::Address => say.bad_address,
-            Self::Topic => say.no_topic,
-            Self::Schedule => say.bad_schedule,
-            Self::Hour => say.bad_hour,
+            Self::Address => &say.bad_address,
+            Self::Topic => &say.no_topic,
+            Self::Schedule => &say.bad_schedule,
+            Self::Hour => &say.bad_hour,
         }
     }
 
@@ -123,7 +123,7 @@ pub(super) fn schedules(front: &Front, language: &Language, chosen: &str) -> Vec
     let choice =
         |name: &str, title: &str| Choice { name: name.to_owned(), title: title.to_owned(), is_chosen: name == chosen };
     let digests = front.digests.iter().map(|(name, (title, _))| choice(name, title.get(language)));
-    std::iter::once(choice(IMMEDIATE, say(language).immediate)).chain(digests).collect()
+    std::iter::once(choice(IMMEDIATE, &say(language).immediate)).chain(digests).collect()
 }
 
 /// The languages that one can read in.
@@ -205,10 +205,10 @@ pub(super) async fn ask(State(front): State<Arc<Front>>, request: Request) -> Re
         }
     };
     if !keys.is_form(form.get("form"), front.clock.now()) {
-        return form_page(&front, &asked, &keys, &form, (StatusCode::OK, None, Some(say.once_more)));
+        return form_page(&front, &asked, &keys, &form, (StatusCode::OK, None, Some(&say.once_more)));
     }
     let work = ask_for(&front, wanted, asked.language(), "page");
-    answer_asking(&front, &asked, &form, (say.asked, say.asked_why), work).await
+    answer_asking(&front, &asked, &form, (&say.asked, &say.asked_why), work).await
 }
 
 /// Notes what somebody asks for, and plans the letter that asks for their confirmation.

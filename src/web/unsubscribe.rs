@@ -92,7 +92,7 @@ fn show(front: &Front, asked: &Asked, wish: &Unsubscribe, leaving: Leaving) -> R
     // Mails are passed on, so this link opens nothing else: whoever wants their settings has a link of their own mailed to them.
     let look = asked.look(front);
     let title = match (wish.schedule.as_str(), front.digests.get(&wish.schedule)) {
-        (IMMEDIATE, _) => look.words().immediate,
+        (IMMEDIATE, _) => &look.words().immediate,
         (_, Some((title, _))) => title.get(asked.language()),
         // The digest has left the configuration; the link works all the same.
         (name, None) => name,

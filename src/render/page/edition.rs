@@ -88,8 +88,8 @@ pub fn edition(look: &Look<'_>, templates: &Templates, issue: &Issue) -> Result<
                 let entry = EntryView::for_page(showable, reader(*is_revised));
                 PlaceView { entry: Some(entry), is_revised: *is_revised, gone: None }
             }
-            Place::Withdrawn => PlaceView { entry: None, is_revised: false, gone: Some(mail.withdrawn) },
-            Place::Expired => PlaceView { entry: None, is_revised: false, gone: Some(mail.expired) },
+            Place::Withdrawn => PlaceView { entry: None, is_revised: false, gone: Some(&mail.withdrawn) },
+            Place::Expired => PlaceView { entry: None, is_revised: false, gone: Some(&mail.expired) },
         };
         match groups.iter_mut().find(|group| group.topic == copied.topic_title) {
             Some(group) => group.places.push(view),
