@@ -181,14 +181,15 @@ impl Smtp {
     }
 
     /// Connects, introduces itself and leaves, without a letter: for `allim check`. `sender` is left out of what the
-    /// server says.
+    /// server says. Returns the certificate that it showed, in DER, if it showed one.
     ///
     /// # Errors
     /// What was in the way, as an outcome.
-    pub async fn probe(&self, sender: &Address) -> Result<(), Outcome> {
+    pub async fn probe(&self, sender: &Address) -> Result<Option<Vec<u8>>, Outcome> {
         let connection = Connection::open(&self.shared).await.map_err(|trouble| trouble.outcome(sender))?;
+        let certificate = connection.certificate();
         connection.quit().await;
-        Ok(())
+        Ok(certificate)
     }
 }
 

@@ -126,6 +126,11 @@ impl Connection {
         self.wire.interruption(Step::Reset).is_ok()
     }
 
+    /// The certificate that the server showed, in DER.
+    pub(super) fn certificate(&self) -> Option<Vec<u8>> {
+        self.wire.certificate()
+    }
+
     /// Ends it politely.
     pub(super) async fn quit(self) {
         self.wire.quit().await;

@@ -81,6 +81,13 @@ impl Wire {
         }
     }
 
+    /// The certificate that the server showed, in DER.
+    pub(super) fn certificate(&self) -> Option<Vec<u8>> {
+        let Stream::Tls(stream) = &self.stream else { return None };
+        let (_, connection) = stream.get_ref();
+        connection.peer_certificates()?.first().map(|certificate| certificate.to_vec())
+    }
+
     /// Writes commands, ready with their line ends.
     pub(super) async fn say(&mut self, step: Step, commands: &[u8]) -> Result<(), Trouble> {
         let deadline = self.deadlines.of(step);
