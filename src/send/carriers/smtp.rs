@@ -2,6 +2,7 @@
 //! library's: `docs/adr/0004-smtp-client.md`.
 
 mod connection;
+mod dsn;
 mod reply;
 mod wire;
 
@@ -259,6 +260,8 @@ impl Ready {
             key: &self.key,
             from: parcel.envelope_sender(),
             to: &parcel.to.address,
+            // The token of a return address of its own is signed, so that it proves the letter wherever it is given back.
+            id: parcel.return_path.as_ref().and_then(|path| path.as_str().rsplit_once('@')).map(|(local, _)| local),
             bytes: &mut self.bytes,
             dot_end: self.dot_end,
             is_utf8: self.is_utf8,

@@ -236,8 +236,8 @@ impl Deadlines {
     }
 }
 
-/// Room for the commands that are written together with a letter.
-const ROOM: usize = 640;
+/// Room for the commands that are written together with a letter: those of most addresses, with what they say of reports.
+const ROOM: usize = 1_024;
 
 /// A letter as it goes over the wire: every line ends with CRLF, a dot at the beginning of a line is doubled (RFC 5321
 /// section 4.5.2), and the final dot stands at the end. A lone CR or LF becomes a line end of its own: nothing that
