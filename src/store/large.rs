@@ -7,9 +7,12 @@ use super::{Row, StoreError, Tx, destinations, identity};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Lane;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Batches at the head of the queue that are looked at in one go: as many as one claim picks.
 const LOOKED_AT: i64 = 64;
+/// How long a send rests that is still being planned, and isn't large yet.
+const PLANNING_REST: Duration = Duration::from_secs(1);
 /// What stands before the scope of a send's hold.
 const SCOPE: &str = "plan:";
 /// What stands before the fact that an operator let a send go.
@@ -57,7 +60,7 @@ pub struct Wanted<'a> {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn keep_back(tx: &mut Tx<'_>, wanted: &Wanted<'_>, now: UnixMillis) -> Result<BTreeSet<Mailing>, StoreError> {
-    let mut kept = BTreeSet::new();
+    let (mut kept, mut waiting) = (BTreeSet::new(), BTreeSet::new());
     for lane in Lane::ALL.iter().filter(|lane| **lane != Lane::Transactional) {
         let mut free = BTreeSet::new();
         loop {
@@ -69,13 +72,20 @@ pub fn keep_back(tx: &mut Tx<'_>, wanted: &Wanted<'_>, now: UnixMillis) -> Resul
             for mailing in unknown {
                 let size = size(tx, &mailing)?;
                 // What was kept back once isn't at the head again, or else the loop would never end.
-                if size <= wanted.large || is_let_go(tx, &mailing)? || kept.contains(&mailing) {
+                let is_small = size <= wanted.large;
+                if is_small && is_being_planned(tx, &mailing)? && !waiting.contains(&mailing) {
+                    // It may still grow.
+                    rest(tx, &mailing, wanted.destination, now.plus(PLANNING_REST))?;
+                    waiting.insert(mailing);
+                    continue;
+                }
+                if is_small || is_let_go(tx, &mailing)? || kept.contains(&mailing) {
                     free.insert(mailing);
                     continue;
                 }
                 let reason = wanted.refused.get(&mailing.sender).map_or("", String::as_str);
                 hold(tx, &mailing, &format!("{size} mails by `{}` wait: {reason}", mailing.sender), now)?;
-                rest(tx, &mailing, wanted)?;
+                rest(tx, &mailing, wanted.destination, wanted.until)?;
                 kept.insert(mailing);
             }
         }
@@ -119,11 +129,11 @@ fn hold(tx: &mut Tx<'_>, mailing: &Mailing, reason: &str, now: UnixMillis) -> Re
 
 /// What waits of a send here in batches isn't due for a while. Other destinations do the same for themselves, so that nobody
 /// waits for anybody's rows.
-fn rest(tx: &mut Tx<'_>, mailing: &Mailing, wanted: &Wanted<'_>) -> Result<(), StoreError> {
+fn rest(tx: &mut Tx<'_>, mailing: &Mailing, destination: &str, until: UnixMillis) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE batches SET due_at = $3
          WHERE plan_id = $1 AND state = 'due' AND due_at < $3 AND destination = $4
            AND edition_id IN (SELECT id FROM editions WHERE plan_id = $1 AND sender = $2)";
-    tx.execute(SQL, params![mailing.plan_id, &mailing.sender, wanted.until, wanted.destination]).map(drop)
+    tx.execute(SQL, params![mailing.plan_id, &mailing.sender, until, destination]).map(drop)
 }
 
 /// Likewise what has rows of its own, unless an operator asked for it or it may have arrived already.
@@ -210,7 +220,6 @@ fn go_on(tx: &mut Tx<'_>, mailing: &Mailing, now: UnixMillis) -> Result<bool, St
 
 /// Whether anything of a send waits, or may still be planned.
 fn is_open(tx: &mut Tx<'_>, mailing: &Mailing) -> Result<bool, StoreError> {
-    const PLANNING: &str = "SELECT 1 FROM occurrences WHERE id = $1 AND planned_at IS NULL";
     const WAITING: [&str; 2] = [
         "SELECT 1 FROM batches b JOIN editions e ON e.id = b.edition_id
          WHERE b.plan_id = $1 AND e.sender = $2 AND b.state IN ('due', 'claimed') LIMIT 1",
@@ -222,5 +231,11 @@ fn is_open(tx: &mut Tx<'_>, mailing: &Mailing) -> Result<bool, StoreError> {
             return Ok(true);
         }
     }
-    Ok(tx.query_opt(PLANNING, params![mailing.plan_id])?.is_some())
+    is_being_planned(tx, mailing)
+}
+
+/// Whether more may be planned of a send.
+fn is_being_planned(tx: &mut Tx<'_>, mailing: &Mailing) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT 1 FROM occurrences WHERE id = $1 AND planned_at IS NULL";
+    Ok(tx.query_opt(SQL, params![mailing.plan_id])?.is_some())
 }
