@@ -282,11 +282,19 @@ async fn receivers_that_object_stop_the_stream_and_cost_nobody_their_address() {
     // Once it is mended and let go, the rest goes.
     sink.behaviour.object_at.lock().expect("not poisoned").clear();
     setting.run(&["hold", "off", "--destination", "main"]);
-    until("the rest", {
-        let (sink, wanted) = (sink.clone(), 4_000 - refused.len());
-        move || sink.count() >= wanted
-    })
-    .await;
+    let started = support::now_seconds();
+    while sink.count() < 4_000 - refused.len() {
+        let states =
+            || ["due", "claimed", "sending", "sent", "refused", "uncertain"].map(|state| (state, listed(state).len()));
+        assert!(
+            support::now_seconds() - started < LIMIT.as_secs() as i64,
+            "{} {:?} {:?}",
+            sink.count(),
+            states(),
+            holds(&setting)
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert_eq!(holds(&setting).len(), 0, "it isn't stopped again for what was before");
     assert_eq!(listed("refused").len(), refused.len());
     once_each(&sink, 4_000 - refused.len());

@@ -9,18 +9,21 @@ pub(super) struct Host<'a> {
     pub relay: &'a str,
     pub host: &'a str,
     pub addresses: Vec<IpAddr>,
+    /// Whether the DNS didn't say.
+    pub is_silent: bool,
 }
 
 pub(super) fn hosts<'a>(subject: &'a Subject, known: &Known) -> Result<Vec<Host<'a>>, Missing> {
     let host = |(relay, host): &'a (String, String)| {
         let bare = host.trim_matches(['[', ']']);
         let addresses = match bare.parse() {
-            Ok(address) => vec![address],
-            Err(_) if is_nowhere(bare) => Vec::new(),
-            Err(_) => known.addresses(&bare.trim_end_matches('.').to_ascii_lowercase())?.unwrap_or_default(),
+            Ok(address) => Some(vec![address]),
+            Err(_) if is_nowhere(bare) => Some(Vec::new()),
+            Err(_) => known.addresses(&bare.trim_end_matches('.').to_ascii_lowercase())?,
         };
-        let addresses = addresses.into_iter().filter(|address| is_public(*address)).collect();
-        Ok(Host { relay, host: bare, addresses })
+        let is_silent = addresses.is_none();
+        let addresses = addresses.into_iter().flatten().filter(|address| is_public(*address)).collect();
+        Ok(Host { relay, host: bare, addresses, is_silent })
     };
     subject.relays.iter().map(host).collect()
 }
@@ -77,6 +80,9 @@ pub(super) fn exchanges(subject: &Subject, known: &Known) -> Result<Point, Missi
 /// Reverse DNS of a relay's addresses, confirmed forwards.
 pub(super) fn pointers(host: &Host<'_>, known: &Known) -> Result<Vec<Point>, Missing> {
     let (mut points, relay) = (Vec::new(), host.relay);
+    if host.is_silent {
+        return Ok(vec![Point::unanswered("rdns", &format!("the addresses of {}", host.host))]);
+    }
     if host.addresses.is_empty() {
         let found = format!("relay {relay}: from which address {} sends can't be told here", host.host);
         return Ok(vec![Point::well("rdns", found)]);

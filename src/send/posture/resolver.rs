@@ -12,6 +12,8 @@ use std::time::Duration;
 /// How long one name server may take, and how often it is asked: a recursive one that has to walk needs a few seconds.
 const TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPTS: usize = 2;
+/// How long one question may take, over all servers and ways to ask them.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Asks name servers.
 pub struct Resolver(TokioResolver);
@@ -76,10 +78,10 @@ impl Resolver {
     }
 
     async fn records(&self, name: Name, kind: RecordType) -> Answer {
-        let found = match self.0.lookup(name, kind).await {
-            Ok(found) => found,
-            Err(error) if error.is_no_records_found() => return Answer::Nothing,
-            Err(_) => return Answer::Silence,
+        let found = match tokio::time::timeout(ANSWER_TIMEOUT, self.0.lookup(name, kind)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) if error.is_no_records_found() => return Answer::Nothing,
+            Ok(Err(_)) | Err(_) => return Answer::Silence,
         };
         let record = |data: &RData| Some((preference(data), words(data, kind)?));
         let mut records: Vec<(u16, String)> = found.answers().iter().filter_map(|one| record(&one.data)).collect();
