@@ -2,11 +2,12 @@
 
 use super::custody::Custody;
 use super::wakes::Wakes;
-use super::{App, Ways, front, inbound, loops, queue, signing, ways};
+use super::{App, Ways, front, inbound, loops, posture, queue, signing, ways};
 use crate::config::Role;
 use crate::intake::spool::Spool;
 use crate::send::decide::Patience;
 use crate::send::lease::Lease;
+use crate::send::posture::board::{self, Board};
 use crate::send::recorder::Recorder;
 use crate::send::relay::Relay;
 use crate::send::signing::Signing;
@@ -47,7 +48,11 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     if roles.has(Role::Plan) {
         others.spawn(loops::plan(app.clone(), custody, wakes.clone(), stop.clone()));
     }
-    if roles.has(Role::Send) {
+    if let Some(sending) = &sending {
+        let due = wakes.clone();
+        let watching = sending.looking.clone();
+        let board = sending.office.board.clone();
+        others.spawn(board::watch(app.store.clone(), board, watching, move || due.due(), stop.clone()));
         others.spawn(loops::settle(app.clone(), wakes.clone(), stop.clone()));
         others.spawn(loops::settle_inbound(app.clone(), stop.clone()));
         inbound::listen(&app, &mut others, &stop).await?;
@@ -75,6 +80,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
 /// What sends, and what it stands on.
 struct Sending {
     office: Arc<Office>,
+    looking: board::Settings,
     destinations: Vec<Arc<Destination>>,
     relays: Vec<Arc<Relay>>,
     senders: JoinSet<()>,
@@ -92,6 +98,7 @@ impl Sending {
         let (recorder, recording) = Recorder::start(store.clone(), world.chance.clone());
         let Ways { relays, destinations } = ways(&app.config, &world)?;
         let signing = Signing::start(signing::signers(&app.config)?).context("threads that sign")?;
+        let looking = posture::settings(&app.config);
         let office = Arc::new(Office {
             store,
             lease: lease.clone(),
@@ -100,6 +107,7 @@ impl Sending {
             signing,
             patience: Patience { give_up_after: send.give_up_after, uncertain_wait: send.uncertain_wait },
             chance: world.chance.clone(),
+            board: Board::new(&looking),
         });
         let mut senders = JoinSet::new();
         for destination in &destinations {
@@ -109,7 +117,7 @@ impl Sending {
             tasks.spawn(send::purser::keep(office.clone(), relay.clone(), stop.clone()));
         }
         let renewing = tokio::spawn(loops::renew(app.clone(), lease));
-        Ok(Self { office, destinations, relays, senders, recording, renewing })
+        Ok(Self { office, looking, destinations, relays, senders, recording, renewing })
     }
 
     /// Waits for the attempts under way, records them and ends the lease.

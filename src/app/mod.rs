@@ -8,6 +8,7 @@ pub mod inbound;
 pub mod lifecycle;
 pub mod lock;
 mod loops;
+pub mod posture;
 pub mod quickstart;
 pub mod roster;
 pub mod signing;

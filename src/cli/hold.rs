@@ -5,6 +5,7 @@ use crate::app::custody::WAYS;
 use crate::app::{self, App, Purpose, World};
 use crate::domain::clock::UnixMillis;
 use crate::domain::destination;
+use crate::store::large::{self, Mailing};
 use crate::store::{Tx, destinations, identity};
 
 /// What is done with holds.
@@ -24,6 +25,10 @@ pub(super) enum Action {
         /// Only to this destination; the hold on all when left out.
         #[arg(long, conflicts_with_all = ["sent_until", "resend"])]
         destination: Option<String>,
+        /// A large send that is kept back because receivers would refuse it: it goes as it is. Its number, or scope, as `allim hold`
+        /// lists it.
+        #[arg(long, value_name = "ID", conflicts_with_all = ["destination", "sent_until", "resend"])]
+        plan: Option<String>,
         /// After a restore: what was due before this time went out and isn't sent again. RFC 3339
         /// (2026-11-23T10:00:00+09:00), or the site's own time (2026-11-23T10:00).
         #[arg(long, value_name = "TIME", conflicts_with = "resend")]
@@ -50,6 +55,7 @@ pub(super) async fn run(action: Option<Action>, context: Context) -> anyhow::Res
             decide(&app, Some(until), json).await?;
         }
         Some(Action::Off { resend: true, .. }) => decide(&app, None, json).await?,
+        Some(Action::Off { plan: Some(plan), .. }) => let_go(&app, &plan).await?,
         Some(Action::Off { destination, .. }) => {
             if destination.is_none() {
                 refuse_in_doubt(&app).await?;
@@ -67,6 +73,24 @@ pub(super) async fn run(action: Option<Action>, context: Context) -> anyhow::Res
         }
     }
     show(&app, json).await
+}
+
+/// Lets a large send go as it is: all senders' part of the plan, or that of one.
+async fn let_go(app: &App, plan: &str) -> anyhow::Result<()> {
+    let (plan, now) = (plan.trim_start_matches("plan:").to_owned(), app.store.now().await?);
+    let scope = format!("plan:{plan}");
+    let release = move |tx: &mut Tx<'_>| {
+        let mailings = large::kept_back(tx)?;
+        let is_meant = |mailing: &&Mailing| mailing.plan_id.to_string() == plan || mailing.scope() == scope;
+        let meant: Vec<&Mailing> = mailings.iter().filter(is_meant).collect();
+        meant.iter().try_for_each(|mailing| large::let_go(tx, mailing, now).map(drop))?;
+        Ok((meant.len(), mailings))
+    };
+    let (count, mailings) = app.store.write(release).await?;
+    let there: Vec<String> = mailings.iter().map(|mailing| mailing.plan_id.to_string()).collect();
+    let there = if there.is_empty() { "none is".to_owned() } else { format!("there are: {}", there.join(", ")) };
+    anyhow::ensure!(count > 0, "no large send of that number is kept back; {there}");
+    Ok(())
 }
 
 /// A hold that a doubt put on ends with a decision, not just so.

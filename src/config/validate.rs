@@ -17,6 +17,7 @@ use crate::render::site::{LocalText, Site};
 use crate::store::Location;
 use crate::web::TrustedProxies;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub struct Config {
     pub groups: Vec<Group>,
     /// Recipient domains with a pace of their own.
     pub classes: Vec<Class>,
+    /// The name server that is asked about senders, if not the system's.
+    pub resolver: Option<SocketAddr>,
 }
 
 /// The destination of mail when no relay is configured.
@@ -97,6 +100,7 @@ impl Config {
             classes: ways::classes(&file)?,
             dkim: dkim::check(&file, &senders)?,
             inbound_domains: inbound::domains(&file, &senders)?,
+            resolver: resolver(&file)?,
             base: base.to_owned(),
             sources,
             release,
@@ -309,6 +313,16 @@ fn routes(file: &File, senders: &BTreeMap<String, Arc<Sender>>) -> Result<Routes
     Ok(routes)
 }
 
+/// The port that name servers listen at (RFC 1035 section 4.2).
+const DNS_PORT: u16 = 53;
+
+fn resolver(file: &File) -> Result<Option<SocketAddr>, Mistake> {
+    let Some(text) = &file.send.resolver else { return Ok(None) };
+    let bare = || text.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
+    let wrong = |_| Mistake::new("send.resolver", "write an address and a port, such as `127.0.0.1:53`");
+    text.parse().or_else(|_| bare()).map(Some).map_err(wrong)
+}
+
 /// The destination that a sender's mail goes to.
 fn destination_of(file: &File, sender: &str) -> Result<String, Mistake> {
     let index = file.sender.iter().position(|table| table.name == sender).unwrap_or_default();
@@ -390,6 +404,8 @@ fn numbers(file: &File) -> Result<(), Mistake> {
     };
     positive(file.store.connections, "store.connections".to_owned())?;
     positive(usize::try_from(file.send.chunk).unwrap_or(0), "send.chunk".to_owned())?;
+    positive(usize::try_from(file.send.large).unwrap_or(0), "send.large".to_owned())?;
+    positive(file.send.posture_every.as_secs().try_into().unwrap_or(usize::MAX), "send.posture_every".to_owned())?;
     if file.people.consent_kept < CONSENT_KEPT_MIN {
         return Err(Mistake::new("people.consent_kept", "must be at least 730d: consent must be provable that long"));
     }

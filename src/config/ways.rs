@@ -105,6 +105,12 @@ pub(super) fn groups(file: &File) -> Result<Vec<Group>, Mistake> {
     Ok(groups)
 }
 
+/// The relays of a sender, by its place in a file that was checked.
+#[must_use]
+pub fn of_sender(file: &File, index: usize) -> Option<Group> {
+    group(file, index).ok()
+}
+
 /// The relays of one sender: those it names, or else the first, or else the folder.
 pub(super) fn group(file: &File, index: usize) -> Result<Group, Mistake> {
     let key = |field: &str| format!("sender[{index}].{field}");

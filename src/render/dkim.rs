@@ -40,7 +40,25 @@ impl Signer {
         &self.key
     }
 
-    /// What the domain must publish, as a line of a zone file (RFC 6376 section 3.6.1).
+    /// The domain that answers for the letters.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The name under which the key is published (RFC 6376 section 3.6.2.1).
+    #[must_use]
+    pub fn dns_name(&self) -> String {
+        format!("{}._domainkey.{}", self.selector, self.domain)
+    }
+
+    /// What the domain must publish there, as one text.
+    #[must_use]
+    pub fn dns_text(&self) -> String {
+        self.key.dns_text()
+    }
+
+    /// The same as a line of a zone file (RFC 6376 section 3.6.1).
     #[must_use]
     pub fn dns_record(&self) -> String {
         let text = self.key.dns_text();
@@ -51,7 +69,7 @@ impl Signer {
             rest = after;
         }
         let strings = if text.len() > TXT_STRING_LEN_MAX { format!(" ({strings} )") } else { strings };
-        format!("{}._domainkey.{}. IN TXT{strings}", self.selector, self.domain)
+        format!("{}. IN TXT{strings}", self.dns_name())
     }
 
     /// Appends the header field with its line end.

@@ -4,6 +4,7 @@ use super::carrier::{Gate, Parcel};
 use super::desk::{Desk, Job};
 use super::domains::Verdict;
 use super::group::Seated;
+use super::objections::Objections;
 use super::prepare::PrepareError;
 use super::{Destination, News, Office, decide};
 use crate::domain::delivery::{Outcome, Reason};
@@ -29,6 +30,7 @@ pub(super) struct Worker {
     pub destination: Arc<Destination>,
     pub desk: Arc<Desk>,
     pub news: Arc<Mutex<News>>,
+    pub objections: Arc<Objections>,
     /// Deliveries made ready beside the one that is carried: the one to announce, and those whose letters are signed meanwhile.
     pub ahead_max: usize,
 }
@@ -197,6 +199,9 @@ impl Worker {
         };
         let verdict = self.hear(&outcome);
         let domain = current.parcel.to.address.domain();
+        if self.objections.hear(&outcome, domain) {
+            self.desk.nudge();
+        }
         self.desk.ended(domain, verdict, self.office.store.about_now(), self.office.chance.draw_32());
         record(&self.office, &current.claimed, &outcome).await;
         let is_well = !is_relays_fault(&outcome) && !matches!(outcome, Outcome::Uncertain { .. });

@@ -63,7 +63,7 @@ pub fn save(tx: &mut Tx<'_>, name: &str, standing: &Standing) -> Result<(), Stor
     tx.change("saving a destination", 1, SQL, values)
 }
 
-/// Stops sending for a scope (`all` or `destination:NAME`).
+/// Stops sending for a scope (`all` or `destination:NAME`; for large sends see [`super::large`]).
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -71,6 +71,15 @@ pub fn hold(tx: &mut Tx<'_>, scope: &str, reason: &str, now: UnixMillis) -> Resu
     const SQL: &str = "INSERT INTO holds (scope, reason, since_at) VALUES ($1, $2, $3)
          ON CONFLICT (scope) DO UPDATE SET reason = excluded.reason, since_at = excluded.since_at";
     tx.change("putting a hold on", 1, SQL, params![scope, reason, now])
+}
+
+/// The same unless a hold of the scope is on, whose reason stays. Returns whether it is new.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn hold_anew(tx: &mut Tx<'_>, scope: &str, reason: &str, now: UnixMillis) -> Result<bool, StoreError> {
+    const SQL: &str = "INSERT INTO holds (scope, reason, since_at) VALUES ($1, $2, $3) ON CONFLICT (scope) DO NOTHING";
+    Ok(tx.execute(SQL, params![scope, reason, now])? == 1)
 }
 
 /// Lets sending go on. Returns whether there was a hold.

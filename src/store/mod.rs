@@ -22,6 +22,7 @@ pub mod fresh;
 pub mod identity;
 pub mod inbound;
 mod jobs;
+pub mod large;
 mod migrate;
 pub mod moving;
 pub mod notices;

@@ -3,6 +3,7 @@
 use crate::support::letters::{READER, carry, gate, gives_nothing_away, named, parcel, result, until};
 use crate::support::sink::{Kind, Sink, Trick};
 use allim::app::clock::SystemClock;
+use allim::domain::audience::Address;
 use allim::domain::clock::{Clock, ManualClock, UnixMillis};
 use allim::domain::delivery::Outcome;
 use allim::send::carrier::{Carrier as _, Session};
@@ -255,6 +256,26 @@ async fn a_letter_that_is_too_long_isnt_offered() {
     assert!(!sink.has_heard("1 MAIL"));
     assert_eq!(result(&mut session).await, "sent");
     assert!(sink.has_heard("1 MAIL FROM:<news@example.org> SIZE="));
+}
+
+#[tokio::test]
+async fn a_server_that_reports_is_told_what_to_report() {
+    let sink = Sink::of(Kind { extensions: vec!["PIPELINING", "8BITMIME", "DSN"], ..Kind::default() }).await;
+    let mut session = session(&sink);
+    assert_eq!(result(&mut session).await, "sent");
+    assert!(sink.has_heard("1 MAIL FROM:<news@example.org> RET=HDRS"), "{:?}", sink.heard());
+    assert!(!sink.heard().iter().any(|line| line.contains("ENVID")), "no id without a return address of its own");
+    assert!(
+        sink.has_heard("1 RCPT TO:<canary-reader@example.net> NOTIFY=FAILURE ORCPT=rfc822;canary-reader@example.net")
+    );
+    let mut named_parcel = parcel(2, READER, 0);
+    named_parcel.return_path = Some(Address::parse("bounce+k1-abc@bounce.example.org").expect("an address"));
+    assert_eq!(named(&carry(&mut session, &named_parcel, true).await), "sent");
+    let wanted = "1 MAIL FROM:<bounce+k1-abc@bounce.example.org> RET=HDRS ENVID=bounce+2Bk1-abc";
+    assert!(sink.has_heard(wanted), "{:?}", sink.heard());
+    let silent = Sink::start().await;
+    assert_eq!(result(&mut self::session(&silent)).await, "sent");
+    assert!(!silent.heard().iter().any(|line| line.contains("RET=") || line.contains("NOTIFY=")));
 }
 
 #[tokio::test]

@@ -122,6 +122,7 @@ on_both!(
     the_stronger_suppression_stays,
     a_mail_is_kept_once_settled_once_and_forgotten,
     a_return_address_is_enough_and_a_forged_one_isnt,
+    the_id_of_a_letter_is_enough_and_a_forged_one_isnt,
 );
 
 async fn each_kind_suppresses_at_its_threshold_and_no_other_does(world: World) {
@@ -297,6 +298,27 @@ async fn a_return_address_is_enough_and_a_forged_one_isnt(world: World) {
     if world.store.dialect() == allim::store::Dialect::Sqlite {
         world.clock.set(UnixMillis(world.clock_now().0).plus(DAY * 31));
         assert_eq!(settler.round().await.expect("a round").forgotten, 2);
+    }
+}
+
+/// A report that came to another address and gives back nothing but the letter's id (RFC 3461 ENVID), as servers spell it.
+async fn the_id_of_a_letter_is_enough_and_a_forged_one_isnt(world: World) {
+    let (id, address) = world.subscriber("anna").await;
+    let key = TokenKey { id: "k1".to_owned(), secret: "secret".to_owned(), created_at: START };
+    world.write(move |tx| token_keys::insert(tx, &key)).await;
+    let settler = Settler::new(world.store.clone(), Own::default(), world.chance.clone());
+    let named = Named { plan_id: 5, recipient_id: id };
+    for (secret, spelling, is_believed) in [("guessed", "+", false), ("secret", "+2B", true)] {
+        let local = named.local_part(Purpose::Bounce, "k1", secret).expect("short").replace('+', spelling);
+        let report = format!(
+            "From: MAILER-DAEMON@mx.example.net\r\nContent-Type: message/delivery-status\r\n\r\nOriginal-Envelope-Id: {local}\r\n\r\n\
+             Final-Recipient: rfc822; anna@example.net\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+        );
+        let mail = Mail::new(Via::Lmtp, Some("postmaster@b.example"), report.into_bytes()).expect("short enough");
+        let now = world.store.now().await.expect("a time");
+        world.store.write(move |tx| inbound::keep(tx, &mail, now)).await.expect("kept");
+        assert_eq!(settler.round().await.expect("a round").settled, 1);
+        assert_eq!(world.find(&address).await.is_some(), is_believed, "{secret}");
     }
 }
 

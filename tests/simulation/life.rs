@@ -14,6 +14,7 @@ use allim::plan::Planner;
 use allim::send::group::Group;
 use allim::send::lease::{LEASE, Lease, RENEWAL};
 use allim::send::pace::Pace;
+use allim::send::posture::board::Board;
 use allim::send::prepare::{Preparer, Stationery};
 use allim::send::recorder::Recorder;
 use allim::send::relay::{Limits, Relay};
@@ -150,7 +151,16 @@ impl Process {
         let group = Group::new([(relay, 1)]);
         let destination = Arc::new(Destination::of_class(DESTINATION.to_owned(), group, None, pace));
         let signing = Signing::start(BTreeMap::new()).expect("no threads are needed");
-        let office = Arc::new(Office { store, lease, recorder, preparer, patience: PATIENCE, chance, signing });
+        let office = Arc::new(Office {
+            store,
+            lease,
+            recorder,
+            preparer,
+            patience: PATIENCE,
+            chance,
+            signing,
+            board: Board::blank(),
+        });
         let (stop, stopped) = watch::channel(false);
         let (mut senders, mut others) = (JoinSet::new(), JoinSet::new());
         senders.spawn(send::run(office.clone(), destination.clone(), stopped));

@@ -19,8 +19,8 @@ use allim::store::identity::Cause;
 use allim::store::owed::Recipient;
 use allim::store::token_keys::{self, TokenKey};
 use allim::store::{
-    Location, Store, StoreError, changes, destinations, identity, occurrences, owed, posts, processes, quarantine,
-    reroute, subscribers,
+    Location, Store, StoreError, changes, destinations, identity, large, occurrences, owed, posts, processes,
+    quarantine, reroute, subscribers,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +48,8 @@ on_both!(
     those_who_may_be_written_to_are_found_however_many_they_are,
     claims_are_exclusive,
     nothing_is_claimed_or_sent_under_a_hold,
+    a_large_send_is_kept_back_and_goes_on,
+    a_send_that_was_let_go_or_is_over_is_not_kept_back,
     what_waits_for_a_lost_destination_moves_in_steps,
     sending_is_refused_after_withdrawal_unsubscription_and_lost_lease,
     a_definite_answer_settles_an_uncertain_delivery,
@@ -400,6 +402,93 @@ async fn nothing_is_claimed_or_sent_under_a_hold(world: World) {
     let again = world.claim(term, 1).await.remove(0);
     assert_eq!(again.attempt, 2);
     assert!(world.begin(&again).await);
+}
+
+/// Keeps back sends of `news` to more than `large` readers at the head of the queue.
+async fn keep_back(world: &World, large: i64) -> BTreeSet<large::Mailing> {
+    let now = world.now().await;
+    let keep = move |tx: &mut allim::store::Tx<'_>| {
+        let refused = BTreeMap::from([("news".to_owned(), "a test".to_owned())]);
+        let until = now.plus(Duration::from_secs(60));
+        large::keep_back(tx, &large::Wanted { destination: "email:folder", refused: &refused, large, until }, now)
+    };
+    world.store.write(keep).await.expect("kept back")
+}
+
+/// Looks through what is kept back, with these senders still refused.
+async fn review(world: &World, refused: &[&str]) -> Vec<large::Mailing> {
+    let (refused, now) = (refused.iter().map(|name| (*name).to_owned()).collect(), world.now().await);
+    world.store.write(move |tx| large::review(tx, &refused, now)).await.expect("looked through")
+}
+
+async fn a_large_send_is_kept_back_and_goes_on(world: World) {
+    for number in 0..12 {
+        world.subscriber(&format!("r{number}"), &[("events", "immediate")]).await;
+    }
+    for number in 0..2 {
+        world.subscriber(&format!("n{number}"), &[("notices", "immediate")]).await;
+    }
+    world.publish("a", &["events"]).await;
+    world.tick().await;
+    world.publish("b", &["notices"]).await;
+    world.tick().await;
+    // One of the large send has a row of its own and waits for its second attempt.
+    let term = world.register().await;
+    let first = world.claim(term, 1).await.remove(0);
+    assert_eq!(world.record(&first, State::Due, Some(UnixMillis(0))).await, 1);
+    // While more may be planned nobody knows how large it gets: it rests a second.
+    let change = |sql: &'static str| world.store.write(move |tx| tx.execute(sql, &[]));
+    change("UPDATE occurrences SET planned_at = NULL WHERE planned = 12").await.expect("still planned");
+    assert!(keep_back(&world, 12).await.is_empty());
+    change("UPDATE occurrences SET planned_at = fired_at WHERE planned = 12").await.expect("planned");
+    let rested =
+        change("UPDATE batches SET due_at = planned_at WHERE due_at > planned_at").await.expect("a second later");
+    assert!(rested > 0, "it rested");
+    assert!(keep_back(&world, 12).await.is_empty(), "twelve aren't more than twelve");
+    let kept = keep_back(&world, 11).await;
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let holds = world.store.read(destinations::holds).await.expect("read");
+    let (scope, reason) = (&holds[0].0, &holds[0].1);
+    assert_eq!(large::Mailing::from_scope(scope), kept.first().cloned());
+    assert_eq!(reason, "12 mails by `news` wait: a test");
+    assert!(keep_back(&world, 11).await.is_empty(), "all of it rests already");
+    assert_eq!(world.claim(term, 100).await.len(), 2, "the small one goes");
+    assert!(review(&world, &["news"]).await.is_empty());
+    assert!(world.claim(term, 100).await.is_empty());
+    assert_eq!(review(&world, &["other"]).await, kept.into_iter().collect::<Vec<_>>());
+    assert!(world.store.read(destinations::holds).await.expect("read").is_empty());
+    // The one with a row of its own rests to its end.
+    assert_eq!(world.claim(term, 100).await.len(), 11);
+}
+
+async fn a_send_that_was_let_go_or_is_over_is_not_kept_back(world: World) {
+    for number in 0..3 {
+        world.subscriber(&format!("r{number}"), &[("events", "often")]).await;
+    }
+    let term = world.register().await;
+    world.publish("a", &["events"]).await;
+    world.tick().await;
+    assert_eq!(fire(&world).await.planned, 3);
+    let first = keep_back(&world, 2).await.pop_first().expect("a send");
+    // The next issue takes in what waits, and the hold of the one before has nothing to hold any more.
+    world.publish("b", &["events"]).await;
+    assert_eq!(fire(&world).await.planned, 3);
+    let second = keep_back(&world, 2).await.pop_first().expect("a send");
+    assert_ne!(first, second);
+    review(&world, &["news"]).await;
+    let kept = world.store.read(large::kept_back).await.expect("read");
+    assert_eq!(kept, std::slice::from_ref(&second));
+    let (now, let_go) = (world.now().await, second.clone());
+    assert!(world.store.write(move |tx| large::let_go(tx, &let_go, now)).await.expect("let go"));
+    assert!(keep_back(&world, 2).await.is_empty(), "an operator has spoken");
+    assert!(review(&world, &["news"]).await.is_empty());
+    assert_eq!(world.store.read(large::let_go_before).await.expect("read"), [second]);
+    for claimed in world.claim(term, 100).await {
+        assert!(world.begin(&claimed).await);
+        world.record(&claimed, State::Sent, None).await;
+    }
+    review(&world, &["news"]).await;
+    assert!(world.store.read(large::let_go_before).await.expect("read").is_empty(), "it is over");
 }
 
 async fn what_waits_for_a_lost_destination_moves_in_steps(world: World) {

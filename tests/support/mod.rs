@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a limit on waiting for another process reads the clock")]
 
 pub mod broker;
+pub mod dns;
 pub mod keys;
 pub mod letters;
 pub mod proxy;
@@ -61,10 +62,14 @@ pub struct Setting {
     /// More lines of `[intake.amqp]`.
     pub amqp_extra: String,
     pub spool: bool,
+    /// The address in From. That of most tests is at a name for examples, which nobody looks up.
+    pub sender_address: String,
     /// More lines of `[[sender]]`.
     pub sender_extra: String,
     /// How long immediate mail waits.
     pub grace: &'static str,
+    /// More lines of `[send]`.
+    pub send_extra: String,
     pub extra: String,
 }
 
@@ -88,8 +93,10 @@ impl Setting {
             queue: "allim.posts".to_owned(),
             amqp_extra: String::new(),
             spool: false,
+            sender_address: "news@example.org".to_owned(),
             sender_extra: String::new(),
             grace: "0s",
+            send_extra: String::new(),
             extra: String::new(),
         }
     }
@@ -149,7 +156,7 @@ schedule = "*/2 * * * * *"
 [[sender]]
 name = "news"
 from = {{ ko = "연구원 소식", en = "Institute News" }}
-address = "news@example.org"
+address = "{address}"
 list_id = "news.example.org"
 {sender}
 [[intake.source]]
@@ -164,6 +171,7 @@ source = "cms"
 grace = "{grace}"
 [send]
 uncertain_wait = "1s"
+{send}
 [web]
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{public_port}"
@@ -173,7 +181,9 @@ public_url = "http://127.0.0.1:{public_port}"
             store = self.store_url,
             connections = self.store_connections,
             port = self.port,
+            address = self.sender_address,
             sender = self.sender_extra,
+            send = self.send_extra,
             public_port = self.public_port.unwrap_or(self.port),
             grace = self.grace,
             extra = self.extra,

@@ -50,6 +50,8 @@ pub struct Behaviour {
     pub defer: AtomicBool,
     /// Refuses recipients at this domain with 451.
     pub defer_domain: Mutex<Option<String>>,
+    /// Refuses recipients at these domains for reasons of policy.
+    pub object_at: Mutex<Vec<String>>,
     /// Says nothing more on a connection on which a recipient at this domain is named.
     pub stall_domain: Mutex<Option<String>>,
     /// Says nothing on new connections, and nothing more on others from their next command on.
@@ -254,6 +256,7 @@ impl Sink {
             "RCPT" if self.behaviour.defer.load(Ordering::SeqCst) => "451 4.7.1 later".to_owned(),
             "RCPT" if is_at(&self.behaviour.stall_domain, text) => std::future::pending().await,
             "RCPT" if is_at(&self.behaviour.defer_domain, text) => "451 4.7.1 later".to_owned(),
+            "RCPT" if self.objects_to(text) => "550 5.7.26 this mail is unauthenticated".to_owned(),
             "RCPT" => {
                 d.recipient = Some(angle());
                 "250 2.1.5 ok".to_owned()
@@ -268,6 +271,11 @@ impl Sink {
             _ => "502 5.5.1 what?".to_owned(),
         };
         Ok(answer + "\r\n")
+    }
+
+    fn objects_to(&self, text: &str) -> bool {
+        let domains = self.behaviour.object_at.lock().expect("not poisoned");
+        domains.iter().any(|domain| text.contains(&format!("@{domain}>")))
     }
 
     /// Records a message. False: it was taken, and the answer is kept back.

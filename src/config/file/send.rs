@@ -3,6 +3,7 @@
 use super::super::ways::WarmUpTable;
 use super::{defaults, span};
 use crate::send::carriers::smtp::Tls;
+use crate::send::posture::Rule;
 use crate::settle::Uncertain;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -72,6 +73,15 @@ pub struct SendTable {
     pub chunk: i64,
     /// Whether the large mailbox hosts have a pace without being named in `[[pace]]`.
     pub pace_defaults: bool,
+    /// What becomes of large sends that receivers would refuse because of the sender's DNS.
+    pub posture: Rule,
+    /// A send to more recipients is large.
+    pub large: i64,
+    /// How often the DNS is asked about senders.
+    #[serde(with = "span")]
+    pub posture_every: Duration,
+    /// The name server to ask, with its port; the system's when absent.
+    pub resolver: Option<String>,
 }
 
 impl Default for SendTable {
@@ -83,6 +93,10 @@ impl Default for SendTable {
             give_up_after: Duration::from_secs(5 * 86_400),
             chunk: 20_000,
             pace_defaults: true,
+            posture: Rule::Refuse,
+            large: 1_000,
+            posture_every: Duration::from_secs(600),
+            resolver: None,
         }
     }
 }

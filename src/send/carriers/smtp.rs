@@ -2,6 +2,7 @@
 //! library's: `docs/adr/0004-smtp-client.md`.
 
 mod connection;
+mod dsn;
 mod reply;
 mod wire;
 
@@ -181,14 +182,15 @@ impl Smtp {
     }
 
     /// Connects, introduces itself and leaves, without a letter: for `allim check`. `sender` is left out of what the
-    /// server says.
+    /// server says. Returns the certificate that it showed, in DER, if it showed one.
     ///
     /// # Errors
     /// What was in the way, as an outcome.
-    pub async fn probe(&self, sender: &Address) -> Result<(), Outcome> {
+    pub async fn probe(&self, sender: &Address) -> Result<Option<Vec<u8>>, Outcome> {
         let connection = Connection::open(&self.shared).await.map_err(|trouble| trouble.outcome(sender))?;
+        let certificate = connection.certificate();
         connection.quit().await;
-        Ok(())
+        Ok(certificate)
     }
 }
 
@@ -258,6 +260,8 @@ impl Ready {
             key: &self.key,
             from: parcel.envelope_sender(),
             to: &parcel.to.address,
+            // The token of a return address of its own is signed, so that it proves the letter wherever it is given back.
+            id: parcel.return_path.as_ref().and_then(|path| path.as_str().rsplit_once('@')).map(|(local, _)| local),
             bytes: &mut self.bytes,
             dot_end: self.dot_end,
             is_utf8: self.is_utf8,

@@ -6,6 +6,9 @@ use crate::domain::reply::{self, Kind, Said};
 /// Octets of a report that are read; what a hundred recipients need.
 const REPORT_LEN_MAX: usize = 128 * 1024;
 
+/// Longest id of a letter (RFC 3461 section 4.4).
+const ID_LEN_MAX: usize = 100;
+
 /// What a `message/delivery-status` part says of each recipient.
 pub(super) fn fates(report: &str) -> Vec<Fate> {
     let blocks = blocks(report);
@@ -15,6 +18,17 @@ pub(super) fn fates(report: &str) -> Vec<Fate> {
         .map(fate)
         .take(KEPT_MAX)
         .collect()
+}
+
+/// What a report gives back as the letter's id (RFC 3464 section 2.2.1): as it stands there, and with the characters that SMTP
+/// spells out (RFC 3461 section 4, xtext) put back, for not every server does so. Untrusted.
+pub(super) fn letter_ids(report: &str) -> Vec<String> {
+    let fields = fields(report);
+    let Some(id) = field(&fields, "original-envelope-id").filter(|id| id.len() <= ID_LEN_MAX) else {
+        return Vec::new();
+    };
+    let decoded = id.replace("+2B", "+").replace("+2b", "+");
+    if decoded == id { vec![decoded] } else { vec![decoded, id.to_owned()] }
 }
 
 type Block = Vec<(String, String)>;

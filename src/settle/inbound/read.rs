@@ -79,7 +79,7 @@ pub enum Stage {
 pub struct Returned {
     /// Its Message-ID without brackets.
     pub message_id: Option<String>,
-    /// Local parts that may be return or leaving addresses of ours.
+    /// Local parts that may be return or leaving addresses of ours; the letter's id in reports is one too.
     pub locals: Vec<String>,
     /// Tokens of unsubscribe links.
     pub links: Vec<String>,
@@ -117,7 +117,9 @@ pub fn read(bytes: &[u8], own: &Own) -> Reading {
     }
     let part = |kinds: &[&str]| mail.parts.iter().take(PARTS_MAX).find(|part| is_of(part, kinds));
     let sort = if let Some(report) = part(&["delivery-status", "global-delivery-status"]) {
-        Sort::Report(dsn::fates(&String::from_utf8_lossy(report.contents())))
+        let report = String::from_utf8_lossy(report.contents());
+        returned.locals.extend(dsn::letter_ids(&report));
+        Sort::Report(dsn::fates(&report))
     } else if let Some(report) = part(&["feedback-report"]) {
         let complaint = arf::complaint(&String::from_utf8_lossy(report.contents()));
         returned.locals.extend(complaint.from.iter().filter_map(|from| local_part(from)));

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::reply::{Reply, Step, Trouble};
 use super::wire::Wire;
-use super::{Credentials, Tls};
+use super::{Credentials, Tls, dsn};
 use crate::domain::audience::Address;
 use crate::domain::delivery::{DeliveryKey, Outcome, Reason};
 use crate::send::carrier::Gate;
@@ -18,6 +18,7 @@ struct Offers {
     eight_bit: bool,
     utf8: bool,
     starttls: bool,
+    dsn: bool,
     /// Without a number there is no limit to know (RFC 1870 section 3).
     size: Option<Option<u64>>,
     auth_plain: bool,
@@ -36,6 +37,7 @@ impl Offers {
                 Some("8BITMIME") => offers.eight_bit = true,
                 Some("SMTPUTF8") => offers.utf8 = true,
                 Some("STARTTLS") => offers.starttls = true,
+                Some("DSN") => offers.dsn = true,
                 Some("SIZE") => {
                     offers.size = Some(words.next().and_then(|size| size.parse().ok()).filter(|size| *size > 0));
                 }
@@ -57,6 +59,8 @@ pub(super) struct Mail<'a> {
     pub key: &'a DeliveryKey,
     pub from: &'a Address,
     pub to: &'a Address,
+    /// What reports are to give back as the letter's id (ENVID), if it has one.
+    pub id: Option<&'a str>,
     /// Ready for the wire; the final dot ends at `dot_end`.
     pub bytes: &'a mut Vec<u8>,
     pub dot_end: usize,
@@ -124,6 +128,11 @@ impl Connection {
     /// Whether the server has said nothing since.
     pub(super) fn is_quiet(&mut self) -> bool {
         self.wire.interruption(Step::Reset).is_ok()
+    }
+
+    /// The certificate that the server showed, in DER.
+    pub(super) fn certificate(&self) -> Option<Vec<u8>> {
+        self.wire.certificate()
     }
 
     /// Ends it politely.
@@ -217,8 +226,9 @@ impl Connection {
         if std::mem::take(&mut self.is_littered) {
             commands.push((Step::Reset, "RSET\r\n".to_owned()));
         }
-        commands.push((Step::Mail, format!("MAIL FROM:<{}>{parameters}\r\n", mail.from)));
-        commands.push((Step::Rcpt, format!("RCPT TO:<{}>\r\n", mail.to)));
+        let (of_mail, of_rcpt) = if self.offers.dsn { dsn::parameters(mail.to, mail.id) } else { Default::default() };
+        commands.push((Step::Mail, format!("MAIL FROM:<{}>{parameters}{of_mail}\r\n", mail.from)));
+        commands.push((Step::Rcpt, format!("RCPT TO:<{}>{of_rcpt}\r\n", mail.to)));
         commands.push((Step::Data, "DATA\r\n".to_owned()));
         Ok(commands)
     }

@@ -81,6 +81,13 @@ impl Wire {
         }
     }
 
+    /// The certificate that the server showed, in DER.
+    pub(super) fn certificate(&self) -> Option<Vec<u8>> {
+        let Stream::Tls(stream) = &self.stream else { return None };
+        let (_, connection) = stream.get_ref();
+        connection.peer_certificates()?.first().map(|certificate| certificate.to_vec())
+    }
+
     /// Writes commands, ready with their line ends.
     pub(super) async fn say(&mut self, step: Step, commands: &[u8]) -> Result<(), Trouble> {
         let deadline = self.deadlines.of(step);
@@ -229,8 +236,8 @@ impl Deadlines {
     }
 }
 
-/// Room for the commands that are written together with a letter.
-const ROOM: usize = 640;
+/// Room for the commands that are written together with a letter: those of most addresses, with what they say of reports.
+const ROOM: usize = 1_024;
 
 /// A letter as it goes over the wire: every line ends with CRLF, a dot at the beginning of a line is doubled (RFC 5321
 /// section 4.5.2), and the final dot stands at the end. A lone CR or LF becomes a line end of its own: nothing that
