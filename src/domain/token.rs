@@ -24,6 +24,8 @@ pub enum Purpose {
     Confirm,
     /// Everything that somebody may set about themselves; the detail is the instant of the mail in seconds.
     Manage,
+    /// What they get, and nothing that whoever a mail is passed on to may see or end for good; the detail is the same.
+    Settings,
     /// A form that we showed; the detail is when, in seconds. There is no subscriber.
     Form,
 }
@@ -34,6 +36,7 @@ impl Purpose {
             Self::Unsubscribe => "unsubscribe",
             Self::Confirm => "confirm",
             Self::Manage => "manage",
+            Self::Settings => "settings",
             Self::Form => "form",
         }
     }

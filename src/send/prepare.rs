@@ -206,9 +206,9 @@ impl Preparer {
     pub fn parcel(&self, claimed: &Claimed, prepared: Arc<Prepared>, to: Subscriber) -> Parcel {
         let key = self.key(claimed.planned_at);
         let unsubscribe_url = key.as_ref().and_then(|key| self.own_url(to.id, &prepared, claimed.planned_at, key));
-        // Service letters have one link, which is that of their button.
+        // Service letters have one link, which is that of their button. Mails of a list are passed on, so theirs opens less.
         let manage_url = key.as_ref().filter(|_| !prepared.kind.is_service());
-        let manage_url = manage_url.and_then(|key| self.manage_url(to.id, claimed.planned_at, key));
+        let manage_url = manage_url.and_then(|key| self.manage_url(Purpose::Settings, to.id, claimed.planned_at, key));
         let named =
             |purpose| own_address(&claimed.key, purpose, key.as_ref()?, prepared.sender.bounce_domain.as_deref()?);
         let return_path = named(verp::Purpose::Bounce).and_then(|address| Address::stored(&address).ok());
@@ -217,10 +217,10 @@ impl Preparer {
         Parcel { key, planned_at, prepared, to, unsubscribe_url, manage_url, return_path, leave_address, pen: None }
     }
 
-    /// Where the recipient finds everything about their subscriptions.
-    fn manage_url(&self, subscriber_id: i64, planned_at: UnixMillis, key: &TokenKey) -> Option<String> {
+    /// Where the recipient finds their subscriptions.
+    fn manage_url(&self, purpose: Purpose, subscriber_id: i64, at: UnixMillis, key: &TokenKey) -> Option<String> {
         let public_url = self.stationery.site.public_url.as_deref()?;
-        let token = Token { purpose: Purpose::Manage, subscriber_id, detail: seconds(planned_at) };
+        let token = Token { purpose, subscriber_id, detail: seconds(at) };
         Some(format!("{public_url}/manage/{}", token.sign(&key.id, &key.secret)))
     }
 
@@ -242,7 +242,7 @@ impl Preparer {
             }
             EditionKind::Confirmation => ("confirm", Purpose::Confirm, seconds(planned_at)),
             EditionKind::Link | EditionKind::Granted | EditionKind::Withdrawn | EditionKind::Reminder => {
-                return self.manage_url(subscriber_id, planned_at, key);
+                return self.manage_url(Purpose::Manage, subscriber_id, planned_at, key);
             }
         };
         let token = Token { purpose, subscriber_id, detail };

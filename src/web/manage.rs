@@ -2,7 +2,7 @@
 
 use super::Front;
 use super::link;
-use super::people::{Form, Keys, answered_in_time, may_ask, private, read_form, say, stale, unavailable};
+use super::people::{Form, Keys, Whose, answered_in_time, may_ask, private, read_form, say, stale, unavailable};
 use super::subscribe::{ZONES, languages, offers_own_hour, reads, schedules, slot};
 use super::ui::Asked;
 use crate::domain::audience::{Address, Slot, Subscriber};
@@ -55,9 +55,9 @@ pub(super) async fn show(State(front): State<Arc<Front>>, Path(token): Path<Stri
 async fn page(front: &Front, asked: &Asked, token: &str, told: Told) -> Response {
     let shown = async {
         let keys = Keys::read(&front.store).await?;
-        let Some(id) = keys.whose(front, token).await? else { return Ok(stale(front, asked, &keys)) };
-        let Some(known) = known(front, id).await? else { return Ok(stale(front, asked, &keys)) };
-        let managing = managing(front, asked, token, &known, told);
+        let Some(whose) = keys.whose(front, token).await? else { return Ok(stale(front, asked, &keys)) };
+        let Some(known) = known(front, whose.id).await? else { return Ok(stale(front, asked, &keys)) };
+        let managing = managing(front, asked, (token, whose), &known, told);
         Ok(private(asked.answer(StatusCode::OK, pages::manage(&asked.look(front), &front.templates, &managing))))
     };
     shown.await.unwrap_or_else(|error: StoreError| unavailable(front, asked, &error))
@@ -71,7 +71,7 @@ fn own_time(front: &Front, known: &Known) -> (String, String) {
     }
 }
 
-fn managing(front: &Front, asked: &Asked, token: &str, known: &Known, told: Told) -> Managing {
+fn managing(front: &Front, asked: &Asked, (token, whose): (&str, Whose), known: &Known, told: Told) -> Managing {
     let (language, words) = (asked.language(), say(asked.language()));
     let row = |(name, title): &(String, crate::render::site::LocalText)| {
         let theirs = known.subscriptions.iter().find(|subscription| subscription.topic == *name);
@@ -85,7 +85,8 @@ fn managing(front: &Front, asked: &Asked, token: &str, known: &Known, told: Told
     };
     let (hour, zone) = own_time(front, known);
     Managing {
-        address: known.person.address.to_string(),
+        address: if whose.is_whole { known.person.address.to_string() } else { veiled(&known.person.address) },
+        is_whole: whose.is_whole,
         topics: front.topics.iter().map(row).collect(),
         own_hour: offers_own_hour(front),
         hour,
@@ -139,23 +140,40 @@ enum Deed {
     Move(Address),
     Leave,
     Undo,
+    /// Have the link that opens everything mailed to them.
+    Link,
     Erase,
+}
+
+impl Deed {
+    /// Whether a link from a mail that may have been passed on isn't enough.
+    fn wants_all(&self) -> bool {
+        matches!(self, Self::Move(_) | Self::Erase)
+    }
+}
+
+/// An address as only its holder recognises it: `m…@example.net`.
+fn veiled(address: &Address) -> String {
+    let first: String = address.as_str().chars().take(1).collect();
+    format!("{first}…@{}", address.domain())
 }
 
 async fn acted(front: &Front, asked: &Asked, token: &str, form: &Form) -> Result<Acted, StoreError> {
     let keys = Keys::read(&front.store).await?;
-    let Some(id) = keys.whose(front, token).await? else { return Ok(Acted::Stale(keys)) };
+    let Some(Whose { id, is_whole }) = keys.whose(front, token).await? else { return Ok(Acted::Stale(keys)) };
     let Some(known) = known(front, id).await? else { return Ok(Acted::Stale(keys)) };
     let words = say(asked.language());
     let now = front.store.now().await?;
     let deed = match read(front, asked, form, &known, now) {
-        Ok(deed) => deed,
+        Ok(deed) if is_whole || !deed.wants_all() => deed,
+        Ok(_) => return Ok(Acted::Page(Some((&words.bad_form, true)))),
         Err(fault) => return Ok(Acted::Page(Some((fault, true)))),
     };
     let told = match &deed {
         Deed::Move(_) => &words.asked_why,
         Deed::Leave => &words.left_all,
         Deed::Undo => &words.undone,
+        Deed::Link => &words.link_sent,
         Deed::Save(_) | Deed::Pause(_) | Deed::Erase => &words.saved,
     };
     let erases = matches!(deed, Deed::Erase);
@@ -180,6 +198,7 @@ fn read(front: &Front, asked: &Asked, form: &Form, known: &Known, now: UnixMilli
         },
         "leave" => Ok(Deed::Leave),
         "undo" => Ok(Deed::Undo),
+        "link" => Ok(Deed::Link),
         "erase" if form.get("sure") == "yes" => Ok(Deed::Erase),
         _ => Err(&words.bad_form),
     }
@@ -238,6 +257,9 @@ async fn do_it(front: &Front, asked: &Asked, id: i64, deed: Deed, now: UnixMilli
                 planner.notices(tx, EditionKind::Withdrawn, &person, &ended, now)
             }
             Deed::Undo => people::undo(tx, &person, by, now).map(drop),
+            Deed::Link => {
+                planner.letter(tx, &Letter { kind: EditionKind::Link, to: &person, about: None }, now).map(drop)
+            }
             Deed::Erase => people::erase(tx, &person, by, now),
             Deed::Move(_) => Ok(()),
         }
@@ -275,9 +297,9 @@ pub(super) async fn data(State(front): State<Arc<Front>>, Path(token): Path<Stri
     let asked = Asked::new(&front, &request);
     let told = async {
         let keys = Keys::read(&front.store).await?;
-        let id = keys.whose(&front, &token).await?;
-        let known = match id {
-            Some(id) => known(&front, id).await?,
+        let whose = keys.whose(&front, &token).await?.filter(|whose| whose.is_whole);
+        let known = match whose {
+            Some(whose) => known(&front, whose.id).await?,
             None => None,
         };
         let Some(known) = known else { return Ok(stale(&front, &asked, &keys)) };

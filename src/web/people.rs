@@ -48,15 +48,18 @@ impl Keys {
     }
 
     /// Whose page a link opens, if it was mailed to the address that they have now.
-    pub(super) async fn whose(&self, front: &Front, token: &str) -> Result<Option<i64>, StoreError> {
+    pub(super) async fn whose(&self, front: &Front, token: &str) -> Result<Option<Whose>, StoreError> {
         let now = front.clock.now();
-        let Some((token, age)) = self.aged(Purpose::Manage, token, now) else { return Ok(None) };
+        let opened = [(Purpose::Manage, true), (Purpose::Settings, false)];
+        let found =
+            opened.into_iter().find_map(|(purpose, is_whole)| Some((self.aged(purpose, token, now)?, is_whole)));
+        let Some(((token, age), is_whole)) = found else { return Ok(None) };
         let (id, made_at) = (token.subscriber_id, now.minus(age));
         let profile = front.store.read(move |tx| profile::of(tx, id)).await?;
         // A link tells its second only.
         let is_older = |moved_at: UnixMillis| made_at.0.div_euclid(1_000) < moved_at.0.div_euclid(1_000);
         let is_good = profile.is_some_and(|profile| !profile.moved_at.is_some_and(is_older));
-        Ok((is_good && age <= LINK_AGE_MAX).then_some(id))
+        Ok((is_good && age <= LINK_AGE_MAX).then_some(Whose { id, is_whole }))
     }
 
     /// Whether a form was shown by us, long enough ago for a person to fill it in.
@@ -73,6 +76,15 @@ impl Keys {
         let age = if made_at > now { Duration::ZERO } else { made_at.until(now) };
         Some((token, age))
     }
+}
+
+/// What a link to somebody's page opens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whose {
+    /// The subscriber.
+    pub(super) id: i64,
+    /// Everything; a link that stood in a mail of a list, which may be passed on, opens what they get and no more.
+    pub(super) is_whole: bool,
 }
 
 /// The fields of a form.

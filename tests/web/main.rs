@@ -6,6 +6,7 @@ mod axe;
 mod editions;
 mod feeds;
 mod pages;
+mod passed_on;
 mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;

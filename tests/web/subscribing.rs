@@ -7,7 +7,7 @@ use std::path::Path;
 const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded")];
 const ASKED: &str = "확인 메일을 확인해 주십시오";
 
-fn site() -> Site {
+pub(super) fn site() -> Site {
     let mut setting = Setting::new();
     setting.extra = "trusted_proxies = [\"127.0.0.1\"]\n".to_owned();
     Site::with(setting)
@@ -26,7 +26,7 @@ fn hidden(page: &str, name: &str) -> String {
 }
 
 impl Site {
-    async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         self.ask(Method::POST, path, &FORM, Some(&encoded(fields))).await
     }
 
@@ -51,7 +51,7 @@ impl Site {
     }
 
     /// The mail to an address that holds a text, once it is there.
-    async fn mail_with(&self, to: &str, text: &str) -> String {
+    pub(super) async fn mail_with(&self, to: &str, text: &str) -> String {
         let mut found = None;
         wait_until(&format!("a mail with {text}"), Duration::from_secs(20), || {
             found = self.mails().into_iter().find(|mail| mail.contains(&format!("To: {to}")) && mail.contains(text));
@@ -60,7 +60,7 @@ impl Site {
         found.expect("a mail")
     }
 
-    fn path_of(&self, mail: &str, kind: &str) -> String {
+    pub(super) fn path_of(&self, mail: &str, kind: &str) -> String {
         let url = self.setting.url(&format!("/{kind}/"));
         let rest = mail.split(&url).nth(1).unwrap_or_else(|| panic!("no {kind} link in {mail}"));
         format!("/{kind}/{}", rest.split([' ', '\n', '\r', '"', '>']).next().expect("a token"))
@@ -77,7 +77,7 @@ impl Site {
         rows.collect::<Result<_, _>>().expect("texts")
     }
 
-    fn subscriptions(&self) -> Vec<String> {
+    pub(super) fn subscriptions(&self) -> Vec<String> {
         self.rows("SELECT topic || ' ' || slot FROM subscriptions ORDER BY 1")
     }
 }
@@ -228,7 +228,7 @@ async fn what_is_wrong_is_said_beside_the_form_and_nothing_is_lost() {
 }
 
 /// Somebody who confirmed `events` by immediate mail, and the path of their page.
-async fn a_subscriber(site: &Site, address: &str) -> String {
+pub(super) async fn a_subscriber(site: &Site, address: &str) -> String {
     site.sign_up(&[("address", address), ("topic", "events"), ("schedule", "immediate"), ("reads", "ko")]).await;
     let mail = site.mail_with(address, "확인하러 가기").await;
     let done =

@@ -58,8 +58,10 @@ pub struct Asking {
 /// Everything that somebody may set.
 #[derive(Clone, Debug, Serialize)]
 pub struct Managing {
-    /// Their address.
+    /// Their address, veiled unless the page is whole.
     pub address: String,
+    /// Whether everything is on it; otherwise what whoever a mail was passed on to may not see or do is behind another link.
+    pub is_whole: bool,
     /// Topics and how they get them.
     pub topics: Vec<TopicRow>,
     /// Whether some schedule offers an hour of one's own.
