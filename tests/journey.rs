@@ -1,16 +1,22 @@
 //! Journeys of posts on a clock that stands still until it is moved, on a store in memory.
 //!
 //! `journey::days` tells single days that have names. `journey::histories` takes random ones and holds them against
-//! `journey::model`, which says in set arithmetic who is owed what.
+//! `journey::model`, which says in set arithmetic who is owed what, and
+//! `journey::people`, which says what people may do about it.
 #![allow(missing_docs, reason = "a test")]
 
 mod journey {
+    mod acts;
     mod days;
+    mod departures;
+    mod dice;
     mod draft;
     mod emptying;
+    mod front;
     mod histories;
     mod house;
     mod model;
+    mod people;
     mod reckoning;
     mod sending;
     mod step;

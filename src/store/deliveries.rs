@@ -245,7 +245,7 @@ pub struct Ended {
 }
 
 /// Records outcomes. A definite answer also settles a delivery that was called uncertain meanwhile, as long as no newer
-/// attempt began. Returns how many deliveries took their new state.
+/// attempt began. One that rests for good is due again only if no attempt can have arrived. Returns how many deliveries took their new state.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -259,7 +259,9 @@ fn record_rows(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64,
          FROM {rows $1: p int, r int, c text, n int, t int, state text, reason text, due int, failed int, fin int, unc int} b
          WHERE plan_id = b.p AND recipient_id = b.r AND carrier = b.c AND attempts = b.n AND claimed_term = b.t
            AND (deliveries.state IN ('claimed', 'sending', 'uncertain')
-                OR (deliveries.state = 'due' AND b.state IN ('sent', 'refused')))";
+                OR (deliveries.state = 'due' AND b.state IN ('sent', 'refused')))
+           AND (deliveries.finished_at IS NULL OR b.state IN ('sent', 'refused')
+                OR (deliveries.uncertain_at IS NULL AND b.state <> 'uncertain'))";
     let rows = json(ended)?;
     let changed = tx.execute(SQL, std::slice::from_ref(&rows))?;
     // What may have arrived and holds a withdrawn post isn't sent again: it would be claimed and refused for ever.
@@ -281,14 +283,16 @@ fn record_rows(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64,
     Ok(changed)
 }
 
-/// Cancels deliveries that were just claimed, because their recipients have left.
+/// Cancels deliveries that were just claimed, because their recipients have left: as of then, so that it is undone with their
+/// leaving.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn cancel_departed(tx: &mut Tx<'_>, claimed: &[Claimed], now: UnixMillis) -> Result<(), StoreError> {
     batches::extract::claimed(tx, claimed, now)?;
     let keys: Vec<&DeliveryKey> = claimed.iter().map(|claim| &claim.key).collect();
-    const SQL: &str = "UPDATE deliveries SET state = 'cancelled', reason = 'unsubscribed', finished_at = $2
+    const SQL: &str = "UPDATE deliveries SET state = 'cancelled', reason = 'unsubscribed',
+             finished_at = COALESCE((SELECT u.unsubscribed_at FROM subscribers u WHERE u.id = deliveries.recipient_id), $2)
          FROM {rows $1: p int, r int, c text} b
          WHERE plan_id = b.p AND recipient_id = b.r AND carrier = b.c AND state = 'claimed'";
     tx.change("cancelling claimed deliveries", claimed.len(), SQL, &[json(&keys)?, now.into()])

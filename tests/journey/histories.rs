@@ -1,8 +1,9 @@
 //! Random histories. `ALLIM_HISTORIES` says how many (10,000 by default), `ALLIM_SEED` takes one again and tells it.
 
+use super::dice::Dice;
 use super::house::House;
 use super::reckoning::{Counts, Fault, reckon};
-use super::step::{Dice, Step};
+use super::step::Step;
 use super::walk::{START, Walk};
 use allim::store::StoreError;
 use std::sync::Mutex;
