@@ -282,7 +282,8 @@ pub fn pause(
             record(tx, person, Act::Paused, by, json!({ "until": until, "then": then }), now)
         }
         None => match profile::resume(tx, person.id, now)? {
-            Some(skipped_to) => record(tx, person, Act::Resumed, by, json!({ SKIPPED_TO: skipped_to }), now),
+            Some(Some(skipped_to)) => record(tx, person, Act::Resumed, by, json!({ SKIPPED_TO: skipped_to }), now),
+            Some(None) => record(tx, person, Act::Resumed, by, json!({}), now),
             None => Ok(()),
         },
     }

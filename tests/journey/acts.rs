@@ -107,8 +107,7 @@ impl Walk<'_> {
 
     async fn save(&mut self, id: i64, saving: &Saving) -> Result<(), Fault> {
         let person = &self.model.people[&id];
-        let mut chosen: Chosen =
-            person.subscriptions.iter().map(|(topic, one)| (*topic, one.slot.clone())).collect();
+        let mut chosen: Chosen = person.subscriptions.iter().map(|(topic, one)| (*topic, one.slot.clone())).collect();
         for (number, slot) in &saving.topics {
             match slot {
                 Some(slot) => chosen.insert(topic(*number), slot.clone()),
@@ -204,7 +203,8 @@ impl Walk<'_> {
 
     async fn confirm(&mut self, address: usize, ticked: usize) -> Result<(), Fault> {
         let Some(waits) = self.model.waits_at(address) else { return Ok(()) };
-        let ticked = |name: &str| TOPICS.iter().position(|topic| *topic == name).is_some_and(|at| ticked >> at & 1 == 1);
+        let ticked =
+            |name: &str| TOPICS.iter().position(|topic| *topic == name).is_some_and(|at| ticked >> at & 1 == 1);
         let outcome = self.house.confirm(waits, ticked).await?;
         let expected = self.model.confirm(address, ticked, self.house.now());
         let outcome = match outcome {

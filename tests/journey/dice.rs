@@ -32,7 +32,7 @@ impl Dice {
     pub(super) fn history(&self, people: usize) -> Vec<Step> {
         let first = (0..people * 2).map(|who| Step::Subscribe { who, topic: self.any(), slot: self.slot() });
         let mut steps: Vec<Step> = first.collect();
-        let length = 24 + self.below(44);
+        let length = 30 + self.below(54);
         let mut followed = Vec::new();
         while steps.len() < length {
             let step = if self.percent(40) { followed.pop() } else { None };
@@ -93,7 +93,7 @@ impl Dice {
     }
 
     fn step(&self) -> Step {
-        match self.below(130) {
+        match self.below(128) {
             0..100 => self.of_the_house(),
             _ => self.of_readers(),
         }
@@ -102,16 +102,16 @@ impl Dice {
     /// What people do by themselves, and in the name of others.
     fn of_readers(&self) -> Step {
         let (who, address) = (self.any(), self.below(ADDRESSES));
-        match self.below(30) {
-            0..7 => Step::Save { who, saving: self.saving() },
-            7..12 => self.pause(who),
-            12 => Step::Resume { who },
-            13..15 => Step::Leave { who, schedule: Some(self.pick(&[IMMEDIATE, SEVEN, DAILY])) },
-            15..18 => Step::Leave { who, schedule: None },
-            18..20 => Step::Undo { who },
-            20 => Step::Erase { who },
-            21..23 => Step::SignUp { address, language: self.pick(&READERS), wishes: self.wishes() },
-            23..28 => Step::AskToMove { who, address },
+        match self.below(56) {
+            0..16 => Step::Save { who, saving: self.saving() },
+            16..27 => self.pause(who),
+            27..29 => Step::Resume { who },
+            29..34 => Step::Leave { who, schedule: Some(self.pick(&[IMMEDIATE, SEVEN, DAILY])) },
+            34..38 => Step::Leave { who, schedule: None },
+            38..41 => Step::Undo { who },
+            41 => Step::Erase { who },
+            42..46 => Step::SignUp { address, language: self.pick(&READERS), wishes: self.wishes() },
+            46..54 => Step::AskToMove { who, address },
             _ => Step::Confirm { address, ticked: self.any() },
         }
     }

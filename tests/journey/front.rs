@@ -134,7 +134,9 @@ impl House {
     pub(super) async fn ask_to_move(&self, id: i64, to: Address, fresh_id: i64) -> Result<Option<i64>, StoreError> {
         let holder = to.clone();
         let asked = self.at_page(id, move |tx, planner, person, _, now| {
-            let Some(provisional) = people::ask_to_move(tx, person, to.clone(), fresh_id, now)? else { return Ok(None) };
+            let Some(provisional) = people::ask_to_move(tx, person, to.clone(), fresh_id, now)? else {
+                return Ok(None);
+            };
             planner.letter(tx, &Letter { kind: EditionKind::Confirmation, to: &provisional, about: None }, now)?;
             Ok(Some(provisional.id))
         });

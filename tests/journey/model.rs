@@ -286,6 +286,21 @@ impl Model {
         }
     }
 
+    /// Whether a post may be shown to somebody who reads the language that it was released for under a topic of theirs.
+    pub(super) fn still_matches(&self, id: i64, post: &str) -> bool {
+        let Some(person) = self.people.get(&id).filter(|person| !person.gone) else { return false };
+        let releases = || self.releases.iter().enumerate().filter(|(_, release)| release.post == post);
+        self.posts[post].showable()
+            && person.subscriptions.iter().any(|(topic, subscription)| {
+                let matches = |(number, release): (usize, &Release)| {
+                    number >= subscription.since
+                        && release.language == person.language
+                        && release.topics.contains(topic)
+                };
+                releases().any(matches)
+            })
+    }
+
     /// When the last post becomes public, the last wait for a translation is over and the last pause ends.
     pub(super) fn everything_out_at(&self) -> Option<UnixMillis> {
         let waiting = self.posts.values().filter(|post| !post.gone());

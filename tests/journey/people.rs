@@ -267,7 +267,13 @@ impl Model {
     }
 
     /// Somebody asks for topics in the name of an address. Returns whom a confirmation is asked of.
-    pub(super) fn sign_up(&mut self, address: usize, fresh_id: i64, language: &'static str, wishes: &Chosen) -> Option<i64> {
+    pub(super) fn sign_up(
+        &mut self,
+        address: usize,
+        fresh_id: i64,
+        language: &'static str,
+        wishes: &Chosen,
+    ) -> Option<i64> {
         if self.addresses.barred.contains(&address) {
             return None;
         }

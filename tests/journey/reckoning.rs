@@ -100,8 +100,8 @@ pub(super) async fn reckon(walk: &mut Walk<'_>) -> Result<(), Fault> {
     }
     counts.add_many("stories owed", walk.model.given.len());
     counts.add_many("stories perhaps owed instead", walk.model.instead.len());
-    counts.add_many("stories owed instead and lost", lost_instead(&letters, &walk.model));
     walk.counts = counts;
+    check_instead(&letters, &walk.model)?;
     check_editions(walk.house).await?;
     check_attempts(walk.house).await?;
     check_subscriptions(walk.house, &walk.model).await?;
@@ -165,15 +165,18 @@ fn check_cancelled(letter: &Letter, letters: &[Letter], walk: &Walk<'_>) -> Resu
     ensure(holds, || format!("{key} was cancelled as {:?} without a reason", letter.reason))
 }
 
-/// Stories that someone was owed, whose variant for them was gone before it was sent, and which were released for the
-/// language that they read since then, but weren't planned again.
-fn lost_instead(letters: &[Letter], model: &Model) -> usize {
+/// A story whose variant for somebody was gone before it was sent, and which was released for the language that they read
+/// since then, was planned again, if they still subscribe to it.
+fn check_instead(letters: &[Letter], model: &Model) -> Result<(), Fault> {
     let given = letters.iter().filter(|letter| letter.gives());
     let given =
         given.flat_map(|letter| letter.items.iter().map(|item| (letter.key.recipient_id, item.story_id.clone())));
     let given: BTreeSet<(i64, String)> = given.collect();
-    let showable = model.instead.iter().filter(|(_, _, post)| model.post(post).showable());
-    showable.filter(|(person, story, _)| !given.contains(&(*person, story.clone()))).count()
+    let lost = model
+        .instead
+        .iter()
+        .find(|(person, story, post)| model.still_matches(*person, post) && !given.contains(&(*person, story.clone())));
+    ensure(lost.is_none(), || format!("owed instead of what was taken back, and in no mail: {lost:?}"))
 }
 
 async fn check_editions(house: &House) -> Result<(), Fault> {

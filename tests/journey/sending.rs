@@ -122,7 +122,10 @@ impl Walk<'_> {
             (true, true) => !may || by_rule,
         };
         ensure(agrees, || {
-            format!("{key} may be sent: {may}; by the rules {by_rule}, dead {}, taken back {}", held.dead, held.taken_back)
+            format!(
+                "{key} may be sent: {may}; by the rules {by_rule}, dead {}, taken back {}",
+                held.dead, held.taken_back
+            )
         })?;
         self.counts.add(if may { "begun" } else { "not allowed to begin" });
         if may {
