@@ -73,7 +73,7 @@ impl Walk<'_> {
     async fn take_in_hand(&mut self, claimed: Claimed, to: Subscriber) -> Result<(), Fault> {
         let (key, edition_id) = (claimed.key.clone(), claimed.edition_id);
         // What was stopped and is due again because leaving was undone may still lie with whoever had it before.
-        let is_held = |held: &Held| !held.dead && !(held.taken_back && !held.begun);
+        let is_held = |held: &Held| !held.dead && (held.begun || !held.taken_back);
         let twice = self.held.iter().any(|held| is_held(held) && held.claimed.key == key);
         ensure(!twice, || format!("{key} was claimed twice"))?;
         ensure(!self.sending.over.contains(&key), || format!("{key} was claimed after its end"))?;
