@@ -7,6 +7,7 @@
 
 mod journey {
     mod acts;
+    mod addresses;
     mod days;
     mod departures;
     mod dice;

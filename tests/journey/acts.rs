@@ -1,8 +1,9 @@
 //! What people do in a walk, in the product and in the model.
 
+use super::addresses::Confirmation;
 use super::front;
 use super::house::TOPICS;
-use super::people::{Chosen, Confirmation};
+use super::people::Chosen;
 use super::reckoning::{Fault, ensure};
 use super::step::{Saving, Step};
 use super::walk::Walk;

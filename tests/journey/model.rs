@@ -27,9 +27,10 @@
 //!
 //! What expires, expires for the system at the first tick after its time.
 
+use super::addresses::Addresses;
 use super::draft::Draft;
 use super::house::{EVERY_SEVEN_MINUTES, MAX_AGE, READERS, TRANSLATION_WAIT, digests};
-use super::people::{Addresses, Person};
+use super::people::Person;
 use allim::domain::audience::{IMMEDIATE, Slot};
 use allim::domain::clock::UnixMillis;
 use allim::domain::edition::Item;
@@ -90,6 +91,10 @@ pub(super) struct Given {
 pub(super) struct Moments {
     pub(super) fired: usize,
     pub(super) skipped: usize,
+    /// Pauses that ended.
+    pub(super) resumed: usize,
+    /// Releases that it made.
+    pub(super) released: usize,
 }
 
 /// The history so far.
@@ -187,9 +192,10 @@ impl Model {
 impl Model {
     pub(super) fn tick(&mut self, now: UnixMillis) -> Moments {
         self.advance_posts(now);
+        let before = self.releases.len();
         self.release(now);
-        self.end_pauses(now);
-        let mut moments = Moments::default();
+        let released = self.releases.len() - before;
+        let mut moments = Moments { resumed: self.end_pauses(now), released, ..Moments::default() };
         let immediate = Slot::of(IMMEDIATE);
         for (id, bound) in std::mem::take(&mut self.asked) {
             self.plan(id, &immediate, bound);

@@ -1,9 +1,5 @@
 //! What people may do about their mail, by the rules: none of it is the product's code.
 //!
-//! **Subscribing.** Whoever asks for topics in the name of an address changes nothing, until its holder confirms what was
-//! asked for. What was asked for last for a topic is what waits. Asking ends a move that waits for an address which
-//! nobody has confirmed yet.
-//!
 //! **Changing.** What isn't chosen ends; what goes on keeps its beginning, whatever its new schedule, hour or zone. A
 //! schedule all of whose topics end with it stops at once, with what was planned for it; where one of its topics goes on by
 //! another schedule, what was planned goes out. Whoever has no topic left is gone; whoever chooses one again is back.
@@ -18,15 +14,12 @@
 //! that was released so far is owed (skip), or all of it is, at once for immediate subscriptions and with the next issue
 //! for the others (catch up).
 //!
-//! **Moving.** Whoever confirms the new address takes everything along: they are the same person, and only where their mail
-//! goes is another. Nobody moves to an address that somebody has confirmed, that waits for a confirmation of its own, or
-//! that may not be written to.
-//!
 //! **Erasing** is leaving for good: the address is never written to again.
+//!
+//! Who has which address, and how one comes by it, stands in `journey::addresses`.
 
-use super::front::address;
 use super::model::Model;
-use allim::domain::audience::{IMMEDIATE, Slot, Subscriber};
+use allim::domain::audience::{IMMEDIATE, Slot};
 use allim::domain::clock::UnixMillis;
 use allim::store::consents::Act;
 use allim::store::profile::Then;
@@ -48,7 +41,7 @@ pub(super) struct Person {
     /// They ended all of it; nobody but themselves brings them back.
     pub(super) gone: bool,
     pub(super) pause: Option<(UnixMillis, Then)>,
-    left: Option<Leaving>,
+    pub(super) left: Option<Leaving>,
     /// What the ledger of consent must say that they did.
     pub(super) acts: Vec<Act>,
 }
@@ -62,36 +55,9 @@ pub(super) struct Subscription {
 
 /// What somebody left, and may take back.
 #[derive(Clone, Debug)]
-struct Leaving {
+pub(super) struct Leaving {
     at: UnixMillis,
     subscriptions: BTreeMap<&'static str, Subscription>,
-}
-
-/// Whoever hasn't confirmed their address.
-#[derive(Clone, Debug)]
-struct Stranger {
-    id: i64,
-    language: &'static str,
-}
-
-/// Who has an address, and what waits for its holder.
-#[derive(Default)]
-pub(super) struct Addresses {
-    strangers: BTreeMap<usize, Stranger>,
-    /// What waits for a confirmation, by the id of whom it waits for.
-    wishes: BTreeMap<i64, Chosen>,
-    /// Whose new address a stranger's is.
-    moves: BTreeMap<i64, i64>,
-    /// Never to be written to again.
-    barred: BTreeSet<usize>,
-}
-
-/// What a confirmation comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Confirmation {
-    Granted(i64),
-    Moved(i64),
-    Nothing,
 }
 
 impl Person {
@@ -120,7 +86,7 @@ impl Model {
         self.ask(id);
     }
 
-    fn put(&mut self, id: i64, topic: &'static str, slot: &Slot, now: UnixMillis) {
+    pub(super) fn put(&mut self, id: i64, topic: &'static str, slot: &Slot, now: UnixMillis) {
         let since = self.releases.len();
         self.ensure_slot(slot, now);
         let Some(person) = self.people.get_mut(&id) else { return };
@@ -175,7 +141,7 @@ impl Model {
     }
 
     /// After a change a person has at once what their immediate subscriptions owe them.
-    fn ask(&mut self, id: i64) {
+    pub(super) fn ask(&mut self, id: i64) {
         let immediate = |subscription: &Subscription| subscription.slot.schedule() == IMMEDIATE;
         if self.people[&id].subscriptions.values().any(immediate) {
             self.asked.push((id, self.releases.len()));
@@ -198,12 +164,11 @@ impl Model {
         }
     }
 
-    pub(super) fn end_pauses(&mut self, now: UnixMillis) {
+    /// Ends the pauses that are over. Returns how many.
+    pub(super) fn end_pauses(&mut self, now: UnixMillis) -> usize {
         let is_over = |person: &Person| person.pause.is_some_and(|(until, _)| until <= now);
         let over: Vec<i64> = self.people.iter().filter(|(_, person)| is_over(person)).map(|(id, _)| *id).collect();
-        for id in over {
-            self.end_pause(id);
-        }
+        over.into_iter().filter(|id| self.end_pause(*id)).count()
     }
 
     fn end_pause(&mut self, id: i64) -> bool {
@@ -257,96 +222,5 @@ impl Model {
         self.addresses.barred.insert(person.address);
         self.addresses.wishes.remove(&id);
         self.addresses.moves.retain(|_, mover| *mover != id);
-    }
-}
-
-/// Addresses.
-impl Model {
-    fn holder(&self, address: usize) -> Option<i64> {
-        self.people.iter().find(|(_, person)| person.address == address).map(|(id, _)| *id)
-    }
-
-    /// Somebody asks for topics in the name of an address. Returns whom a confirmation is asked of.
-    pub(super) fn sign_up(
-        &mut self,
-        address: usize,
-        fresh_id: i64,
-        language: &'static str,
-        wishes: &Chosen,
-    ) -> Option<i64> {
-        if self.addresses.barred.contains(&address) {
-            return None;
-        }
-        let id = self.holder(address).unwrap_or_else(|| {
-            let stranger = self.addresses.strangers.entry(address).or_insert(Stranger { id: fresh_id, language });
-            stranger.language = language;
-            self.addresses.moves.remove(&stranger.id);
-            stranger.id
-        });
-        self.addresses.wishes.entry(id).or_default().extend(wishes.clone());
-        Some(id)
-    }
-
-    /// Somebody wants their mail at another address. Returns whom a confirmation is asked of.
-    pub(super) fn ask_to_move(&mut self, id: i64, address: usize, fresh_id: i64) -> Option<i64> {
-        let Addresses { strangers, wishes, moves, barred } = &mut self.addresses;
-        let is_anybodys = self.people.values().any(|person| person.address == address);
-        let waits = strangers.get(&address).is_some_and(|stranger| wishes.contains_key(&stranger.id));
-        if is_anybodys || waits || barred.contains(&address) {
-            return None;
-        }
-        let language = self.people[&id].language;
-        let stranger = strangers.entry(address).or_insert(Stranger { id: fresh_id, language }).id;
-        moves.retain(|_, mover| *mover != id);
-        moves.insert(stranger, id);
-        Some(stranger)
-    }
-
-    /// Whether a letter may go to somebody: one that answers what they did also to those who are gone or haven't confirmed yet.
-    pub(super) fn may_write(&self, id: i64, is_service: bool) -> bool {
-        let is_stranger = || self.addresses.strangers.values().any(|stranger| stranger.id == id);
-        let person = self.people.get(&id);
-        if is_service { person.is_some() || is_stranger() } else { person.is_some_and(|person| !person.gone) }
-    }
-
-    /// Whether a letter that is ready for `to` has the address and the form that its reader has now.
-    pub(super) fn is_reached_as(&self, id: i64, to: &Subscriber) -> bool {
-        let is_same = |person: &Person| address(person.address) == to.address && person.text_only == to.text_only;
-        self.people.get(&id).is_none_or(is_same)
-    }
-
-    /// Who is asked to confirm an address, if anybody has it.
-    pub(super) fn waits_at(&self, address: usize) -> Option<i64> {
-        self.holder(address).or_else(|| self.addresses.strangers.get(&address).map(|stranger| stranger.id))
-    }
-
-    /// The holder of an address presses the button; `ticked` says which wishes they leave ticked.
-    pub(super) fn confirm(&mut self, address: usize, ticked: impl Fn(&str) -> bool, now: UnixMillis) -> Confirmation {
-        let Some(id) = self.waits_at(address) else { return Confirmation::Nothing };
-        if let Some(mover) = self.addresses.moves.remove(&id) {
-            self.addresses.strangers.remove(&address);
-            let Some(person) = self.people.get_mut(&mover) else { return Confirmation::Nothing };
-            person.address = address;
-            person.acts.push(Act::Moved);
-            return Confirmation::Moved(mover);
-        }
-        let wishes = self.addresses.wishes.get(&id).cloned().unwrap_or_default();
-        let granted: Chosen = wishes.into_iter().filter(|(topic, _)| ticked(topic)).collect();
-        if granted.is_empty() {
-            return Confirmation::Nothing;
-        }
-        self.addresses.wishes.remove(&id);
-        if let Some(stranger) = self.addresses.strangers.remove(&address) {
-            self.people.insert(id, Person::new(address, stranger.language));
-        }
-        if let Some(person) = self.people.get_mut(&id) {
-            (person.gone, person.left) = (false, None);
-            person.acts.push(Act::Granted);
-        }
-        for (topic, slot) in &granted {
-            self.put(id, topic, slot, now);
-        }
-        self.ask(id);
-        Confirmation::Granted(id)
     }
 }

@@ -227,6 +227,8 @@ impl Walk<'_> {
         }
         compare_planned(self.house, &self.model).await?;
         self.counts.add_many("firings skipped", ticked.skipped);
+        self.counts.add_many("pauses over", expected.resumed);
+        self.counts.add_many("releases as a pause is over", if expected.resumed > 0 { expected.released } else { 0 });
         self.counts.add_many("deliveries moved or cancelled", usize::try_from(ticked.moved).unwrap_or(usize::MAX));
         Ok(())
     }
