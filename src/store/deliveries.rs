@@ -11,7 +11,7 @@ use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Lane, Reason, State};
 use serde::Serialize;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// A delivery that this process has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -254,8 +254,12 @@ pub fn record(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64, 
 }
 
 fn record_rows(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64, StoreError> {
-    const SQL: &str = "UPDATE deliveries SET state = b.state, reason = b.reason, due_at = COALESCE(b.due, due_at),
-             failures = failures + b.failed, finished_at = b.fin, uncertain_at = COALESCE(uncertain_at, b.unc)
+    // Whoever left while it was on its way gets it no more, if it hasn't arrived.
+    const SQL: &str = "UPDATE deliveries SET
+             state = CASE WHEN deliveries.reason = 'unsubscribed' AND b.state = 'due' THEN 'cancelled' ELSE b.state END,
+             reason = CASE WHEN deliveries.reason = 'unsubscribed' AND b.state = 'due' THEN deliveries.reason ELSE b.reason END,
+             finished_at = CASE WHEN deliveries.reason = 'unsubscribed' AND b.state = 'due' THEN finished_at ELSE b.fin END,
+             due_at = COALESCE(b.due, due_at), failures = failures + b.failed, uncertain_at = COALESCE(uncertain_at, b.unc)
          FROM {rows $1: p int, r int, c text, n int, t int, state text, reason text, due int, failed int, fin int, unc int} b
          WHERE plan_id = b.p AND recipient_id = b.r AND carrier = b.c AND attempts = b.n AND claimed_term = b.t
            AND (deliveries.state IN ('claimed', 'sending', 'uncertain')
@@ -339,8 +343,16 @@ pub fn settle_uncertain(tx: &mut Tx<'_>, now: UnixMillis) -> Result<u64, StoreEr
              OR NOT EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
                   AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL))";
     tx.execute(KEEP, params![now])?;
-    const AGAIN: &str = "UPDATE deliveries SET state = 'due', due_at = $1 WHERE state = 'uncertain' AND due_at <= $1";
-    tx.execute(AGAIN, params![now])
+    const AGAIN: &str = "UPDATE deliveries SET state = 'due', due_at = $1 WHERE state = 'uncertain' AND due_at <= $1
+         RETURNING edition_id";
+    let again = tx.query(AGAIN, params![now])?;
+    let editions: BTreeSet<i64> = again.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+    // Their edition may have been closed meanwhile: those who leave the schedule must find it.
+    const REOPEN: &str = "UPDATE editions SET closed_at = NULL WHERE id IN {list $1: int} AND closed_at IS NOT NULL";
+    if !editions.is_empty() {
+        tx.execute(REOPEN, &[json(&editions)?])?;
+    }
+    Ok(again.len() as u64)
 }
 
 /// When the next uncertain delivery is to be looked at.

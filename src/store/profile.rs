@@ -196,6 +196,10 @@ pub fn come_back(
     const REVIVE: &str = "UPDATE deliveries SET state = 'due', reason = NULL, due_at = $3, finished_at = NULL
          WHERE recipient_id = $1 AND state = 'cancelled' AND reason = 'unsubscribed' AND finished_at = $2
          RETURNING edition_id";
+    // What is on its way still is tried again, if it comes to that.
+    const NOT_STOPPED: &str = "UPDATE deliveries SET reason = 'answer_lost'
+         WHERE state = 'uncertain' AND recipient_id = $1 AND reason = 'unsubscribed' AND finished_at = $2";
+    tx.execute(NOT_STOPPED, params![id, left_at])?;
     let editions: Vec<i64> =
         tx.query(REVIVE, params![id, left_at, now])?.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
     const REOPEN: &str = "UPDATE editions SET closed_at = NULL, moved_at = NULL WHERE id IN {list $1: int}";

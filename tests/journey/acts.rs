@@ -95,14 +95,7 @@ impl Walk<'_> {
             self.sending.departures.end(id, schedule, now);
         }
         for held in self.held.iter_mut().filter(|held| held.claimed.key.recipient_id == id) {
-            if !schedules.contains(&held.content.schedule) {
-                continue;
-            }
-            if held.begun {
-                self.sending.on_its_way.insert(held.claimed.key.clone());
-            } else {
-                held.taken_back = true;
-            }
+            held.taken_back |= !held.begun && schedules.contains(&held.content.schedule);
         }
     }
 

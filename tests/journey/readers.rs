@@ -229,3 +229,46 @@ async fn who_signs_up_at_an_address_that_another_had_is_another_reader() -> Resu
     assert_eq!(got, [(READER, posts(&[&before])), (READER, posts(&[&after])), (stranger, posts(&[&after]))]);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_was_on_its_way_when_its_reader_left_the_schedule_is_not_tried_again() -> Day {
+    for (answer, state, undone) in [
+        (yes(), State::Sent, State::Sent),
+        (later(), State::Cancelled, State::Due),
+        (lost(), State::Uncertain, State::Uncertain),
+    ] {
+        let house = a_reader("events", &immediate()).await?;
+        house.subscribe(READER, "news", &Slot::of(SEVEN)).await?;
+        an_event(&house, "event").await?;
+        house.tick().await?;
+        let claimed = house.claim(1).await?.remove(0);
+        assert!(house.begin(&claimed).await?);
+        house.leave(READER, Some(IMMEDIATE)).await?;
+        house.pass(MINUTE);
+        house.record(&claimed, &answer).await?;
+        house.pass(HOUR);
+        house.settle().await?;
+        assert!(house.send_all(&yes()).await?.is_empty());
+        assert_eq!(house.letters().await?[0].state, state);
+        assert!(house.undo(READER).await?);
+        assert_eq!(house.letters().await?[0].state, undone);
+    }
+    Ok(())
+}
+
+/// While its answer was awaited its edition was closed, as one of which nothing is open.
+#[tokio::test]
+async fn who_leaves_before_a_repeat_gets_none() -> Day {
+    let house = a_reader("events", &immediate()).await?;
+    an_event(&house, "event").await?;
+    house.tick().await?;
+    house.send_all(&lost()).await?;
+    house.tick().await?;
+    house.pass(HOUR);
+    assert_eq!(house.settle().await?, 1);
+    house.subscribe(READER, "news", &Slot::of(SEVEN)).await?;
+    house.leave(READER, Some(IMMEDIATE)).await?;
+    assert!(house.send_all(&yes()).await?.is_empty());
+    assert_eq!(house.letters().await?[0].state, State::Cancelled);
+    Ok(())
+}

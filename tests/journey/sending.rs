@@ -46,8 +46,6 @@ pub(super) struct Sending {
     newest: BTreeMap<DeliveryKey, i64>,
     /// Those that came to an end by an answer.
     over: BTreeSet<DeliveryKey>,
-    /// On its way when its schedule was ended.
-    pub(super) on_its_way: BTreeSet<DeliveryKey>,
 }
 
 impl Sending {
@@ -89,11 +87,7 @@ impl Walk<'_> {
         ensure(!rests, || format!("{key} is repeated at another address or in another form"))?;
         let ended = self.sending.departures.ended_at(key.recipient_id, &content.schedule);
         let late = ended.is_some_and(|ended| claimed.planned_at <= ended);
-        let excused = claimed.uncertain_at.is_some() || self.sending.on_its_way.contains(&key);
-        ensure(!late || excused, || format!("{key} is claimed after the reader ended its schedule"))?;
-        if late {
-            self.counts.add("repeats after the schedule was ended");
-        }
+        ensure(!late, || format!("{key} is claimed after the reader ended its schedule"))?;
         self.sending.newest.insert(key, claimed.attempt);
         let held = Held { claimed, to, content, begun: false, dead: false, taken_back: false, rests_if_lost: false };
         self.held.push(held);
