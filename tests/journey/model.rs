@@ -21,7 +21,8 @@
 //! public and causes no release.
 //!
 //! **Planning moments.** The immediate slot has one at each tick that released something since it had one last, and
-//! one for a single person after each change of theirs, bounded by what was released up to that change. A digest's slot
+//! one for a single person after each change of theirs, bounded by what was released up to that change, and at each tick
+//! that finds gone what they were given. A digest's slot
 //! has one at a tick when it fired since the last one considered: the newest firing stands for all, and if even that is
 //! later than `max_late`, the moment is skipped. A changed line counts from the tick that sees it.
 //!
@@ -199,6 +200,11 @@ impl Model {
         let immediate = Slot::of(IMMEDIATE);
         for (id, bound) in std::mem::take(&mut self.asked) {
             self.plan(id, &immediate, bound);
+        }
+        let is_gone = |given: &Given| self.posts[&given.post].gone();
+        let taken_back = self.given.iter().filter(|(_, given)| is_gone(given)).map(|((id, _), _)| *id);
+        for id in taken_back.collect::<BTreeSet<i64>>() {
+            self.plan(id, &immediate, self.releases.len());
         }
         for slot in self.slots.keys().cloned().collect::<Vec<_>>() {
             match self.fires(&slot, now) {
