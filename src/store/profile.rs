@@ -229,16 +229,11 @@ pub fn set_address(tx: &mut Tx<'_>, id: i64, address: &Address, now: UnixMillis)
 /// before is taken back, so that from now on nothing begins to be sent that way.
 fn let_rest(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), StoreError> {
     batches::look::part_claimed(tx, id, now)?;
-    const ATTEMPTS: &str = "UPDATE attempts SET ended_at = $2, outcome = 'uncertain', reason = 'answer_lost'
-         WHERE ended_at IS NULL AND (plan_id, recipient_id, carrier) IN
-             (SELECT plan_id, recipient_id, carrier FROM deliveries
-              WHERE state IN ('claimed', 'sending') AND state = 'sending' AND recipient_id = $1)";
-    tx.execute(ATTEMPTS, params![id, now])?;
     // One by one, since each state has an index of its own.
     const UNCERTAIN: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $2
          WHERE state = 'uncertain' AND recipient_id = $1 AND finished_at IS NULL";
     const TAKEN: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $2, state = 'uncertain',
-             reason = 'answer_lost'
+             reason = 'answer_lost', uncertain_at = COALESCE(uncertain_at, $2)
          WHERE state IN ('claimed', 'sending') AND recipient_id = $1 AND (state = 'sending' OR uncertain_at IS NOT NULL)";
     const WAITING: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $2, state = 'uncertain',
              reason = 'answer_lost'

@@ -252,13 +252,8 @@ pub fn unsubscribe_schedule(tx: &mut Tx<'_>, id: i64, schedule: &str, now: UnixM
 /// What is on its way in a schedule that somebody leaves is settled by its answer, and not tried again: it rests until then, under
 /// a reason by which an answer that says "later" cancels it (`deliveries::record`).
 fn stop_on_its_way(tx: &mut Tx<'_>, id: i64, schedule: &str, now: UnixMillis) -> Result<(), StoreError> {
-    const ATTEMPTS: &str = "UPDATE attempts SET ended_at = $3, outcome = 'uncertain', reason = 'unsubscribed'
-         WHERE ended_at IS NULL AND (plan_id, recipient_id, carrier) IN
-             (SELECT d.plan_id, d.recipient_id, d.carrier FROM deliveries d JOIN editions e ON e.id = d.edition_id
-              WHERE d.state IN ('claimed', 'sending') AND d.state = 'sending' AND d.recipient_id = $1 AND e.schedule = $2)";
-    tx.execute(ATTEMPTS, params![id, schedule, now])?;
     const REST: &str = "UPDATE deliveries SET state = 'uncertain', reason = 'unsubscribed', finished_at = $3,
-             due_at = 9223372036854775807
+             due_at = 9223372036854775807, uncertain_at = COALESCE(uncertain_at, $3)
          WHERE state IN ('claimed', 'sending') AND state = 'sending' AND recipient_id = $1
            AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.schedule = $2)";
     tx.execute(REST, params![id, schedule, now]).map(drop)

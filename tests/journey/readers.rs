@@ -181,6 +181,7 @@ async fn a_late_no_for_now_does_not_wake_what_rests() -> Day {
     let claimed = house.claim(1).await?.remove(0);
     assert!(house.begin(&claimed).await?);
     house.die().await?;
+    house.pass(MINUTE);
     house.unsubscribe_schedule(READER, IMMEDIATE).await?;
     house.record(&claimed, &later()).await?;
     house.pass(HOUR);
