@@ -95,7 +95,9 @@ impl Walk<'_> {
             self.sending.departures.end(id, schedule, now);
         }
         for held in self.held.iter_mut().filter(|held| held.claimed.key.recipient_id == id) {
-            held.taken_back |= !held.begun && schedules.contains(&held.content.schedule);
+            let is_stopped = schedules.contains(&held.content.schedule);
+            held.taken_back |= is_stopped && !held.begun;
+            held.put_to_rest |= is_stopped && held.begun && !held.dead;
         }
     }
 
@@ -129,6 +131,7 @@ impl Walk<'_> {
         self.sending.rests.extend(theirs);
         for held in self.held.iter_mut().filter(|held| held.claimed.key.recipient_id == id) {
             (held.rests_if_lost, held.taken_back) = (held.begun, !held.begun);
+            held.put_to_rest |= held.begun && !held.dead;
         }
     }
 

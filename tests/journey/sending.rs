@@ -24,6 +24,9 @@ pub(super) struct Held {
     pub(super) taken_back: bool,
     /// The reader moved, or chose another form of mail, while it was on its way.
     pub(super) rests_if_lost: bool,
+    /// Nobody tries it again before its answer is known: its reader left, moved or chose another form while a living process
+    /// had it on its way.
+    pub(super) put_to_rest: bool,
 }
 
 impl Held {
@@ -89,7 +92,16 @@ impl Walk<'_> {
         let late = ended.is_some_and(|ended| claimed.planned_at <= ended);
         ensure(!late, || format!("{key} is claimed after the reader ended its schedule"))?;
         self.sending.newest.insert(key, claimed.attempt);
-        let held = Held { claimed, to, content, begun: false, dead: false, taken_back: false, rests_if_lost: false };
+        let held = Held {
+            claimed,
+            to,
+            content,
+            begun: false,
+            dead: false,
+            taken_back: false,
+            rests_if_lost: false,
+            put_to_rest: false,
+        };
         self.held.push(held);
         Ok(())
     }
@@ -109,7 +121,8 @@ impl Walk<'_> {
         let may_send = self.model.may_send(&held.content.items, held.repeats_uncertain());
         let by_rule = may_write && may_send && !held.dead;
         // Whether the end of a schedule or a move stops the repeat of an uncertain attempt that is in hand is left open.
-        let left_open = held.taken_back || self.sending.rests.contains(&key);
+        let rests = held.repeats_uncertain() && self.sending.rests.contains(&key);
+        let left_open = held.taken_back || rests;
         let agrees = match (left_open, held.repeats_uncertain()) {
             (false, _) => may == by_rule,
             (true, false) => !may,
@@ -175,6 +188,11 @@ impl Walk<'_> {
             (Answer::Busy | Answer::Lost, _) => later(Reason::Busy),
             (Answer::Later | Answer::Yes, _) => later(Reason::Deferred),
         };
+        if matches!(outcome, Outcome::TryLater { .. }) && held.put_to_rest && !held.repeats_uncertain() {
+            // It hasn't arrived, whatever was thought of it meanwhile.
+            self.sending.uncertain.remove(&held.claimed.key);
+            self.sending.rests.remove(&held.claimed.key);
+        }
         self.counts.add(if held.dead { "answers after death" } else { "answers" });
         self.record(&held, &outcome).await
     }
