@@ -24,7 +24,7 @@ use crate::domain::edition::EditionKind;
 use crate::domain::language::Language;
 use crate::domain::quiet::Night;
 use crate::store::releases::Looked;
-use crate::store::{Store, StoreError, Tx, editions, occurrences, profile, quiet, releases};
+use crate::store::{Store, StoreError, Tx, editions, occurrences, people, profile, quiet, releases};
 use chunk::Progress;
 use digest::{Digest, Firing};
 use route::Classes;
@@ -369,7 +369,7 @@ const RESUMED_MAX: i64 = 200;
 fn resume(tx: &mut Tx<'_>, now: UnixMillis) -> Result<usize, StoreError> {
     let over = profile::pauses_over(tx, now, RESUMED_MAX)?;
     for id in &over {
-        profile::resume(tx, *id, now)?;
+        people::end_pause(tx, *id, now)?;
     }
     Ok(over.len())
 }

@@ -172,8 +172,11 @@ fn by_lane(tx: &mut Tx<'_>, wanted: &Wanted<'_>, granted: usize) -> Result<Vec<(
     Ok(claimed)
 }
 
-/// Adds who gets it. A recipient who left meanwhile gets nothing more: their delivery is cancelled.
-fn with_recipients(
+/// Adds who gets it to what was claimed of a lane. A recipient who left meanwhile gets nothing more: their delivery is cancelled.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn with_recipients(
     tx: &mut Tx<'_>,
     lane: Lane,
     claimed: Vec<Claimed>,

@@ -24,6 +24,7 @@ use crate::domain::clock::{Chance, UnixMillis};
 use crate::domain::delivery::{Outcome, Reason};
 use crate::store::{Store, StoreError};
 use claim::Claims;
+pub use claim::with_recipients;
 use decide::Patience;
 use desk::Desk;
 use group::Group;

@@ -11,7 +11,7 @@ use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Lane, Reason, State};
 use serde::Serialize;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// A delivery that this process has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,7 +247,7 @@ pub struct Ended {
 }
 
 /// Records outcomes. A definite answer also settles a delivery that was called uncertain meanwhile, as long as no newer
-/// attempt began. Returns how many deliveries took their new state.
+/// attempt began. One that rests for good is due again only if no attempt can have arrived. Returns how many deliveries took their new state.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -256,12 +256,21 @@ pub fn record(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64, 
 }
 
 fn record_rows(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64, StoreError> {
-    const SQL: &str = "UPDATE deliveries SET state = b.state, reason = b.reason, due_at = COALESCE(b.due, due_at),
-             failures = failures + b.failed, finished_at = b.fin, uncertain_at = COALESCE(uncertain_at, b.unc)
+    // What was put to rest while it was on its way is uncertain by that alone (both at one time), and no more when its answer
+    // is known. Whoever left the schedule then gets it no more, if it hasn't arrived.
+    const SQL: &str = "UPDATE deliveries SET
+             state = CASE WHEN deliveries.reason = 'unsubscribed' AND b.state = 'due' THEN 'cancelled' ELSE b.state END,
+             reason = CASE WHEN deliveries.reason = 'unsubscribed' AND b.state = 'due' THEN deliveries.reason ELSE b.reason END,
+             finished_at = CASE WHEN deliveries.reason = 'unsubscribed' AND b.state = 'due' THEN finished_at ELSE b.fin END,
+             uncertain_at = CASE WHEN deliveries.uncertain_at = deliveries.finished_at THEN NULL
+                 ELSE COALESCE(uncertain_at, b.unc) END,
+             due_at = COALESCE(b.due, due_at), failures = failures + b.failed
          FROM {rows $1: p int, r int, c text, n int, t int, state text, reason text, due int, failed int, fin int, unc int} b
          WHERE plan_id = b.p AND recipient_id = b.r AND carrier = b.c AND attempts = b.n AND claimed_term = b.t
            AND (deliveries.state IN ('claimed', 'sending', 'uncertain')
-                OR (deliveries.state = 'due' AND b.state IN ('sent', 'refused')))";
+                OR (deliveries.state = 'due' AND b.state IN ('sent', 'refused')))
+           AND (deliveries.finished_at IS NULL OR b.state IN ('sent', 'refused')
+                OR (deliveries.uncertain_at = deliveries.finished_at AND b.state <> 'uncertain'))";
     let rows = json(ended)?;
     let changed = tx.execute(SQL, std::slice::from_ref(&rows))?;
     // What may have arrived and holds a withdrawn post isn't sent again: it would be claimed and refused for ever.
@@ -269,8 +278,11 @@ fn record_rows(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64,
          FROM {rows $1: p int, r int, c text} b
          WHERE plan_id = b.p AND recipient_id = b.r AND carrier = b.c AND state = 'due' AND uncertain_at IS NOT NULL
            AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.withdrawn_at IS NOT NULL)";
-    if ended.iter().any(|ended| ended.state == State::Due.word()) {
+    let waiting = ended.iter().filter(|ended| ended.state == State::Due.word());
+    let editions: BTreeSet<i64> = waiting.map(|ended| ended.e).collect();
+    if !editions.is_empty() {
         tx.execute(KEEP, &[rows.clone(), now.into()])?;
+        reopen(tx, &editions)?;
     }
     const ATTEMPTS: &str =
         "INSERT INTO attempts (plan_id, recipient_id, carrier, number, term, edition_id, ended_at, outcome,
@@ -283,14 +295,16 @@ fn record_rows(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64,
     Ok(changed)
 }
 
-/// Cancels deliveries that were just claimed, because their recipients have left.
+/// Cancels deliveries that were just claimed, because their recipients have left: as of then, so that it is undone with their
+/// leaving.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn cancel_departed(tx: &mut Tx<'_>, claimed: &[Claimed], now: UnixMillis) -> Result<(), StoreError> {
     batches::extract::claimed(tx, claimed, now)?;
     let keys: Vec<&DeliveryKey> = claimed.iter().map(|claim| &claim.key).collect();
-    const SQL: &str = "UPDATE deliveries SET state = 'cancelled', reason = 'unsubscribed', finished_at = $2
+    const SQL: &str = "UPDATE deliveries SET state = 'cancelled', reason = 'unsubscribed',
+             finished_at = COALESCE((SELECT u.unsubscribed_at FROM subscribers u WHERE u.id = deliveries.recipient_id), $2)
          FROM {rows $1: p int, r int, c text} b
          WHERE plan_id = b.p AND recipient_id = b.r AND carrier = b.c AND state = 'claimed'";
     tx.change("cancelling claimed deliveries", claimed.len(), SQL, &[json(&keys)?, now.into()])
@@ -308,7 +322,7 @@ pub fn hand_back_claims(tx: &mut Tx<'_>, term: i64, now: UnixMillis) -> Result<u
     Ok(waiting + tx.execute(SQL, params![term])?)
 }
 
-/// What a dead process had begun to send becomes uncertain; it is looked at again at `settle_at`.
+/// What a dead process had begun to send becomes uncertain; it is looked at again at `settle_at`, unless it rests.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -316,9 +330,10 @@ pub fn lose_sending(tx: &mut Tx<'_>, term: i64, now: UnixMillis, settle_at: Unix
     const ATTEMPTS: &str = "UPDATE attempts SET ended_at = $2, outcome = 'uncertain', reason = 'process_lost'
          WHERE term = $1 AND ended_at IS NULL AND EXISTS (SELECT 1 FROM deliveries d WHERE d.plan_id = attempts.plan_id
              AND d.recipient_id = attempts.recipient_id AND d.carrier = attempts.carrier
-             AND d.claimed_term = $1 AND d.state = 'sending')
+             AND d.claimed_term = $1 AND d.state IN ('sending', 'uncertain'))
            AND (plan_id, recipient_id, carrier) IN
-             (SELECT plan_id, recipient_id, carrier FROM deliveries WHERE claimed_term = $1 AND state = 'sending')";
+             (SELECT plan_id, recipient_id, carrier FROM deliveries WHERE claimed_term = $1 AND state = 'sending'
+              UNION ALL SELECT plan_id, recipient_id, carrier FROM deliveries WHERE claimed_term = $1 AND state = 'uncertain')";
     tx.execute(ATTEMPTS, params![term, now])?;
     const SQL: &str = "UPDATE deliveries SET state = 'uncertain', reason = 'process_lost', due_at = $3,
              uncertain_at = COALESCE(uncertain_at, $2) WHERE claimed_term = $1 AND state = 'sending'";
@@ -337,8 +352,17 @@ pub fn settle_uncertain(tx: &mut Tx<'_>, now: UnixMillis) -> Result<u64, StoreEr
              OR NOT EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
                   AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL))";
     tx.execute(KEEP, params![now])?;
-    const AGAIN: &str = "UPDATE deliveries SET state = 'due', due_at = $1 WHERE state = 'uncertain' AND due_at <= $1";
-    tx.execute(AGAIN, params![now])
+    const AGAIN: &str = "UPDATE deliveries SET state = 'due', due_at = $1 WHERE state = 'uncertain' AND due_at <= $1
+         RETURNING edition_id";
+    let again = tx.query(AGAIN, params![now])?;
+    reopen(tx, &again.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?)?;
+    Ok(again.len() as u64)
+}
+
+/// Editions that deliveries wait with again may have been closed meanwhile: those who leave the schedule must find them.
+fn reopen(tx: &mut Tx<'_>, editions: &BTreeSet<i64>) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE editions SET closed_at = NULL WHERE id IN {list $1: int} AND closed_at IS NOT NULL";
+    if editions.is_empty() { Ok(()) } else { tx.execute(SQL, &[json(editions)?]).map(drop) }
 }
 
 /// When the next uncertain delivery is to be looked at.

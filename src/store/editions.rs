@@ -1,13 +1,13 @@
 //! Editions: written once, replaced by a successor, never edited.
 
 use super::value::{from_json, json, params};
-use super::{Row, StoreError, Tx, batches};
+use super::{Row, StoreError, Tx, batches, occurrences};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Reason;
 use crate::domain::edition::{Content, EditionKind, Item, ItemForm};
 use crate::domain::ids;
 use crate::domain::language::Language;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// A stored edition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,18 +255,21 @@ pub fn settle_replaced(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis, l
     };
     if fate.drops() {
         let readers: Vec<i64> = touched.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
-        search_anew(tx, id, &readers)?;
+        search_anew(tx, id, &readers, now)?;
     }
     Ok(touched.len() as u64)
 }
 
 /// What a delivery held no longer counts as given to those of its readers (by id) who read another language by now: a story
-/// that was withdrawn in the old one may be owed to them in the new one, below their marks.
-fn search_anew(tx: &mut Tx<'_>, id: i64, readers: &[i64]) -> Result<(), StoreError> {
+/// that was withdrawn in the old one may be owed to them in the new one, below their marks; at once by immediate subscriptions.
+fn search_anew(tx: &mut Tx<'_>, id: i64, readers: &[i64], now: UnixMillis) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE subscriptions SET mark = since, followed_at = NULL
          WHERE subscriber_id IN (SELECT u.id FROM {list $2: int} ids CROSS JOIN subscribers u CROSS JOIN editions e
-             WHERE e.id = $1 AND u.id = ids.value AND u.language <> e.language)";
-    tx.execute(SQL, &[id.into(), json(readers)?]).map(drop)
+             WHERE e.id = $1 AND u.id = ids.value AND u.language <> e.language)
+         RETURNING subscriber_id";
+    let rows = tx.query(SQL, &[id.into(), json(readers)?])?;
+    let readers: BTreeSet<i64> = rows.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+    readers.into_iter().try_for_each(|reader| occurrences::fire_for(tx, reader, now))
 }
 
 /// A successor whose deliveries come late may have been closed as finished: those who leave the schedule must find it. It rests
@@ -308,7 +311,7 @@ fn settle_batches(tx: &mut Tx<'_>, id: i64, fate: &Fate, now: UnixMillis) -> Res
         }
         if is_whole && fate.drops() {
             let readers = batches::members(tx, batches::BatchKey { plan_id, number })?;
-            search_anew(tx, id, &readers)?;
+            search_anew(tx, id, &readers, now)?;
         }
     }
     Ok(touched)

@@ -22,7 +22,7 @@ pub const UNDO: Duration = Duration::from_secs(24 * 3_600);
 pub struct By<'a> {
     /// The language of the page or mail.
     pub language: &'a Language,
-    /// `page`, `api`, `mail`, `import` or `command`.
+    /// `page`, `api`, `mail`, `import` or `command`; `plan` when a time that they had set is over.
     pub source: &'a str,
     /// `subscriber`, `mail program` or `operator`.
     pub actor: &'a str,
@@ -243,7 +243,12 @@ pub fn change(
     for schedule in had.difference(&has).filter(|schedule| !goes_on(schedule)) {
         subscribers::unsubscribe_schedule(tx, person.id, schedule, now)?;
     }
-    profile::mark_gone(tx, person.id, now)?;
+    if choice.topics.is_empty() {
+        profile::mark_gone(tx, person.id, now)?;
+    } else if person.unsubscribed_at.is_some() {
+        // Whoever chooses topics again is back.
+        profile::set_confirmed(tx, person.id, now)?;
+    }
     if choice.language != person.language {
         subscribers::set_language(tx, person.id, &choice.language)?;
     }
@@ -275,10 +280,32 @@ pub fn pause(
             profile::pause(tx, person.id, until, then)?;
             record(tx, person, Act::Paused, by, json!({ "until": until, "then": then }), now)
         }
-        None if profile::resume(tx, person.id, now)? => record(tx, person, Act::Resumed, by, json!({}), now),
-        None => Ok(()),
+        None => match profile::resume(tx, person.id, now)? {
+            Some(Some(skipped_to)) => record(tx, person, Act::Resumed, by, json!({ SKIPPED_TO: skipped_to }), now),
+            Some(None) => record(tx, person, Act::Resumed, by, json!({}), now),
+            None => Ok(()),
+        },
     }
 }
+
+/// Ends a pause whose time is over.
+///
+/// # Errors
+/// As [`ask`].
+pub fn end_pause(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), StoreError> {
+    let Some(Some(skipped_to)) = profile::resume(tx, id, now)? else { return Ok(()) };
+    // What they left lately skips it too, should they take that back. It isn't there now, so the ledger keeps it.
+    match subscribers::find(tx, id)? {
+        Some(person) if undoable(tx, id, now)?.is_some() => {
+            let by = By { language: &person.language, source: "plan", actor: "subscriber" };
+            record(tx, &person, Act::Resumed, by, json!({ SKIPPED_TO: skipped_to }), now)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// In the ledger, at the end of a pause: up to which release all was skipped.
+const SKIPPED_TO: &str = "skipped_to";
 
 /// Somebody withdraws from one schedule, or from everything with `None`. Returns the schedules that ended. Doing it again changes
 /// nothing.
@@ -322,7 +349,13 @@ pub fn undoable(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<Option<(Uni
         return Ok(None);
     }
     let left = last.detail.get("left").cloned().unwrap_or_default();
-    Ok(serde_json::from_value(left).ok().map(|left| (last.at, left)))
+    let Ok(mut left) = serde_json::from_value::<Vec<Left>>(left) else { return Ok(None) };
+    let since = acts.iter().rev().take_while(|kept| kept.seq > last.seq);
+    let skipped_to = since.filter_map(|kept| kept.detail.get(SKIPPED_TO)?.as_i64()).max().unwrap_or(0);
+    for one in &mut left {
+        (one.since, one.mark) = (one.since.max(skipped_to), one.mark.max(skipped_to));
+    }
+    Ok(Some((last.at, left)))
 }
 
 /// Takes a withdrawal of the last day back. Returns whether there was one.

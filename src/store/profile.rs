@@ -2,7 +2,7 @@
 
 use super::subscribers::{Subscription, mark_sql, unsubscribe_schedule};
 use super::value::{json, params};
-use super::{Row, StoreError, Tx, changes, occurrences, suppressions};
+use super::{Row, StoreError, Tx, batches, changes, occurrences, suppressions};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::words;
@@ -68,7 +68,7 @@ pub fn set_confirmed(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), St
     tx.change("confirming a subscriber", 1, SQL, params![id, now])
 }
 
-/// Whether they want plain text alone.
+/// Whether they want plain text alone. What may have arrived in the other form isn't sent again.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -76,7 +76,7 @@ pub fn set_text_only(tx: &mut Tx<'_>, id: i64, text_only: bool, now: UnixMillis)
     const SQL: &str =
         "UPDATE subscribers SET text_only_at = CASE WHEN $2 = 1 THEN COALESCE(text_only_at, $3) END WHERE id = $1";
     tx.change("setting the form of mail", 1, SQL, params![id, i64::from(text_only), now])?;
-    keep_uncertain(tx, id, now)
+    let_rest(tx, id, now)
 }
 
 /// Plans nothing for them until `until`. Their subscriptions take along how far they were searched, and no longer follow their
@@ -95,12 +95,13 @@ pub fn pause(tx: &mut Tx<'_>, id: i64, until: UnixMillis, then: Then) -> Result<
     tx.change("pausing a subscriber", 1, SQL, params![id, until, then.word()])
 }
 
-/// Ends a pause, as was chosen when it began: what came meanwhile is owed, or skipped. Returns whether there was one.
+/// Ends a pause, as was chosen when it began: what came meanwhile is owed, or skipped. Returns `None` when there was none, and up
+/// to which release all was skipped, if it was.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn resume(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<bool, StoreError> {
-    let Some((_, then)) = of(tx, id)?.and_then(|profile| profile.pause) else { return Ok(false) };
+pub fn resume(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<Option<Option<i64>>, StoreError> {
+    let Some((_, then)) = of(tx, id)?.and_then(|profile| profile.pause) else { return Ok(None) };
     const SQL: &str = "UPDATE subscribers SET paused_until_at = NULL, pause_then = NULL WHERE id = $1";
     tx.change("ending a pause", 1, SQL, params![id])?;
     match then {
@@ -109,10 +110,10 @@ pub fn resume(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<bool, StoreEr
             let head = changes::head(tx)?;
             const TO_HEAD: &str = "UPDATE subscriptions SET since = $2, mark = $2 WHERE subscriber_id = $1";
             tx.execute(TO_HEAD, params![id, head])?;
+            Ok(Some(Some(head)))
         }
-        Then::CatchUp => occurrences::fire_for(tx, id, now)?,
+        Then::CatchUp => occurrences::fire_for(tx, id, now).map(|()| Some(None)),
     }
-    Ok(true)
 }
 
 /// Those whose pause is over by `now`, up to `limit`.
@@ -195,6 +196,10 @@ pub fn come_back(
     const REVIVE: &str = "UPDATE deliveries SET state = 'due', reason = NULL, due_at = $3, finished_at = NULL
          WHERE recipient_id = $1 AND state = 'cancelled' AND reason = 'unsubscribed' AND finished_at = $2
          RETURNING edition_id";
+    // What is on its way still is tried again, if it comes to that.
+    const NOT_STOPPED: &str = "UPDATE deliveries SET reason = 'answer_lost'
+         WHERE state = 'uncertain' AND recipient_id = $1 AND reason = 'unsubscribed' AND finished_at = $2";
+    tx.execute(NOT_STOPPED, params![id, left_at])?;
     let editions: Vec<i64> =
         tx.query(REVIVE, params![id, left_at, now])?.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
     const REOPEN: &str = "UPDATE editions SET closed_at = NULL, moved_at = NULL WHERE id IN {list $1: int}";
@@ -215,15 +220,30 @@ pub fn set_address(tx: &mut Tx<'_>, id: i64, address: &Address, now: UnixMillis)
     tx.change("changing an address", 1, SQL, params)?;
     tx.execute("DELETE FROM bounces WHERE subscriber_id = $1", params![id])?;
     tx.execute("UPDATE suppressions SET subscriber_id = NULL WHERE subscriber_id = $1", params![id])?;
-    keep_uncertain(tx, id, now)?;
+    let_rest(tx, id, now)?;
     suppressions::inherit(tx, id, address).map(drop)
 }
 
-/// Lets everything that may have arrived rest: a repeat would have other bytes or another recipient (design rule 13).
-fn keep_uncertain(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $2
+/// Lets everything that may have arrived rest: a repeat would have other bytes or another recipient (design rule 13). That is also
+/// what is on its way now, should its answer be lost; should it say that nothing arrived, it is sent anew. What lies ready as it was
+/// before is taken back, so that from now on nothing begins to be sent that way.
+fn let_rest(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), StoreError> {
+    batches::look::part_claimed(tx, id, now)?;
+    // One by one, since each state has an index of its own.
+    const UNCERTAIN: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $2
          WHERE state = 'uncertain' AND recipient_id = $1 AND finished_at IS NULL";
-    tx.execute(SQL, params![id, now]).map(drop)
+    const TAKEN: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $2, state = 'uncertain',
+             reason = 'answer_lost', uncertain_at = COALESCE(uncertain_at, $2)
+         WHERE state IN ('claimed', 'sending') AND recipient_id = $1 AND (state = 'sending' OR uncertain_at IS NOT NULL)";
+    const WAITING: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $2, state = 'uncertain',
+             reason = 'answer_lost'
+         WHERE state = 'due' AND recipient_id = $1 AND uncertain_at IS NOT NULL";
+    for sql in [UNCERTAIN, TAKEN, WAITING] {
+        tx.execute(sql, params![id, now])?;
+    }
+    const BACK: &str = "UPDATE deliveries SET state = 'due', reason = 'handed_back'
+         WHERE state IN ('claimed', 'sending') AND state = 'claimed' AND recipient_id = $1";
+    tx.execute(BACK, params![id]).map(drop)
 }
 
 /// Marks somebody who has no subscription any more as gone altogether, so that no list brings them back.

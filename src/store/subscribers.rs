@@ -219,7 +219,7 @@ pub fn unsubscribe_topic(tx: &mut Tx<'_>, id: i64, topic: &str) -> Result<bool, 
     Ok(tx.execute(SQL, params![id, topic])? > 0)
 }
 
-/// Ends all subscriptions of a schedule and stops what was planned for it and isn't on its way.
+/// Ends all subscriptions of a schedule and stops what was planned for it. What is on its way isn't tried again.
 /// The caller has locked the subscriber.
 ///
 /// # Errors
@@ -244,8 +244,19 @@ pub fn unsubscribe_schedule(tx: &mut Tx<'_>, id: i64, schedule: &str, now: UnixM
          WHERE recipient_id = $1 AND state = 'uncertain' AND finished_at IS NULL
            AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.schedule = $2)";
     tx.execute(KEEP, params![id, schedule, now])?;
+    stop_on_its_way(tx, id, schedule, now)?;
     changes::draw(tx, "departure", 1)?;
     Ok(ended)
+}
+
+/// What is on its way in a schedule that somebody leaves is settled by its answer, and not tried again: it rests until then, under
+/// a reason by which an answer that says "later" cancels it (`deliveries::record`).
+fn stop_on_its_way(tx: &mut Tx<'_>, id: i64, schedule: &str, now: UnixMillis) -> Result<(), StoreError> {
+    const REST: &str = "UPDATE deliveries SET state = 'uncertain', reason = 'unsubscribed', finished_at = $3,
+             due_at = 9223372036854775807, uncertain_at = COALESCE(uncertain_at, $3)
+         WHERE state IN ('claimed', 'sending') AND state = 'sending' AND recipient_id = $1
+           AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.schedule = $2)";
+    tx.execute(REST, params![id, schedule, now]).map(drop)
 }
 
 /// Subscribers and subscriptions in numbers.

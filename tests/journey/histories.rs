@@ -1,8 +1,9 @@
 //! Random histories. `ALLIM_HISTORIES` says how many (10,000 by default), `ALLIM_SEED` takes one again and tells it.
 
+use super::dice::Dice;
 use super::house::House;
 use super::reckoning::{Counts, Fault, reckon};
-use super::step::{Dice, Step};
+use super::step::Step;
 use super::walk::{START, Walk};
 use allim::store::StoreError;
 use std::sync::Mutex;
@@ -12,9 +13,13 @@ const HISTORIES: u64 = 10_000;
 /// Each has its own store with its own thread; more would only wait for each other in CI.
 const THREADS: usize = 2;
 /// What the histories must reach if there are enough of them; otherwise they test less than they seem to.
-const REACHED: [&str; 14] = [
+const REACHED: [&str; 26] = [
     "answers after death",
+    "back by their own page",
     "backfill lifted",
+    "came back to a schedule",
+    "came back to all",
+    "confirmed",
     "deliveries moved or cancelled",
     "ended as abandoned gave_up",
     "ended as cancelled expired",
@@ -24,8 +29,16 @@ const REACHED: [&str; 14] = [
     "ended as refused recipient_refused",
     "ended as sent ",
     "ended as uncertain answer_lost",
+    "erased",
     "firings skipped",
+    "moved",
+    "moves refused",
     "not allowed to begin",
+    "pauses",
+    "pauses over",
+    "pauses prolonged",
+    "releases as a pause is over",
+    "stories perhaps owed instead",
     "uncertain ones due again",
 ];
 const ENOUGH: u64 = 2_000;

@@ -2,10 +2,10 @@
 //! would do is done here by hand, through the same functions.
 
 use super::emptying::EMPTYING;
-use allim::domain::audience::{Address, IMMEDIATE, Slot, Subscriber};
+use allim::domain::audience::{IMMEDIATE, Slot, Subscriber};
 use allim::domain::clock::{Clock as _, ManualClock, UnixMillis};
 use allim::domain::delivery::{DeliveryKey, Lane, Outcome, Reason, State};
-use allim::domain::edition::Item;
+use allim::domain::edition::{Item, SERVICE};
 use allim::domain::language::Language;
 use allim::domain::schedule::Schedule;
 use allim::intake::Intake;
@@ -14,9 +14,10 @@ use allim::intake::wire::{Incoming, SourcePolicy};
 use allim::plan::digest::Digest;
 use allim::plan::{Planner, Rules, Ticked, release};
 use allim::send::decide::{Patience, follow};
+use allim::send::with_recipients;
 use allim::settle::{self, Uncertain};
 use allim::store::deliveries::{self, AttemptRef, Claimed, Listed};
-use allim::store::{Location, Store, StoreError, Tx, editions, occurrences, posts, processes, subscribers};
+use allim::store::{Location, Store, StoreError, Tx, editions, posts, processes, suppressions};
 use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,8 @@ const PATIENCE: Patience =
 const LEASE: Duration = Duration::from_secs(20);
 /// So few that most occurrences need several chunks.
 const CHUNK_RECIPIENTS: i64 = 2;
+/// Of the hashes of addresses.
+const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 /// In the middle of the range: the jitter is tested elsewhere.
 const DRAW: u32 = u32::MAX / 2;
 
@@ -134,6 +137,10 @@ impl House {
         self.start_sending().await
     }
 
+    pub(super) fn planner(&self) -> &Planner {
+        &self.planner
+    }
+
     pub(super) fn now(&self) -> UnixMillis {
         self.clock.now()
     }
@@ -170,59 +177,15 @@ impl House {
     }
 }
 
-/// What people do.
-impl House {
-    pub(super) async fn person(&self, id: i64, tag: &str) -> Result<(), StoreError> {
-        let address = Address::parse(&format!("reader{id}@example.net")).map_err(|e| shape(&e.to_string()))?;
-        let person =
-            Subscriber { id, address, name: None, language: language(tag), text_only: false, unsubscribed_at: None };
-        let now = self.now();
-        self.store.write(move |tx| subscribers::insert(tx, &person, now)).await
-    }
-
-    /// Subscribes, or changes a subscription, as the command line does it.
-    pub(super) async fn subscribe(&self, id: i64, topic: &'static str, slot: &Slot) -> Result<(), StoreError> {
-        let (now, slot) = (self.now(), slot.clone());
-        self.store
-            .write(move |tx| {
-                subscribers::lock(tx, id)?;
-                subscribers::subscribe(tx, id, topic, &slot, now)?;
-                occurrences::fire_for(tx, id, now)
-            })
-            .await
-    }
-
-    pub(super) async fn unsubscribe(&self, id: i64, topic: &'static str) -> Result<bool, StoreError> {
-        self.store.write(move |tx| subscribers::unsubscribe_topic(tx, id, topic)).await
-    }
-
-    pub(super) async fn unsubscribe_schedule(&self, id: i64, schedule: &'static str) -> Result<u64, StoreError> {
-        let now = self.now();
-        self.store
-            .write(move |tx| {
-                subscribers::lock(tx, id)?;
-                subscribers::unsubscribe_schedule(tx, id, schedule, now)
-            })
-            .await
-    }
-
-    pub(super) async fn read_in(&self, id: i64, tag: &str) -> Result<(), StoreError> {
-        let (now, language) = (self.now(), language(tag));
-        self.store
-            .write(move |tx| {
-                subscribers::lock(tx, id)?;
-                subscribers::set_language(tx, id, &language)?;
-                occurrences::fire_for(tx, id, now)
-            })
-            .await
-    }
-}
-
 /// What the sending process does.
 impl House {
     async fn start_sending(&mut self) -> Result<(), StoreError> {
         let now = self.now();
-        self.term = self.store.write(move |tx| processes::register(tx, "sender", now, LEASE)).await?;
+        let registered = self.store.write(move |tx| {
+            suppressions::ensure_key(tx, KEY)?;
+            processes::register(tx, "sender", now, LEASE)
+        });
+        self.term = registered.await?;
         Ok(())
     }
 
@@ -235,13 +198,19 @@ impl House {
     }
 
     pub(super) async fn claim(&self, limit: i64) -> Result<Vec<Claimed>, StoreError> {
+        Ok(self.claim_with_recipients(limit).await?.into_iter().map(|(claimed, _)| claimed).collect())
+    }
+
+    /// Takes what is due; what was planned for those who are gone is cancelled on the way.
+    pub(super) async fn claim_with_recipients(&self, limit: i64) -> Result<Vec<(Claimed, Subscriber)>, StoreError> {
         let (now, term) = (self.now(), self.term);
         self.store
             .write(move |tx| {
-                let mut claimed = Vec::new();
+                let (mut claimed, mut left) = (Vec::new(), limit);
                 for lane in Lane::ALL {
-                    let left = limit - claimed.len() as i64;
-                    claimed.append(&mut deliveries::claim(tx, term, DESTINATION, *lane, now, left)?);
+                    let taken = deliveries::claim(tx, term, DESTINATION, *lane, now, left)?;
+                    left -= taken.len() as i64;
+                    claimed.append(&mut with_recipients(tx, *lane, taken, now)?);
                 }
                 Ok(claimed)
             })
@@ -318,12 +287,13 @@ impl Letter {
 }
 
 impl House {
-    /// Every delivery, in the order of planning.
+    /// Every delivery that holds posts, in the order of planning.
     pub(super) async fn letters(&self) -> Result<Vec<Letter>, StoreError> {
         let read = |tx: &mut Tx<'_>| {
             let mut letters = Vec::new();
             let mut contents: BTreeMap<i64, Vec<Item>> = BTreeMap::new();
-            for listed in deliveries::list(tx, None, None, i64::MAX)? {
+            let listed = deliveries::list(tx, None, None, i64::MAX)?;
+            for listed in listed.into_iter().filter(|listed| listed.schedule != SERVICE) {
                 if let btree_map::Entry::Vacant(unread) = contents.entry(listed.edition_id) {
                     let edition = editions::find(tx, listed.edition_id)?;
                     unread.insert(edition.map(|edition| edition.content.items).unwrap_or_default());
@@ -353,7 +323,7 @@ pub(super) fn immediate() -> Slot {
     Slot::of(IMMEDIATE)
 }
 
-fn shape(text: &str) -> StoreError {
+pub(super) fn shape(text: &str) -> StoreError {
     StoreError::Shape(text.to_owned())
 }
 

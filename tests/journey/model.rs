@@ -1,12 +1,15 @@
 //! Who is owed what, as set arithmetic over a history. None of it is the planner's code: there are no marks, chunks,
 //! occurrences or editions here, only the rules.
 //!
+//! What people may do about their mail stands in `journey::people`.
+//!
 //! **Owed.** A story is owed to a person iff, at some planning moment of the slot of one of their subscriptions (one
 //! that they have at that moment) to a topic T,
 //! - the story was released for the person's language of that moment, after the subscription began and not after the
 //!   moment's bound,
 //! - T is among the topics that the released variant had when it was released,
 //! - the post may be shown at that moment: public, neither withdrawn nor expired,
+//! - the person isn't gone and doesn't pause,
 //! - and no edition planned for the person holds the story, but in deliveries cancelled because their posts were
 //!   withdrawn, had expired, or went into a newer issue.
 //!
@@ -18,14 +21,17 @@
 //! public and causes no release.
 //!
 //! **Planning moments.** The immediate slot has one at each tick that released something since it had one last, and
-//! one for a single person after each change of theirs, bounded by what was released up to that change. A digest's slot
+//! one for a single person after each change of theirs, bounded by what was released up to that change, and at each tick
+//! that finds gone what they were given. A digest's slot
 //! has one at a tick when it fired since the last one considered: the newest firing stands for all, and if even that is
 //! later than `max_late`, the moment is skipped. A changed line counts from the tick that sees it.
 //!
 //! What expires, expires for the system at the first tick after its time.
 
+use super::addresses::Addresses;
 use super::draft::Draft;
 use super::house::{EVERY_SEVEN_MINUTES, MAX_AGE, READERS, TRANSLATION_WAIT, digests};
+use super::people::Person;
 use allim::domain::audience::{IMMEDIATE, Slot};
 use allim::domain::clock::UnixMillis;
 use allim::domain::edition::Item;
@@ -66,19 +72,6 @@ pub(super) struct Release {
     topics: BTreeSet<&'static str>,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Person {
-    pub(super) language: &'static str,
-    pub(super) subscriptions: BTreeMap<&'static str, Subscription>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Subscription {
-    pub(super) slot: Slot,
-    /// How many releases there were when it began.
-    pub(super) since: usize,
-}
-
 struct SlotState {
     line: Option<String>,
     considered_at: UnixMillis,
@@ -99,6 +92,10 @@ pub(super) struct Given {
 pub(super) struct Moments {
     pub(super) fired: usize,
     pub(super) skipped: usize,
+    /// Pauses that ended.
+    pub(super) resumed: usize,
+    /// Releases that it made.
+    pub(super) released: usize,
 }
 
 /// The history so far.
@@ -112,9 +109,10 @@ pub(super) struct Model {
     /// In the order of their numbers.
     pub(super) releases: Vec<Release>,
     pub(super) people: BTreeMap<i64, Person>,
+    pub(super) addresses: Addresses,
     slots: BTreeMap<Slot, SlotState>,
     /// Who asked for what an immediate subscription owes them, and how many releases there were.
-    asked: Vec<(i64, usize)>,
+    pub(super) asked: Vec<(i64, usize)>,
     pub(super) given: BTreeMap<(i64, String), Given>,
     /// Person, story, and another post of the story that they may get, since the one they were given is gone. Whether
     /// they do depends on whether the first was on its way by then, which only the ledger knows.
@@ -130,6 +128,7 @@ impl Model {
             first_public_at: BTreeMap::new(),
             releases: Vec::new(),
             people: BTreeMap::new(),
+            addresses: Addresses::default(),
             slots: BTreeMap::new(),
             asked: Vec::new(),
             given: BTreeMap::new(),
@@ -145,8 +144,14 @@ impl Model {
         &self.posts[id]
     }
 
-    pub(super) fn person(&mut self, id: i64, language: &'static str) {
-        self.people.insert(id, Person { language, subscriptions: BTreeMap::new() });
+    pub(super) fn person(&mut self, id: i64, address: usize, language: &'static str) {
+        self.people.insert(id, Person::new(address, language));
+    }
+
+    /// A slot that somebody chooses for the first time fires from then on.
+    pub(super) fn ensure_slot(&mut self, slot: &Slot, now: UnixMillis) {
+        let state = SlotState { line: None, considered_at: now, bound: self.releases.len() };
+        self.slots.entry(slot.clone()).or_insert(state);
     }
 
     pub(super) fn publish(&mut self, draft: Draft, now: UnixMillis) {
@@ -184,52 +189,22 @@ impl Model {
     }
 }
 
-/// What people do.
-impl Model {
-    pub(super) fn subscribe(&mut self, id: i64, topic: &'static str, slot: &Slot, now: UnixMillis) {
-        let since = self.releases.len();
-        let state = SlotState { line: None, considered_at: now, bound: since };
-        self.slots.entry(slot.clone()).or_insert(state);
-        let Some(person) = self.people.get_mut(&id) else { return };
-        let new = Subscription { slot: slot.clone(), since };
-        person.subscriptions.entry(topic).or_insert(new).slot = slot.clone();
-        self.ask(id);
-    }
-
-    pub(super) fn unsubscribe(&mut self, id: i64, topic: &str) -> bool {
-        self.people.get_mut(&id).is_some_and(|person| person.subscriptions.remove(topic).is_some())
-    }
-
-    pub(super) fn unsubscribe_schedule(&mut self, id: i64, schedule: &str) -> usize {
-        let Some(person) = self.people.get_mut(&id) else { return 0 };
-        let before = person.subscriptions.len();
-        person.subscriptions.retain(|_, subscription| subscription.slot.schedule() != schedule);
-        before - person.subscriptions.len()
-    }
-
-    pub(super) fn read_in(&mut self, id: i64, language: &'static str) {
-        self.people.entry(id).and_modify(|person| person.language = language);
-        self.ask(id);
-    }
-
-    /// After a change a person has at once what their immediate subscriptions owe them.
-    fn ask(&mut self, id: i64) {
-        let immediate = |subscription: &Subscription| subscription.slot.schedule() == IMMEDIATE;
-        if self.people[&id].subscriptions.values().any(immediate) {
-            self.asked.push((id, self.releases.len()));
-        }
-    }
-}
-
 /// Time.
 impl Model {
     pub(super) fn tick(&mut self, now: UnixMillis) -> Moments {
         self.advance_posts(now);
+        let before = self.releases.len();
         self.release(now);
-        let mut moments = Moments::default();
+        let released = self.releases.len() - before;
+        let mut moments = Moments { resumed: self.end_pauses(now), released, ..Moments::default() };
         let immediate = Slot::of(IMMEDIATE);
         for (id, bound) in std::mem::take(&mut self.asked) {
             self.plan(id, &immediate, bound);
+        }
+        let is_gone = |given: &Given| self.posts[&given.post].gone();
+        let taken_back = self.given.iter().filter(|(_, given)| is_gone(given)).map(|((id, _), _)| *id);
+        for id in taken_back.collect::<BTreeSet<i64>>() {
+            self.plan(id, &immediate, self.releases.len());
         }
         for slot in self.slots.keys().cloned().collect::<Vec<_>>() {
             match self.fires(&slot, now) {
@@ -294,7 +269,8 @@ impl Model {
     }
 
     fn plan(&mut self, id: i64, slot: &Slot, bound: usize) {
-        let person = &self.people[&id];
+        // Who was erased since they asked is no more.
+        let Some(person) = self.people.get(&id).filter(|person| !person.gone && person.pause.is_none()) else { return };
         for (topic, subscription) in &person.subscriptions {
             if subscription.slot != *slot || subscription.since >= bound {
                 continue;
@@ -322,10 +298,27 @@ impl Model {
         }
     }
 
-    /// When the last post becomes public and the last wait for a translation is over.
+    /// Whether a post may be shown to somebody who reads the language that it was released for under a topic of theirs.
+    pub(super) fn still_matches(&self, id: i64, post: &str) -> bool {
+        let Some(person) = self.people.get(&id).filter(|person| !person.gone) else { return false };
+        let releases = || self.releases.iter().enumerate().filter(|(_, release)| release.post == post);
+        self.posts[post].showable()
+            && person.subscriptions.iter().any(|(topic, subscription)| {
+                let matches = |(number, release): (usize, &Release)| {
+                    number >= subscription.since
+                        && release.language == person.language
+                        && release.topics.contains(topic)
+                };
+                releases().any(matches)
+            })
+    }
+
+    /// When the last post becomes public, the last wait for a translation is over and the last pause ends.
     pub(super) fn everything_out_at(&self) -> Option<UnixMillis> {
         let waiting = self.posts.values().filter(|post| !post.gone());
-        waiting.map(|post| post.draft.public_due_at().plus(TRANSLATION_WAIT)).max()
+        let out = waiting.map(|post| post.draft.public_due_at().plus(TRANSLATION_WAIT)).max();
+        let paused = self.people.values().filter_map(|person| person.pause).map(|(until, _)| until).max();
+        out.max(paused)
     }
 
     /// When each slot that somebody has fires next after `now`.

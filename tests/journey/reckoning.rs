@@ -100,11 +100,12 @@ pub(super) async fn reckon(walk: &mut Walk<'_>) -> Result<(), Fault> {
     }
     counts.add_many("stories owed", walk.model.given.len());
     counts.add_many("stories perhaps owed instead", walk.model.instead.len());
-    counts.add_many("stories owed instead and lost", lost_instead(&letters, &walk.model));
     walk.counts = counts;
+    check_instead(&letters, &walk.model)?;
     check_editions(walk.house).await?;
     check_attempts(walk.house).await?;
-    check_subscriptions(walk.house, &walk.model).await
+    check_subscriptions(walk.house, &walk.model).await?;
+    check_acts(walk.house, &walk.model).await
 }
 
 /// It came to an end, and what the far side said agrees with it.
@@ -114,9 +115,9 @@ fn check_end(letter: &Letter, walk: &Walk<'_>) -> Result<(), Fault> {
     let kept = letter.state == State::Uncertain && letter.finished_at.is_some();
     ensure(letter.state.is_final() || kept, || format!("{key} was left as {}", letter.state))?;
     let holds_withdrawn = letter.items.iter().any(|item| walk.model.post(&item.post_id).withdrawn);
-    let has_left = walk.sending.ended.contains_key(&(key.recipient_id, letter.schedule.clone()));
-    ensure(!kept || holds_withdrawn || has_left, || {
-        format!("{key} stays uncertain, though nothing in it was withdrawn and its reader didn't leave")
+    let has_left = walk.sending.departures.has_left(key.recipient_id);
+    ensure(!kept || holds_withdrawn || has_left || walk.sending.rests.contains(key), || {
+        format!("{key} stays uncertain, though nothing in it was withdrawn and its reader neither left nor moved")
     })?;
     ensure(uncertain.is_none_or(|edition| *edition == letter.edition_id), || {
         format!("{key} has another edition than when it ended uncertain")
@@ -154,8 +155,8 @@ fn check_cancelled(letter: &Letter, letters: &[Letter], walk: &Walk<'_>) -> Resu
             letter.items.iter().all(|item| given(&item.story_id) || walk.model.post(&item.post_id).gone())
         }
         Some(Reason::Unsubscribed) => {
-            let ended = walk.sending.ended.get(&(person, letter.schedule.clone()));
-            ended.zip(letter.finished_at).is_some_and(|(ended, at)| at <= *ended)
+            let explains = |at| walk.sending.departures.explain(person, &letter.schedule, at);
+            letter.finished_at.is_some_and(explains)
         }
         _ => false,
     };
@@ -164,19 +165,23 @@ fn check_cancelled(letter: &Letter, letters: &[Letter], walk: &Walk<'_>) -> Resu
     ensure(holds, || format!("{key} was cancelled as {:?} without a reason", letter.reason))
 }
 
-/// Stories that someone was owed, whose variant for them was gone before it was sent, and which were released for the
-/// language that they read since then, but weren't planned again.
-fn lost_instead(letters: &[Letter], model: &Model) -> usize {
+/// A story whose variant for somebody was gone before it was sent, and which was released for the language that they read
+/// since then, was planned again, if they still subscribe to it.
+fn check_instead(letters: &[Letter], model: &Model) -> Result<(), Fault> {
     let given = letters.iter().filter(|letter| letter.gives());
     let given =
         given.flat_map(|letter| letter.items.iter().map(|item| (letter.key.recipient_id, item.story_id.clone())));
     let given: BTreeSet<(i64, String)> = given.collect();
-    let showable = model.instead.iter().filter(|(_, _, post)| model.post(post).showable());
-    showable.filter(|(person, story, _)| !given.contains(&(*person, story.clone()))).count()
+    let lost = model
+        .instead
+        .iter()
+        .find(|(person, story, post)| model.still_matches(*person, post) && !given.contains(&(*person, story.clone())));
+    ensure(lost.is_none(), || format!("owed instead of what was taken back, and in no mail: {lost:?}"))
 }
 
 async fn check_editions(house: &House) -> Result<(), Fault> {
-    const EMPTY: &str = "SELECT id FROM editions WHERE id NOT IN (SELECT edition_id FROM edition_items)";
+    const EMPTY: &str =
+        "SELECT id FROM editions WHERE schedule <> 'service' AND id NOT IN (SELECT edition_id FROM edition_items)";
     let empty = house.store.read(|tx| tx.query(EMPTY, &[])).await?;
     ensure(empty.is_empty(), || format!("{} editions are empty", empty.len()))
 }
@@ -218,4 +223,13 @@ async fn check_subscriptions(house: &House, model: &Model) -> Result<(), Fault> 
     }
     let expected: usize = model.people.values().map(|person| person.subscriptions.len()).sum();
     ensure(known == expected, || format!("{known} subscriptions instead of {expected}"))
+}
+
+/// The ledger of consent has what people did, also of those who moved.
+async fn check_acts(house: &House, model: &Model) -> Result<(), Fault> {
+    for (id, person) in &model.people {
+        let acts = house.acts(*id).await?;
+        ensure(acts == person.acts, || format!("the ledger says that {id} did {acts:?}, not {:?}", person.acts))?;
+    }
+    Ok(())
 }

@@ -1,9 +1,8 @@
 //! One step of a random history. Whom and what it concerns is a number, taken modulo what there is, so that a history
 //! stays one when steps are left out of it.
 
-use super::house::{DAILY, READERS, SEVEN, TOPICS};
-use allim::domain::audience::{IMMEDIATE, Slot};
-use allim::domain::clock::{Chance as _, SeededChance};
+use allim::domain::audience::Slot;
+use allim::store::profile::Then;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -24,6 +23,45 @@ pub(super) enum Step {
     ReadIn {
         who: usize,
         language: &'static str,
+    },
+    Save {
+        who: usize,
+        saving: Saving,
+    },
+    Pause {
+        who: usize,
+        /// Full minutes, so that its end meets a firing or the end of an embargo exactly.
+        minutes: u64,
+        then: Then,
+    },
+    Resume {
+        who: usize,
+    },
+    /// Leaves a schedule, or all.
+    Leave {
+        who: usize,
+        schedule: Option<&'static str>,
+    },
+    Undo {
+        who: usize,
+    },
+    Erase {
+        who: usize,
+    },
+    /// Somebody asks for topics in the name of an address.
+    SignUp {
+        address: usize,
+        language: &'static str,
+        wishes: Vec<(usize, Slot)>,
+    },
+    AskToMove {
+        who: usize,
+        address: usize,
+    },
+    /// The holder of an address confirms what waits there; one bit a topic that they leave ticked.
+    Confirm {
+        address: usize,
+        ticked: usize,
     },
     Publish(Wording),
     Revise {
@@ -65,6 +103,36 @@ pub(super) enum Step {
     Reconfigure,
 }
 
+impl Step {
+    /// Whose step it is, if it is one of those who are there.
+    pub(super) fn who(&self) -> Option<usize> {
+        match self {
+            Self::Subscribe { who, .. }
+            | Self::Unsubscribe { who, .. }
+            | Self::UnsubscribeSchedule { who, .. }
+            | Self::ReadIn { who, .. }
+            | Self::Save { who, .. }
+            | Self::Pause { who, .. }
+            | Self::Resume { who }
+            | Self::Leave { who, .. }
+            | Self::Undo { who }
+            | Self::Erase { who }
+            | Self::AskToMove { who, .. } => Some(*who),
+            _ => None,
+        }
+    }
+}
+
+/// What somebody changes on their page of settings before they save it.
+#[derive(Clone, Debug)]
+pub(super) struct Saving {
+    /// Topics whose schedule they change; `None` ends one.
+    pub(super) topics: Vec<(usize, Option<Slot>)>,
+    pub(super) language: Option<&'static str>,
+    /// Plain text alone, or no longer.
+    pub(super) other_form: bool,
+}
+
 /// What is said in a post; instants are relative to the present.
 #[derive(Clone, Debug)]
 pub(super) struct Wording {
@@ -104,115 +172,4 @@ pub(super) enum Answer {
     No,
     /// It isn't heard.
     Lost,
-}
-
-/// Steps and what surrounds them, from one seed.
-pub(super) struct Dice(SeededChance);
-
-impl Dice {
-    pub(super) fn of(seed: u64) -> Self {
-        Self(SeededChance::new(seed))
-    }
-
-    pub(super) fn below(&self, limit: usize) -> usize {
-        usize::try_from(self.0.draw() % limit as u64).unwrap_or(0)
-    }
-
-    fn percent(&self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    pub(super) fn pick<T: Clone>(&self, from: &[T]) -> T {
-        from[self.below(from.len())].clone()
-    }
-
-    /// A history of `people` people: some subscriptions to begin with, then anything.
-    pub(super) fn history(&self, people: usize) -> Vec<Step> {
-        let first = (0..people * 2).map(|who| Step::Subscribe { who, topic: self.any(), slot: self.slot() });
-        let mut steps: Vec<Step> = first.collect();
-        let length = 20 + self.below(36);
-        steps.extend((0..length).map(|_| self.step()));
-        steps
-    }
-
-    fn any(&self) -> usize {
-        self.below(64)
-    }
-
-    fn slot(&self) -> Slot {
-        let own = [(7, 30, "Asia/Seoul"), (9, 0, "Europe/Berlin"), (2, 30, "Europe/Berlin")];
-        match self.below(10) {
-            0..4 => Slot::of(IMMEDIATE),
-            4..7 => Slot::of(SEVEN),
-            7 => Slot::of(DAILY),
-            _ => {
-                let (hour, minute, zone) = self.pick(&own);
-                Slot::own(DAILY, hour, minute, zone)
-            }
-        }
-    }
-
-    fn step(&self) -> Step {
-        let (who, post, which) = (self.any(), self.any(), self.any());
-        match self.below(100) {
-            0..7 => Step::Subscribe { who, topic: self.any(), slot: self.slot() },
-            7..10 => Step::Unsubscribe { who, topic: self.any() },
-            10..12 => Step::UnsubscribeSchedule { who, schedule: self.pick(&[IMMEDIATE, SEVEN, DAILY]) },
-            12..16 => Step::ReadIn { who, language: self.pick(&READERS) },
-            16..31 => Step::Publish(self.wording()),
-            31..36 => self.revise(post),
-            36..41 => Step::Withdraw { post },
-            41..43 => Step::LiftBackfill { post },
-            43 => Step::Repeat,
-            44..53 => Step::Pass(self.time()),
-            53..66 => Step::Tick,
-            66..72 => Step::TickWhenDue,
-            72..77 => Step::Claim { count: 1 + self.below(3) },
-            77..82 => Step::Begin { which },
-            82..88 => Step::Answer { which, answer: self.answer() },
-            88..94 => Step::Send { count: 1 + self.below(4), answer: self.answer() },
-            94..96 => Step::Die,
-            96..99 => Step::Settle,
-            _ => Step::Reconfigure,
-        }
-    }
-
-    fn revise(&self, post: usize) -> Step {
-        let number = self.pick(&[Number::Unsaid, Number::Unsaid, Number::Next, Number::AfterNext, Number::LeftOut]);
-        Step::Revise { post, number, as_event: self.percent(50), wording: self.wording() }
-    }
-
-    fn wording(&self) -> Wording {
-        // A post needs a board; the last topic is a tag.
-        let boards = TOPICS.len() - 1;
-        let expected = |language: &&'static str| self.percent(20).then_some(*language);
-        Wording {
-            story: self.percent(55).then(|| self.below(3)),
-            language: self.pick(&["ko", "ko", "en", "zh", "fr"]),
-            languages_expected: READERS.iter().filter_map(expected).collect(),
-            topics: 1 + self.below((1 << boards) - 1) + self.pick(&[0, 0, 1 << boards]),
-            old: self.percent(8),
-            embargo_minutes: self.percent(25).then(|| self.pick(&[1, 7, 14, 60, 180, 1_440])),
-            expiry_minutes: self.percent(25).then(|| self.pick(&[1, 7, 30, 300, 3_000])),
-            urgent: self.percent(10),
-            as_event: self.percent(50),
-        }
-    }
-
-    fn time(&self) -> Duration {
-        Duration::from_secs(self.pick(&[1, 40, 60, 180, 420, 420, 1_200, 3_600, 18_000, 86_400, 260_000]))
-    }
-
-    fn answer(&self) -> Answer {
-        self.pick(&[
-            Answer::Yes,
-            Answer::Yes,
-            Answer::Yes,
-            Answer::Later,
-            Answer::Busy,
-            Answer::No,
-            Answer::Lost,
-            Answer::Lost,
-        ])
-    }
 }

@@ -1,6 +1,7 @@
 //! Takes a history step by step, in the product and in the model, and compares them on the way.
 
 use super::draft::{Draft, withdrawal};
+use super::front;
 use super::house::{EVERY_FIVE_MINUTES, EVERY_SEVEN_MINUTES, House, READERS, TOPICS};
 use super::model::Model;
 use super::reckoning::{Counts, Fault, compare_planned, compare_releases, ensure};
@@ -21,7 +22,10 @@ pub(super) struct Walk<'a> {
     pub(super) model: Model,
     pub(super) sending: Sending,
     pub(super) counts: Counts,
-    people: Vec<i64>,
+    /// Who can do something.
+    pub(super) people: Vec<i64>,
+    /// How many ids were drawn.
+    pub(super) fresh: i64,
     pub(super) held: Vec<Held>,
     last_message: Option<Incoming>,
     drafts: usize,
@@ -36,9 +40,9 @@ impl<'a> Walk<'a> {
         let mut model = Model::new();
         // Planning locks people in the order of their ids, which isn't that of their languages or wishes.
         let ids: Vec<i64> = [40, 10, 30, 20].into_iter().take(people).collect();
-        for (id, language) in ids.iter().zip(READERS.into_iter().cycle()) {
-            house.person(*id, language).await?;
-            model.person(*id, language);
+        for ((address, id), language) in ids.iter().enumerate().zip(READERS.into_iter().cycle()) {
+            house.person_at(*id, front::address(address), language).await?;
+            model.person(*id, address, language);
         }
         Ok(Self {
             house,
@@ -46,6 +50,7 @@ impl<'a> Walk<'a> {
             sending: Sending::default(),
             counts: Counts::default(),
             people: ids,
+            fresh: 0,
             held: Vec::new(),
             last_message: None,
             drafts: 0,
@@ -59,10 +64,6 @@ impl<'a> Walk<'a> {
         // No two things happen in one millisecond, but a tick and what the clock was moved to for it.
         self.house.pass(Duration::from_millis(1));
         match step {
-            Step::Subscribe { .. }
-            | Step::Unsubscribe { .. }
-            | Step::UnsubscribeSchedule { .. }
-            | Step::ReadIn { .. } => self.people_change(step).await,
             Step::Publish(wording) => self.publish(wording).await,
             Step::Revise { post, number, as_event, wording } => self.revise(*post, *number, *as_event, wording).await,
             Step::Withdraw { post } => self.withdraw(*post).await,
@@ -87,54 +88,8 @@ impl<'a> Walk<'a> {
                 self.model.configure(other);
                 Ok(())
             }
+            _ => self.act(step).await,
         }
-    }
-}
-
-/// People.
-impl Walk<'_> {
-    fn who(&self, number: usize) -> i64 {
-        self.people[number % self.people.len()]
-    }
-
-    async fn people_change(&mut self, step: &Step) -> Result<(), Fault> {
-        let now = self.house.now();
-        match step {
-            Step::Subscribe { who, topic, slot } => {
-                let (id, topic) = (self.who(*who), TOPICS[topic % TOPICS.len()]);
-                self.house.subscribe(id, topic, slot).await?;
-                self.model.subscribe(id, topic, slot, now);
-            }
-            Step::Unsubscribe { who, topic } => {
-                let (id, topic) = (self.who(*who), TOPICS[topic % TOPICS.len()]);
-                let ended = self.house.unsubscribe(id, topic).await?;
-                ensure(ended == self.model.unsubscribe(id, topic), || "another subscription ended".to_owned())?;
-            }
-            Step::UnsubscribeSchedule { who, schedule } => self.end_schedule(self.who(*who), schedule).await?,
-            Step::ReadIn { who, language } => {
-                let id = self.who(*who);
-                self.house.read_in(id, language).await?;
-                self.model.read_in(id, language);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    async fn end_schedule(&mut self, id: i64, schedule: &'static str) -> Result<(), Fault> {
-        let ended = self.house.unsubscribe_schedule(id, schedule).await?;
-        let expected = self.model.unsubscribe_schedule(id, schedule);
-        ensure(ended == expected as u64, || format!("{ended} subscriptions ended instead of {expected}"))?;
-        self.sending.ended.insert((id, schedule.to_owned()), self.house.now());
-        let theirs = |held: &&mut Held| held.claimed.key.recipient_id == id && held.content.schedule == schedule;
-        for held in self.held.iter_mut().filter(theirs) {
-            if held.begun {
-                self.sending.on_its_way.insert(held.claimed.key.clone());
-            } else {
-                held.ended = true;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -272,6 +227,8 @@ impl Walk<'_> {
         }
         compare_planned(self.house, &self.model).await?;
         self.counts.add_many("firings skipped", ticked.skipped);
+        self.counts.add_many("pauses over", expected.resumed);
+        self.counts.add_many("releases as a pause is over", if expected.resumed > 0 { expected.released } else { 0 });
         self.counts.add_many("deliveries moved or cancelled", usize::try_from(ticked.moved).unwrap_or(usize::MAX));
         Ok(())
     }
@@ -286,7 +243,7 @@ impl Walk<'_> {
 
 /// The end.
 impl Walk<'_> {
-    /// Lets everything run that is to come: embargoes end, every slot fires once more, all that waits is sent.
+    /// Lets everything run that is to come: embargoes and pauses end, every slot fires once more, all that waits is sent.
     pub(super) async fn come_to_rest(&mut self) -> Result<(), Fault> {
         while !self.held.is_empty() {
             if self.held[0].begun || self.held[0].dead {
@@ -300,9 +257,10 @@ impl Walk<'_> {
         let out_at = self.model.everything_out_at().unwrap_or(START);
         self.house.set(self.house.now().max(out_at));
         self.tick().await?;
-        for at in self.model.next_firings(self.house.now()) {
-            self.house.set(at);
-            self.tick().await?;
+        self.fire_all().await?;
+        if !self.model.instead.is_empty() {
+            // What the last tick took back may be owed in another language.
+            self.fire_all().await?;
         }
         for _ in 0..ROUNDS_MAX {
             let Some(next) = self.house.next_delivery().await? else { return Ok(()) };
@@ -312,5 +270,16 @@ impl Walk<'_> {
             self.tick().await?;
         }
         Err(Fault(format!("deliveries still wait after {ROUNDS_MAX} rounds of sending")))
+    }
+
+    /// Every slot fires once more.
+    async fn fire_all(&mut self) -> Result<(), Fault> {
+        self.house.pass(Duration::from_millis(1));
+        self.tick().await?;
+        for at in self.model.next_firings(self.house.now()) {
+            self.house.set(at);
+            self.tick().await?;
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod letters;
 mod support;
 mod world;
 
+use allim::domain::audience::{Address, Subscriber};
 use allim::domain::clock::{Clock as _, ManualClock, UnixMillis};
 use allim::domain::delivery::{Lane, State};
 use allim::domain::language::Language;
@@ -17,10 +18,12 @@ use allim::plan::{Ticked, release};
 use allim::store::deliveries::{self, Claimed};
 use allim::store::identity::Cause;
 use allim::store::owed::Recipient;
+use allim::store::people::{self, By};
+use allim::store::profile::{self, Then};
 use allim::store::token_keys::{self, TokenKey};
 use allim::store::{
-    Location, Store, StoreError, changes, destinations, identity, large, occurrences, owed, posts, processes,
-    quarantine, reroute, subscribers,
+    Location, Store, StoreError, Tx, changes, destinations, identity, large, occurrences, owed, posts, processes,
+    quarantine, reroute, subscribers, suppressions,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +56,8 @@ on_both!(
     what_waits_for_a_lost_destination_moves_in_steps,
     sending_is_refused_after_withdrawal_unsubscription_and_lost_lease,
     a_definite_answer_settles_an_uncertain_delivery,
+    what_its_reader_left_or_moved_away_from_rests_until_its_answer,
+    what_was_left_in_a_pause_or_claimed_when_its_reader_was_gone_comes_back_as_it_was,
     a_dead_process_is_rescued,
     an_unsent_issue_is_superseded,
     a_revision_moves_what_waits_and_a_withdrawal_cancels_it,
@@ -546,6 +551,107 @@ async fn sending_is_refused_after_withdrawal_unsubscription_and_lost_lease(world
     world.store.write(move |tx| processes::end(tx, term, now, now)).await.expect("ended");
     assert!(!world.begin(&third).await);
     assert!(world.claim(term, 1).await.is_empty(), "a process without a lease claims nothing");
+}
+
+impl World {
+    /// Lets some milliseconds go by: here by the clock that is moved, on PostgreSQL by the database's.
+    async fn pass(&self, ms: i64) -> UnixMillis {
+        let until = UnixMillis(self.now().await.0 + ms);
+        self.clock.set(until);
+        loop {
+            let now = self.now().await;
+            if now >= until {
+                return now;
+            }
+        }
+    }
+
+    /// What somebody does on their page.
+    async fn act<T: Send + 'static>(
+        &self,
+        id: i64,
+        mut deed: impl FnMut(&mut Tx<'_>, &Subscriber, By<'_>, UnixMillis) -> Result<T, StoreError> + Send + 'static,
+    ) -> T {
+        // Two things that people do have two times.
+        let now = self.pass(5).await;
+        let acted = self.store.write(move |tx| {
+            suppressions::ensure_key(tx, "00")?;
+            let person = subscribers::lock(tx, id)?.expect("a subscriber");
+            let by = By { language: &person.language.clone(), source: "page", actor: "subscriber" };
+            deed(tx, &person, by, now)
+        });
+        acted.await.expect("done")
+    }
+}
+
+fn withdraw(
+    schedule: Option<&'static str>,
+) -> impl FnMut(&mut Tx<'_>, &Subscriber, By<'_>, UnixMillis) -> Result<BTreeSet<String>, StoreError> + Send + 'static {
+    move |tx, person, by, now| people::withdraw(tx, person, schedule, by, now)
+}
+
+async fn what_its_reader_left_or_moved_away_from_rests_until_its_answer(world: World) {
+    let (term, claimed) = one_claimed(&world).await;
+    let (key, id) = (claimed.key.clone(), claimed.key.recipient_id);
+    assert!(world.begin(&claimed).await);
+    world.act(id, withdraw(Some("immediate"))).await;
+    assert_eq!(world.state(&key).await, ("uncertain".to_owned(), Some("unsubscribed".to_owned())));
+    assert_eq!(world.record(&claimed, State::Uncertain, Some(UnixMillis(0))).await, 0);
+    assert_eq!(world.record(&claimed, State::Due, Some(UnixMillis(0))).await, 1);
+    assert_eq!(world.state(&key).await, ("cancelled".to_owned(), Some("unsubscribed".to_owned())));
+    assert!(world.act(id, people::undo).await);
+    assert_eq!(world.state(&key).await.0, "due");
+
+    let second = world.claim(term, 1).await.remove(0);
+    assert!(world.begin(&second).await);
+    let to = Address::parse("elsewhere@example.net").expect("an address");
+    world.act(id, move |tx, person, _, now| profile::set_address(tx, person.id, &to, now)).await;
+    assert_eq!(world.state(&key).await, ("uncertain".to_owned(), Some("answer_lost".to_owned())));
+    assert_eq!(world.record(&second, State::Due, Some(UnixMillis(0))).await, 1, "it hasn't arrived");
+
+    let third = world.claim(term, 1).await.remove(0);
+    assert!(third.uncertain_at.is_none());
+    world.act(id, |tx, person, _, now| profile::set_text_only(tx, person.id, true, now)).await;
+    assert!(!world.begin(&third).await, "it lies ready in the other form");
+    let fourth = world.claim(term, 1).await.remove(0);
+    assert!(world.begin(&fourth).await);
+    world.act(id, |tx, person, _, now| profile::set_text_only(tx, person.id, false, now)).await;
+    let now = world.now().await;
+    world.store.write(move |tx| processes::end(tx, term, now, now)).await.expect("ended");
+    assert_eq!(world.store.write(move |tx| deliveries::settle_uncertain(tx, now)).await.expect("settled"), 0);
+    assert_eq!(world.state(&key).await.0, "uncertain");
+    let attempts = world.store.read(move |tx| deliveries::attempts(tx, &key)).await.expect("attempts");
+    assert!(attempts.iter().all(|attempt| attempt.ended_at.is_some()), "{attempts:?}");
+}
+
+async fn what_was_left_in_a_pause_or_claimed_when_its_reader_was_gone_comes_back_as_it_was(world: World) {
+    let (_, claimed) = one_claimed(&world).await;
+    let (key, id) = (claimed.key.clone(), claimed.key.recipient_id);
+    let until = UnixMillis(world.now().await.0 + 10);
+    world.act(id, move |tx, person, by, now| people::pause(tx, person, Some((until, Then::Skip)), by, now)).await;
+    world.act(id, withdraw(None)).await;
+    world.publish("in the pause", &["events"]).await;
+    world.pass(50).await;
+    world.tick().await;
+    world.act(id, |tx, person, _, now| people::end_pause(tx, person.id, now)).await;
+    assert!(world.act(id, people::undo).await);
+    assert_eq!(world.state(&key).await.0, "due", "what was stopped goes out");
+    let head = world.store.read(changes::head).await.expect("the head");
+    let theirs = world.store.read(move |tx| subscribers::subscriptions(tx, id)).await.expect("subscriptions");
+    assert_eq!(theirs.iter().map(|one| one.since).collect::<Vec<_>>(), [head], "what came in the pause is skipped");
+
+    let term = world.register().await;
+    let again = world.claim(term, 1).await;
+    assert_eq!(again.iter().map(|claimed| claimed.key.clone()).collect::<Vec<_>>(), std::slice::from_ref(&key));
+    // As if it had gone to the sender before they left, and come back since.
+    world.act(id, |tx, person, _, now| profile::leave(tx, person.id, now)).await;
+    const CLAIMED: &str = "UPDATE deliveries SET state = 'claimed', finished_at = NULL, reason = NULL";
+    world.store.write(|tx| tx.execute(CLAIMED, &[])).await.expect("claimed");
+    let later = UnixMillis(world.now().await.0 + MINUTE);
+    world.store.write(move |tx| deliveries::cancel_departed(tx, &again, later)).await.expect("cancelled");
+    let (listed, left) = (key.clone(), world.store.read(move |tx| subscribers::find(tx, id)).await.expect("found"));
+    let ended = world.store.read(move |tx| deliveries::find(tx, &listed)).await.expect("read").expect("a delivery");
+    assert_eq!(ended.finished_at, left.and_then(|person| person.unsubscribed_at), "as of when they left");
 }
 
 async fn a_definite_answer_settles_an_uncertain_delivery(world: World) {

@@ -228,6 +228,16 @@ pub(in crate::store) fn part_open(
     Ok(())
 }
 
+/// Gives one recipient rows of their own for what a process has taken and not ended.
+pub(in crate::store) fn part_claimed(tx: &mut Tx<'_>, recipient_id: i64, now: UnixMillis) -> Result<(), StoreError> {
+    const SQL: &str = "SELECT plan_id, number FROM batches b WHERE first_id <= $1 AND last_id >= $1
+           AND state = 'claimed' ORDER BY plan_id, number {lock b}";
+    for row in &tx.query(SQL, params![recipient_id])? {
+        part(tx, BatchKey { plan_id: row.int(0)?, number: row.int(1)? }, &[recipient_id], now)?;
+    }
+    Ok(())
+}
+
 /// Gives a delivery a row of its own, if it waits in a batch that nobody has claimed.
 pub(in crate::store) fn part_member(tx: &mut Tx<'_>, key: &DeliveryKey, now: UnixMillis) -> Result<(), StoreError> {
     match find(tx, key.plan_id, key.recipient_id, &key.carrier)? {
