@@ -218,6 +218,13 @@ async fn test(
     let Some(issue) = issue(app, name, reader, at).await? else {
         anyhow::bail!("nothing is owed, so there is nothing to show; try another reader or --at")
     };
+    let hidden = issue.posts.iter().find(|(standing, _)| !standing.is_public());
+    if let Some((standing, _)) = hidden {
+        anyhow::bail!(
+            "the post {} isn't public yet: a test mails what may be shown only; `digest preview` shows it here",
+            standing.post_id
+        )
+    }
     let shown = app.planner.show(&issue, colleagues).await?;
     let told = |shown: &Shown| match shown {
         Shown::Planned(key) => ("planned", key.to_string()),

@@ -112,7 +112,8 @@ impl Door<'_, '_> {
         if standing.is_public() {
             editions::mark_replaced(self.tx, &standing.post_id, self.now, false)?;
             self.notice(ChangeKind::Revised, standing, post.language.as_str());
-            if self.source.revisions == Revisions::Correct {
+            // What comes again from an archive, or after a restore, is no news to anybody.
+            if self.source.revisions == Revisions::Correct && !self.guard.holds(post, self.now) {
                 corrections::ask(self.tx, &standing.post_id, number, self.now)?;
             }
         }

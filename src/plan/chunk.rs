@@ -5,7 +5,7 @@
 
 use super::groups::Groups;
 use super::write::write;
-use super::{Rules, correction, revised};
+use super::{Rules, correction, digest, revised};
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::DeliveryKey;
@@ -95,7 +95,8 @@ fn plan_window(
 ) -> Result<(usize, Option<i64>), StoreError> {
     let releases = window::releases(tx, occurrence, now)?;
     let mut groups = Groups::of(&releases);
-    let says_nothing = rules.has_heartbeat(occurrence.slot.schedule());
+    // That there is nothing is said when it is the digest's time, not when an operator looks for more to send.
+    let says_nothing = rules.has_heartbeat(occurrence.slot.schedule()) && !digest::is_out_of_turn(occurrence);
     let mut chunk = window::chunk(tx, occurrence, groups.topics(), rules.chunk_recipients, says_nothing)?;
     let interested = chunk.interested.iter().map(|(id, _)| *id);
     let mut ids: Vec<i64> =

@@ -42,6 +42,9 @@ impl Planner {
             let look = move |tx: &mut Tx<'_>| {
                 let readers = corrections::readers(tx, after, READERS_MAX)?;
                 let Some((revision, _)) = corrections::showable(tx, &post_id)? else { return Ok((0, None)) };
+                if !corrections::is_held(tx, &post_id, revision)? {
+                    return Ok((0, None));
+                }
                 let ids: Vec<i64> = readers.iter().map(|reader| reader.id).collect();
                 let outdated = corrections::outdated(tx, &post_id, revision, &ids, false)?;
                 let has_mail =
@@ -97,6 +100,9 @@ pub(super) fn plan_chunk(
     let readers = corrections::readers(tx, occurrence.done_to, limit)?;
     // What was taken back meanwhile is corrected to nobody.
     let Some((revision, story_id)) = corrections::showable(tx, post_id)? else { return Ok((0, None)) };
+    if !corrections::is_held(tx, post_id, revision)? {
+        return Ok((0, None));
+    }
     let ids: Vec<i64> = readers.iter().map(|reader| reader.id).collect();
     let outdated = corrections::outdated(tx, post_id, revision, &ids, false)?;
     let mut drafts = Drafts::default();

@@ -132,6 +132,17 @@ pub fn fire(
     Ok(if skipped.is_some() { Firing::TooLate } else { Firing::Fired })
 }
 
+/// The id of an operator's firing.
+fn id_at_once(slot: &Slot, now: UnixMillis) -> i64 {
+    ids::occurrence_id(slot.as_str(), now.0, "operator")
+}
+
+/// Whether an operator fired it, out of turn.
+#[must_use]
+pub fn is_out_of_turn(occurrence: &Occurrence) -> bool {
+    occurrence.id == id_at_once(&occurrence.slot, occurrence.fired_at)
+}
+
 /// Fires a slot now, without moving its schedule.
 ///
 /// # Errors
@@ -139,8 +150,7 @@ pub fn fire(
 pub fn fire_at_once(tx: &mut Tx<'_>, slot: &Slot, now: UnixMillis) -> Result<(), StoreError> {
     let Some(mut state) = occurrences::lock_slot(tx, slot)? else { return Ok(()) };
     let bound = changes::head(tx)?;
-    let id = ids::occurrence_id(slot.as_str(), now.0, "operator");
-    occurrences::insert(tx, &occurrence(id, slot, now, 0, bound, now), None)?;
+    occurrences::insert(tx, &occurrence(id_at_once(slot, now), slot, now, 0, bound, now), None)?;
     state.bound = bound;
     occurrences::save_slot(tx, &state)
 }

@@ -42,6 +42,7 @@ impl Planner {
             counted.occurrences += u64::from(fired);
         }
         counted.occurrences += self.store.write(move |tx| restore::finish_occurrences(tx, until, now)).await?;
+        self.store.write(move |tx| restore::forget_asked(tx, until)).await?;
         while self.store.write(move |tx| restore::part_batches(tx, until, now)).await? > 0 {}
         loop {
             let moved = self.store.write(move |tx| restore::set_deliveries_aside(tx, until, now, CHUNK)).await?;

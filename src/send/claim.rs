@@ -37,7 +37,7 @@ pub(super) async fn claim(
     is_in_doubt: bool,
 ) -> Result<Claims, StoreError> {
     let news = Arc::new(std::mem::take(&mut *news.lock().unwrap_or_else(PoisonError::into_inner)));
-    let objection = objections.reason(&destination.name);
+    let objection = objections.reason(&destination.name, office.store.about_now());
     if destination.is_class && news.is_empty() && desk.count() == (0, 0) && !is_in_doubt && objection.is_none() {
         // There are many classes, and most have nothing to do: that is found out without the writer's time.
         let (name, now) = (destination.name.clone(), office.store.about_now());
@@ -71,7 +71,7 @@ pub(super) async fn claim(
     let (claimed, rest, is_open) = office.store.write(wanted).await?;
     if let Some(reason) = objection {
         tracing::warn!(destination = destination.name, reason, "receivers object: nothing more is sent there");
-        objections.clear();
+        objections.clear(now);
     }
     desk.pause(!is_open);
     tell(destination, desk, is_open);

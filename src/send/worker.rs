@@ -199,7 +199,8 @@ impl Worker {
         };
         let verdict = self.hear(&outcome);
         let domain = current.parcel.to.address.domain();
-        if self.objections.hear(&outcome, domain) {
+        let kind = current.parcel.prepared.kind;
+        if self.objections.hear(&outcome, domain, kind, self.office.store.about_now()) {
             self.desk.nudge();
         }
         self.desk.ended(domain, verdict, self.office.store.about_now(), self.office.chance.draw_32());

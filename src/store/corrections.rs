@@ -79,6 +79,20 @@ pub fn readers(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Vec<Reader>, S
     Ok(readers)
 }
 
+/// Corrections that wait for a reader's pause to end wait until then: it was prolonged, or is over at `until`. The caller has locked
+/// the reader.
+pub fn put_off(tx: &mut Tx<'_>, reader: i64, until: UnixMillis, now: UnixMillis) -> Result<(), StoreError> {
+    const OPEN: &str = "SELECT id FROM editions WHERE kind = 'correction' AND closed_at IS NULL";
+    let editions: Vec<i64> = tx.query(OPEN, &[])?.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+    if editions.is_empty() {
+        return Ok(());
+    }
+    look::part_waiting(tx, &editions, &[reader], now)?;
+    const SQL: &str = "UPDATE deliveries SET due_at = $3 WHERE recipient_id = $1 AND edition_id IN {list $2: int}
+         AND state = 'due' AND uncertain_at IS NULL";
+    tx.execute(SQL, &[reader.into(), json(&editions)?, until.into()]).map(drop)
+}
+
 /// What a reader got, or is to get, of a post.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
@@ -124,13 +138,23 @@ pub fn outdated(
     Ok(outdated)
 }
 
+/// Posts that lines of an issue tell of at most, the ones revised last: an issue is about what is new.
+const LINES_MAX: i64 = 20;
+
+/// Whether anybody can have got a post before `revision`.
+pub fn is_held(tx: &mut Tx<'_>, post_id: &str, revision: i64) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT 1 FROM edition_items i JOIN editions e ON e.id = i.edition_id WHERE i.post_id = $1
+           AND i.revision < $2 AND i.form = 'post' AND e.kind IN ('issue', 'correction') LIMIT 1";
+    Ok(tx.query_opt(SQL, params![post_id, revision])?.is_some())
+}
+
 /// The posts of these sources that may be shown and were revised after `since`. They stay locked against revision until the
 /// commit.
 pub fn revised(tx: &mut Tx<'_>, sources: &[String], since: UnixMillis) -> Result<Vec<Match>, StoreError> {
     const SQL: &str = "SELECT 0, '', p.story_id, p.id, p.revision, p.published_at, p.lane, 1
          FROM posts p WHERE p.revised_at > $1 AND p.source IN {list $2: text} AND p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
-         ORDER BY p.id {share p}";
-    tx.query(SQL, &[since.into(), json(sources)?])?.iter().map(owed::read_match).collect()
+         ORDER BY p.revised_at DESC, p.id LIMIT $3 {share p}";
+    tx.query(SQL, &[since.into(), json(sources)?, LINES_MAX.into()])?.iter().map(owed::read_match).collect()
 }
 
 /// What those of `ids` (ascending) hold of a post.

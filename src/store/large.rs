@@ -13,6 +13,8 @@ use std::time::Duration;
 const LOOKED_AT: i64 = 64;
 /// How long a send rests that is still being planned, and isn't large yet.
 const PLANNING_REST: Duration = Duration::from_secs(1);
+/// What is kept back rests no longer than this before it is looked at again.
+pub const REST: Duration = Duration::from_secs(180);
 /// What stands before the scope of a send's hold.
 const SCOPE: &str = "plan:";
 /// What stands before the fact that an operator let a send go.
@@ -70,6 +72,10 @@ pub fn keep_back(tx: &mut Tx<'_>, wanted: &Wanted<'_>, now: UnixMillis) -> Resul
                 break;
             }
             for mailing in unknown {
+                if kept.contains(&mailing) || is_let_go(tx, &mailing)? {
+                    free.insert(mailing);
+                    continue;
+                }
                 let size = size(tx, &mailing)?;
                 // What was kept back once isn't at the head again, or else the loop would never end.
                 let is_small = size <= wanted.large;
@@ -79,7 +85,7 @@ pub fn keep_back(tx: &mut Tx<'_>, wanted: &Wanted<'_>, now: UnixMillis) -> Resul
                     waiting.insert(mailing);
                     continue;
                 }
-                if is_small || is_let_go(tx, &mailing)? || kept.contains(&mailing) {
+                if is_small {
                     free.insert(mailing);
                     continue;
                 }
@@ -210,11 +216,13 @@ pub fn let_go(tx: &mut Tx<'_>, mailing: &Mailing, now: UnixMillis) -> Result<boo
 }
 
 fn go_on(tx: &mut Tx<'_>, mailing: &Mailing, now: UnixMillis) -> Result<bool, StoreError> {
-    const BATCHES: &str = "UPDATE batches SET due_at = $3 WHERE plan_id = $1 AND state = 'due' AND due_at > $3
+    // What lies further ahead waits for something else: a night, or the end of a pause.
+    const BATCHES: &str =
+        "UPDATE batches SET due_at = $3 WHERE plan_id = $1 AND state = 'due' AND due_at > $3 AND due_at <= $4
          AND edition_id IN (SELECT id FROM editions WHERE plan_id = $1 AND sender = $2)";
     let was_on = destinations::release_hold(tx, &mailing.scope())?;
     // Rows keep their instant: it may be that of a retry, and it is soon.
-    tx.execute(BATCHES, params![mailing.plan_id, &mailing.sender, now])?;
+    tx.execute(BATCHES, params![mailing.plan_id, &mailing.sender, now, now.plus(REST)])?;
     Ok(was_on)
 }
 

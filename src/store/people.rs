@@ -277,7 +277,7 @@ pub fn pause(
 ) -> Result<(), StoreError> {
     match pause {
         Some((until, then)) => {
-            profile::pause(tx, person.id, until, then)?;
+            profile::pause(tx, person.id, until, then, now)?;
             record(tx, person, Act::Paused, by, json!({ "until": until, "then": then }), now)
         }
         None => match profile::resume(tx, person.id, now)? {

@@ -2,7 +2,7 @@
 
 use super::subscribers::{Subscription, mark_sql, unsubscribe_schedule};
 use super::value::{json, params};
-use super::{Row, StoreError, Tx, batches, changes, occurrences, suppressions};
+use super::{Row, StoreError, Tx, batches, changes, corrections, occurrences, suppressions};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::words;
@@ -84,7 +84,7 @@ pub fn set_text_only(tx: &mut Tx<'_>, id: i64, text_only: bool, now: UnixMillis)
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn pause(tx: &mut Tx<'_>, id: i64, until: UnixMillis, then: Then) -> Result<(), StoreError> {
+pub fn pause(tx: &mut Tx<'_>, id: i64, until: UnixMillis, then: Then, now: UnixMillis) -> Result<(), StoreError> {
     const KEEP: &str = concat!(
         "UPDATE subscriptions AS s SET followed_at = NULL, mark = ",
         mark_sql!(),
@@ -92,7 +92,8 @@ pub fn pause(tx: &mut Tx<'_>, id: i64, until: UnixMillis, then: Then) -> Result<
     );
     tx.execute(KEEP, params![id])?;
     const SQL: &str = "UPDATE subscribers SET paused_until_at = $2, pause_then = $3 WHERE id = $1";
-    tx.change("pausing a subscriber", 1, SQL, params![id, until, then.word()])
+    tx.change("pausing a subscriber", 1, SQL, params![id, until, then.word()])?;
+    corrections::put_off(tx, id, until, now)
 }
 
 /// Ends a pause, as was chosen when it began: what came meanwhile is owed, or skipped. Returns `None` when there was none, and up
@@ -104,6 +105,7 @@ pub fn resume(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<Option<Option
     let Some((_, then)) = of(tx, id)?.and_then(|profile| profile.pause) else { return Ok(None) };
     const SQL: &str = "UPDATE subscribers SET paused_until_at = NULL, pause_then = NULL WHERE id = $1";
     tx.change("ending a pause", 1, SQL, params![id])?;
+    corrections::put_off(tx, id, now, now)?;
     match then {
         Then::Skip => {
             // Also when they change their language later, nothing of the pause comes.

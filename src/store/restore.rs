@@ -43,6 +43,15 @@ pub fn guard_posts(tx: &mut Tx<'_>, until: UnixMillis, now: UnixMillis) -> Resul
     tx.execute(SQL, params![until, now])
 }
 
+/// Corrections and notices that were asked for before `until` went out.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn forget_asked(tx: &mut Tx<'_>, until: UnixMillis) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM corrections WHERE asked_at < $1", params![until])?;
+    tx.execute("DELETE FROM notices WHERE at < $1", params![until]).map(drop)
+}
+
 /// The head as it was at an instant.
 ///
 /// # Errors

@@ -4,12 +4,13 @@
 use super::Front;
 use super::ui::Asked;
 use crate::domain::audience::IMMEDIATE;
-use crate::domain::edition::Item;
+use crate::domain::edition::{Item, ItemForm};
 use crate::domain::language::Language;
 use crate::domain::post::{Post, Showable, Standing};
 use crate::domain::web_copy::WebCopy;
 use crate::render::page::edition::{Copied, Issue, Place};
 use crate::render::page::{self, Notice};
+use crate::render::words::mail::mail_words;
 use crate::store::editions::{self, Edition};
 use crate::store::{StoreError, Tx, posts, token_keys};
 use axum::extract::{Path, Request, State};
@@ -59,7 +60,11 @@ fn copy(front: &Front, asked: &Asked, edition: &Edition, posts: Vec<(Standing, P
             Err(standing) if standing.withdrawn_at.is_some() => Place::Withdrawn,
             Err(_) => Place::Expired,
         };
-        Copied { topic_title: front.topic_title(&item.topic, language), place }
+        let topic_title = match item.form {
+            ItemForm::Post => front.topic_title(&item.topic, language),
+            ItemForm::Revised => mail_words(language).revised_lines.clone(),
+        };
+        Copied { topic_title, form: item.form, place }
     };
     let title = match front.digests.get(&content.schedule) {
         Some((title, _)) => title.get(language),

@@ -146,9 +146,9 @@ enum Deed {
 }
 
 impl Deed {
-    /// Whether a link from a mail that may have been passed on isn't enough.
-    fn wants_all(&self) -> bool {
-        matches!(self, Self::Move(_) | Self::Erase)
+    /// Whether a link from a mail that may have been passed on isn't enough: nor is it for coming back.
+    fn wants_all(&self, has_left: bool) -> bool {
+        matches!(self, Self::Move(_) | Self::Erase) || (has_left && matches!(self, Self::Save(_) | Self::Undo))
     }
 }
 
@@ -165,7 +165,7 @@ async fn acted(front: &Front, asked: &Asked, token: &str, form: &Form) -> Result
     let words = say(asked.language());
     let now = front.store.now().await?;
     let deed = match read(front, asked, form, &known, now) {
-        Ok(deed) if is_whole || !deed.wants_all() => deed,
+        Ok(deed) if is_whole || !deed.wants_all(known.person.unsubscribed_at.is_some()) => deed,
         Ok(_) => return Ok(Acted::Page(Some((&words.bad_form, true)))),
         Err(fault) => return Ok(Acted::Page(Some((fault, true)))),
     };

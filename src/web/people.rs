@@ -58,7 +58,10 @@ impl Keys {
         let profile = front.store.read(move |tx| profile::of(tx, id)).await?;
         // A link tells its second only.
         let is_older = |moved_at: UnixMillis| made_at.0.div_euclid(1_000) < moved_at.0.div_euclid(1_000);
-        let is_good = profile.is_some_and(|profile| !profile.moved_at.is_some_and(is_older));
+        // Colleagues to whom a mail is shown have confirmed nothing: their link opens nothing.
+        let is_good = profile.is_some_and(|profile| {
+            (is_whole || profile.confirmed_at.is_some()) && !profile.moved_at.is_some_and(is_older)
+        });
         Ok((is_good && age <= LINK_AGE_MAX).then_some(Whose { id, is_whole }))
     }
 

@@ -199,7 +199,7 @@ async fn a_correction_goes_to_exactly_those_who_got_the_post_as_it_was(world: Wo
         subscribers::subscribe(tx, moved, "events", &Slot::of("daily"), now)?;
         subscribers::unsubscribe_schedule(tx, left, "often", now)?;
         profile::leave(tx, gone, now)?;
-        profile::pause(tx, rests, until, profile::Then::Skip)
+        profile::pause(tx, rests, until, profile::Then::Skip, now)
     };
     world.store.write(change).await.expect("changed");
     let late = world.subscriber("late", &[("events", "often")]).await;
@@ -235,6 +235,13 @@ async fn a_correction_goes_to_exactly_those_who_got_the_post_as_it_was(world: Wo
     let issue = (EditionKind::Issue, vec![(ItemForm::Post, 1)]);
     assert_eq!(of_had, [issue, (EditionKind::Correction, vec![(ItemForm::Post, 3)])]);
     assert_eq!(send_all(&world).await, 3);
+    // A pause that is prolonged or ends early takes it along.
+    let (now, later) = (world.now().await, until.plus(Duration::from_secs(86_400)));
+    let prolong = move |tx: &mut Tx<'_>| profile::pause(tx, rests, later, profile::Then::Skip, now);
+    world.store.write(prolong).await.expect("prolonged");
+    assert_eq!(letters(&world).await[&rests].last().map(|letter| letter.due_at), Some(later));
+    world.store.write(move |tx| profile::resume(tx, rests, now).map(drop)).await.expect("back");
+    assert_eq!(send_all(&world).await, 1);
 }
 
 async fn a_correction_waits_for_what_is_under_way(world: World) {
@@ -295,8 +302,14 @@ async fn who_is_owed_nothing_is_told_so_where_the_digest_wants_it(world: World) 
     }
     let elsewhere = world.subscriber("elsewhere", &[("events", "immediate")]).await;
     world.tick().await;
-    world.publish("new", &["events"]).await;
+    // An operator who fires it out of turn looks for more to send: nothing is no news then.
     fire(&world).await;
+    assert!(letters(&world).await.is_empty());
+    world.publish("new", &["events"]).await;
+    let back = world.now().await.minus(Duration::from_secs(90));
+    let late = move |tx: &mut Tx<'_>| tx.execute("UPDATE slots SET considered_at = $1", &[back.into()]);
+    world.store.write(late).await.expect("late");
+    world.tick().await;
     let all = letters(&world).await;
     for (id, topic) in &readers {
         let kinds: Vec<_> = all[id].iter().map(|letter| letter.kind).collect();

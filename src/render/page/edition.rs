@@ -2,6 +2,7 @@
 
 use super::{Look, RenderError};
 use crate::domain::clock::UnixMillis;
+use crate::domain::edition::ItemForm;
 use crate::domain::post::Showable;
 use crate::render::entry::{EntryView, Length, Reader};
 use crate::render::templates::Templates;
@@ -23,6 +24,8 @@ pub struct Issue {
 pub struct Copied {
     /// The heading it stands under.
     pub topic_title: String,
+    /// What of it is shown.
+    pub form: ItemForm,
     /// The post, or what is left of it.
     pub place: Place,
 }
@@ -72,12 +75,12 @@ struct PlaceView {
 /// [`RenderError`] when an operator's template asks for something that isn't there.
 pub fn edition(look: &Look<'_>, templates: &Templates, issue: &Issue) -> Result<String, RenderError> {
     let (words, mail) = (words(look.language), mail_words(look.language));
-    let reader = |is_revised: bool| Reader {
+    let reader = |is_revised: bool, form: ItemForm| Reader {
         language: look.language,
         words,
         zone: look.zone,
         site: look.site,
-        length: Length::Whole,
+        length: if form == ItemForm::Post { Length::Whole } else { Length::Line },
         // The instant would be that of the newer revision.
         notes_revisions: !is_revised,
     };
@@ -85,7 +88,7 @@ pub fn edition(look: &Look<'_>, templates: &Templates, issue: &Issue) -> Result<
     for copied in &issue.posts {
         let view = match &copied.place {
             Place::Shown { showable, is_revised } => {
-                let entry = EntryView::for_page(showable, reader(*is_revised));
+                let entry = EntryView::for_page(showable, reader(*is_revised, copied.form));
                 PlaceView { entry: Some(entry), is_revised: *is_revised, gone: None }
             }
             Place::Withdrawn => PlaceView { entry: None, is_revised: false, gone: Some(&mail.withdrawn) },
@@ -97,6 +100,12 @@ pub fn edition(look: &Look<'_>, templates: &Templates, issue: &Issue) -> Result<
         }
     }
     let date = words.date(look.zone.to_datetime(issue.planned_at.timestamp()).date());
-    let page = Page { title: &issue.title, date, count: words.count(issue.posts.len()), groups, mail };
+    let page = Page {
+        title: &issue.title,
+        date,
+        count: words.count(issue.posts.iter().filter(|copied| copied.form == ItemForm::Post).count()),
+        groups,
+        mail,
+    };
     look.page("page_edition.html", templates, &[], page)
 }

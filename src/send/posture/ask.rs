@@ -53,15 +53,15 @@ impl Known {
         }
     }
 
-    /// The texts at a name that belong to a protocol, by how they begin (`v=spf1`, in any case); `None` when the DNS was silent.
+    /// The texts at a name that belong to a protocol; `None` when the DNS was silent.
     ///
     /// # Errors
     /// [`Missing`] when nobody has asked yet.
-    pub fn texts(&self, name: &str, version: &str) -> Result<Option<Vec<&str>>, Missing> {
+    pub fn texts(&self, name: &str, is_record: fn(&str) -> bool) -> Result<Option<Vec<&str>>, Missing> {
         Ok(match self.ask(Question::Texts(name.to_owned()))? {
             Answer::Silence => None,
             Answer::Nothing => Some(Vec::new()),
-            Answer::Records(texts) => Some(texts.iter().map(String::as_str).filter(|t| begins(t, version)).collect()),
+            Answer::Records(texts) => Some(texts.iter().map(String::as_str).filter(|text| is_record(text)).collect()),
         })
     }
 
@@ -88,10 +88,4 @@ impl Known {
             Answer::Records(names) => Some(names.iter().map(String::as_str).collect()),
         })
     }
-}
-
-/// Whether a text's first tag is this one, and not a longer one.
-fn begins(text: &str, version: &str) -> bool {
-    let head = text.get(..version.len()).is_some_and(|head| head.eq_ignore_ascii_case(version));
-    head && text[version.len()..].chars().next().is_none_or(|next| next == ';' || next.is_ascii_whitespace())
 }

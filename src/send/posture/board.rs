@@ -16,7 +16,7 @@ const LOOK_WHILE_REFUSED: Duration = Duration::from_secs(60);
 /// Nothing is claimed before the first look, but no longer than this: a DNS that doesn't answer holds nobody up.
 const FIRST_LOOK_MAX: Duration = Duration::from_secs(10);
 /// What is kept back rests this long before it is looked at again, should nobody wake it sooner.
-const REST: Duration = Duration::from_secs(180);
+const REST: Duration = large::REST;
 
 /// How senders are looked at.
 #[derive(Clone, Debug)]
@@ -35,6 +35,14 @@ pub struct Settings {
 
 /// Senders whose mail to many receivers would refuse, with the reason.
 type Refused = BTreeMap<String, String>;
+
+/// Why a sender's mail to many would be refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    reason: String,
+    /// The points that say so.
+    about: BTreeSet<&'static str>,
+}
 
 /// What is known.
 pub struct Board {
@@ -106,7 +114,7 @@ pub async fn watch(
             .inspect_err(|error| tracing::warn!(%error, "senders aren't looked up in the DNS"))
             .ok(),
     };
-    let mut standing = Refused::new();
+    let mut standing = BTreeMap::new();
     let mut silent = BTreeSet::new();
     while !*stop.borrow() {
         if let Some(resolver) = &resolver {
@@ -116,7 +124,8 @@ pub async fn watch(
                 _ = stop.changed() => break,
             }
         }
-        let refused = if settings.rule == Rule::Refuse { standing.clone() } else { Refused::new() };
+        let reasons = standing.iter().map(|(sender, why): (&String, &Refusal)| (sender.clone(), why.reason.clone()));
+        let refused: Refused = reasons.filter(|_| settings.rule == Rule::Refuse).collect();
         let senders: BTreeSet<String> = refused.keys().cloned().collect();
         *board.refused.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(refused);
         board.has_looked.send_replace(true);
@@ -134,13 +143,18 @@ pub async fn watch(
 }
 
 /// Looks at every sender; `silent` are those of whom the DNS hasn't told everything.
-async fn look_at_all(settings: &Settings, resolver: &Resolver, standing: &mut Refused, silent: &mut BTreeSet<String>) {
+async fn look_at_all(
+    settings: &Settings,
+    resolver: &Resolver,
+    standing: &mut BTreeMap<String, Refusal>,
+    silent: &mut BTreeSet<String>,
+) {
     for subject in settings.subjects.iter().filter(|subject| !is_nowhere(&subject.from)) {
         let points = look(subject, resolver).await;
         let before = standing.remove(&subject.sender);
-        let now = weigh(&points, before.as_deref());
+        let now = weigh(&points, before.as_ref());
         if now != before {
-            tell(subject, settings.rule, now.as_deref());
+            tell(subject, settings.rule, now.as_ref().map(|why| why.reason.as_str()));
         }
         let unanswered: Vec<&str> =
             points.iter().filter(|one| one.grade == Grade::Unanswered).map(|one| one.found.as_str()).collect();
@@ -156,23 +170,21 @@ async fn look_at_all(settings: &Settings, resolver: &Resolver, standing: &mut Re
         }
         let is_refused = if now.is_some() { 1.0 } else { 0.0 };
         metrics::gauge!("allim_sender_refused", "sender" => subject.sender.clone()).set(is_refused);
-        standing.extend(now.map(|reason| (subject.sender.clone(), reason)));
+        standing.extend(now.map(|why| (subject.sender.clone(), why)));
     }
 }
 
 /// Why mail to many would be refused, if it would. A DNS that is silent changes nothing: it neither holds mail back nor lets it
-/// go.
-fn weigh(points: &[Point], before: Option<&str>) -> Option<String> {
-    let refused: Vec<String> = points
-        .iter()
-        .filter(|point| point.grade == Grade::Refused)
-        .map(|one| format!("{}: {}", one.found, one.fix))
-        .collect();
-    if !refused.is_empty() {
-        return Some(refused.join("; "));
+/// go. Silence about something else than what was refused says nothing about that.
+fn weigh(points: &[Point], before: Option<&Refusal>) -> Option<Refusal> {
+    let refused = || points.iter().filter(|point| point.grade == Grade::Refused);
+    if refused().next().is_some() {
+        let reasons: Vec<String> = refused().map(|one| format!("{}: {}", one.found, one.fix)).collect();
+        return Some(Refusal { reason: reasons.join("; "), about: refused().map(|one| one.about).collect() });
     }
-    let is_silent = points.iter().any(|point| point.grade == Grade::Unanswered);
-    before.filter(|_| is_silent).map(str::to_owned)
+    let is_silent =
+        |why: &&Refusal| points.iter().any(|point| point.grade == Grade::Unanswered && why.about.contains(point.about));
+    before.filter(is_silent).cloned()
 }
 
 fn tell(subject: &Subject, rule: Rule, refused: Option<&str>) {
@@ -211,9 +223,12 @@ mod tests {
     fn silence_changes_nothing() {
         let silent = [point(Grade::Well), point(Grade::Unanswered)];
         assert_eq!(weigh(&silent, None), None);
-        assert_eq!(weigh(&silent, Some("why")), Some("why".to_owned()));
-        assert_eq!(weigh(&[point(Grade::Doubtful), point(Grade::Wrong)], Some("why")), None);
+        let why = |about: &'static str| Refusal { reason: "why".to_owned(), about: BTreeSet::from([about]) };
+        assert_eq!(weigh(&silent, Some(&why("spf"))), Some(why("spf")));
+        assert_eq!(weigh(&silent, Some(&why("dmarc"))), None, "it was mended, whatever else isn't answered");
+        assert_eq!(weigh(&[point(Grade::Doubtful), point(Grade::Wrong)], Some(&why("spf"))), None);
         let refused = [point(Grade::Refused), point(Grade::Unanswered)];
-        assert_eq!(weigh(&refused, None), Some("found: fix".to_owned()));
+        let told = weigh(&refused, None).expect("it is refused");
+        assert_eq!((told.reason.as_str(), told.about), ("found: fix", BTreeSet::from(["spf"])));
     }
 }

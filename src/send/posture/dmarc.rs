@@ -60,6 +60,8 @@ pub struct Walked {
     pub found: Found,
     /// The domain that the organization holds; the domain itself where nothing is published.
     pub organization: String,
+    /// Whether the DNS was silent on the way up, so that another domain may be the organization's.
+    pub is_unsure: bool,
 }
 
 /// Walks up from a domain.
@@ -72,7 +74,11 @@ pub fn walk(known: &Known, domain: &str) -> Result<Walked, Missing> {
     for name in names(domain) {
         match record(known, name)? {
             Read::Nothing => {}
-            Read::Silence => return Ok(Walked { found: Found::Silence, organization }),
+            Read::Silence => {
+                // What the domain itself says holds, whatever is above it.
+                let found = of_domain.unwrap_or(Found::Silence);
+                return Ok(Walked { found, organization, is_unsure: true });
+            }
             Read::Unreadable(why) if name == domain => of_domain = Some(Found::Unreadable(why)),
             Read::Unreadable(_) => {}
             Read::Record(policy, psd) => {
@@ -94,7 +100,8 @@ pub fn walk(known: &Known, domain: &str) -> Result<Walked, Missing> {
         }
         below = name;
     }
-    Ok(Walked { found: of_domain.or(of_organization).unwrap_or(Found::Nothing), organization })
+    let found = of_domain.or(of_organization).unwrap_or(Found::Nothing);
+    Ok(Walked { found, organization, is_unsure: false })
 }
 
 /// The domain and those above it.
@@ -116,7 +123,7 @@ enum Read {
 }
 
 fn record(known: &Known, domain: &str) -> Result<Read, Missing> {
-    let Some(texts) = known.texts(&format!("_dmarc.{domain}"), "v=DMARC1")? else { return Ok(Read::Silence) };
+    let Some(texts) = known.texts(&format!("_dmarc.{domain}"), is_record)? else { return Ok(Read::Silence) };
     Ok(match texts[..] {
         [] => Read::Nothing,
         [text] => parse(text).map_or_else(
@@ -125,6 +132,12 @@ fn record(known: &Known, domain: &str) -> Result<Read, Missing> {
         ),
         _ => Read::Unreadable(format!("_dmarc.{domain} has {} records where one is allowed", texts.len())),
     })
+}
+
+/// Whether a text is a record: its first tag is the version, with space around its parts as may be (RFC 7489 section 6.4).
+fn is_record(text: &str) -> bool {
+    let first = text.split(';').next().and_then(|tag| tag.split_once('='));
+    first.is_some_and(|(key, value)| key.trim() == "v" && value.trim() == "DMARC1")
 }
 
 fn parse(text: &str) -> Option<(Policy, Option<bool>)> {
@@ -159,7 +172,7 @@ pub fn is_aligned(known: &Known, from: &str, domain: &str, is_strict: bool) -> R
         return Ok(Some(from == domain));
     }
     let (one, other) = (walk(known, from)?, walk(known, domain)?);
-    if one.found == Found::Silence || other.found == Found::Silence {
+    if one.is_unsure || other.is_unsure {
         return Ok(None);
     }
     Ok(Some(one.organization == other.organization))

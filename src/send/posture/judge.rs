@@ -35,7 +35,12 @@ pub fn judge(subject: &Subject, known: &Known) -> Result<Vec<Point>, Missing> {
     let hosts = hosts(subject, known)?;
     let mut points: Vec<Point> = from(subject).into_iter().collect();
     let spf = spf_point(subject, known, &hosts)?;
-    let spf_is_there = matches!(spf.grade, Grade::Well | Grade::Doubtful);
+    // A record that lets everybody send passes; a DNS that is silent says neither.
+    let spf_is_there = match spf.grade {
+        Grade::Well | Grade::Doubtful | Grade::Wrong => Some(true),
+        Grade::Unanswered => None,
+        Grade::Refused => Some(false),
+    };
     points.push(spf);
     let (of_signatures, signed_by) = signatures(subject, known)?;
     points.extend(of_signatures);
@@ -90,6 +95,11 @@ fn spf_point(subject: &Subject, known: &Known, hosts: &[Host<'_>]) -> Result<Poi
         }
     }
     Ok(match anybody {
+        Verdict::Permanent(why) if others.is_empty() && allowed.is_empty() && why.ends_with(spf::TOO_MANY) => {
+            let found =
+                format!("{why}; whether the address that the relay sends from is named before that can't be told here");
+            Point::new("spf", Grade::Doubtful, found, "mend the record, so that it takes at most 10 look-ups")
+        }
         Verdict::Permanent(why) if allowed.is_empty() => {
             let found = format!("{why}: receivers take that for no SPF at all. {WHO}");
             Point::new(
@@ -165,7 +175,7 @@ fn signatures<'a>(subject: &'a Subject, known: &Known) -> Result<Signatures<'a>,
 fn dmarc_points(
     subject: &Subject,
     known: &Known,
-    spf_is_there: bool,
+    spf_is_there: Option<bool>,
     signed_by: &Option<Vec<&str>>,
 ) -> Result<Vec<Point>, Missing> {
     let from = subject.from.as_str();
@@ -188,8 +198,8 @@ fn dmarc_points(
     };
     let mut points = vec![Point::well("dmarc", format!("{from} asks for `p={}`", policy.wish.word()))];
     let by_spf = match spf_is_there {
-        true => dmarc::is_aligned(known, from, &subject.envelope, policy.strict_spf)?,
-        false => Some(false),
+        Some(true) => dmarc::is_aligned(known, from, &subject.envelope, policy.strict_spf)?,
+        other => other,
     };
     let mut by_dkim = signed_by.is_some().then_some(false);
     for domain in signed_by.iter().flatten() {

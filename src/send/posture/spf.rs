@@ -9,6 +9,15 @@ use macros::Scene;
 use record::{Mechanism, Qualifier, Record};
 use std::net::IpAddr;
 
+/// How the sentence ends that tells of too many look-ups.
+pub const TOO_MANY: &str = "takes more than 10 look-ups";
+
+/// Whether a text is a record: its version is followed by a space or the end (section 4.5).
+fn is_record(text: &str) -> bool {
+    let (version, rest) = text.split_at(text.floor_char_boundary(6));
+    version.eq_ignore_ascii_case("v=spf1") && (rest.is_empty() || rest.starts_with(' '))
+}
+
 /// Terms that cost look-ups, over all records of one evaluation (section 4.6.4).
 const LOOK_UPS_MAX: u32 = 10;
 /// Look-ups that find nothing (same section).
@@ -81,7 +90,7 @@ impl From<Missing> for Stop {
 impl Walk<'_> {
     /// The function `check_host` (section 4).
     fn check_host(&mut self, domain: &str) -> Result<Verdict, Stop> {
-        let texts = self.known.texts(domain, "v=spf1")?.ok_or(Stop::Temporary)?;
+        let texts = self.known.texts(domain, is_record)?.ok_or(Stop::Temporary)?;
         let text = match texts[..] {
             [] => return Ok(Verdict::None),
             [text] => text,
@@ -178,7 +187,7 @@ impl Walk<'_> {
     fn count_look_up(&mut self) -> Result<(), Stop> {
         self.look_ups += 1;
         if self.look_ups > LOOK_UPS_MAX {
-            let why = format!("the SPF record of {} takes more than {LOOK_UPS_MAX} look-ups", self.sender_domain);
+            let why = format!("the SPF record of {} {TOO_MANY}", self.sender_domain);
             return Err(Stop::Permanent(why));
         }
         Ok(())
