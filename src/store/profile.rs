@@ -165,6 +165,8 @@ pub fn leave(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<Vec<Left>, Sto
     }
     const SQL: &str = "UPDATE subscribers SET unsubscribed_at = COALESCE(unsubscribed_at, $2) WHERE id = $1";
     tx.change("leaving altogether", 1, SQL, params![id, now])?;
+    // Also whoever had no subscription any more may have mail in somebody's hands.
+    changes::draw(tx, "departure", 1)?;
     Ok(subscriptions.into_iter().map(Left::from).collect())
 }
 
@@ -255,7 +257,10 @@ fn let_rest(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), StoreError>
 pub fn mark_gone(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE subscribers SET unsubscribed_at = COALESCE(unsubscribed_at, $2) WHERE id = $1
          AND NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.subscriber_id = $1)";
-    tx.execute(SQL, params![id, now]).map(drop)
+    if tx.execute(SQL, params![id, now])? > 0 {
+        changes::draw(tx, "departure", 1)?;
+    }
+    Ok(())
 }
 
 /// Removes somebody with everything that names them. The ledger's rows stay, which know their number only. They have left

@@ -273,3 +273,18 @@ async fn who_leaves_before_a_repeat_gets_none() -> Day {
     assert_eq!(house.letters().await?[0].state, State::Cancelled);
     Ok(())
 }
+
+/// What was planned for a topic goes out when that alone ends, but not to whoever is gone.
+#[tokio::test]
+async fn who_leaves_without_a_subscription_gets_nothing_that_is_in_hand() -> Day {
+    for schedule in [None, Some(SEVEN)] {
+        let house = a_reader("events", &immediate()).await?;
+        an_event(&house, "event").await?;
+        house.tick().await?;
+        let claimed = house.claim(1).await?.remove(0);
+        assert!(house.unsubscribe(READER, "events").await?);
+        house.leave(READER, schedule).await?;
+        assert!(!house.begin(&claimed).await?);
+    }
+    Ok(())
+}
