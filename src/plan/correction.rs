@@ -2,7 +2,7 @@
 //! revisions are corrections, or by an operator.
 
 use super::write::Drafts;
-use super::{Planner, Rules};
+use super::{Planner, Rules, digest};
 use crate::domain::audience::{IMMEDIATE, Slot};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Lane;
@@ -68,19 +68,10 @@ impl Planner {
 pub(super) fn begin(tx: &mut Tx<'_>, now: UnixMillis) -> Result<bool, StoreError> {
     let Some((post_id, revision)) = corrections::take_ready(tx)? else { return Ok(false) };
     let bound = changes::head(tx)?;
-    let one = Occurrence {
-        // Whoever asks again later asks for those who got an earlier revision meanwhile.
-        id: ids::occurrence_id(CORRECTION, now.0, &format!("{post_id} {revision}")),
-        slot: Slot::from(format!("{CORRECTION} {post_id}")),
-        due_at: now,
-        recipient_id: None,
-        floor: 0,
-        bound,
-        fired_at: now,
-        done_to: 0,
-        planned: 0,
-    };
-    occurrences::insert(tx, &one, None)?;
+    // Whoever asks again later asks for those who got an earlier revision meanwhile.
+    let id = ids::occurrence_id(CORRECTION, now.0, &format!("{post_id} {revision}"));
+    let slot = Slot::from(format!("{CORRECTION} {post_id}"));
+    occurrences::insert(tx, &digest::occurrence(id, &slot, now, 0, bound, now), None)?;
     Ok(true)
 }
 

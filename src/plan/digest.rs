@@ -155,7 +155,15 @@ pub fn fire_at_once(tx: &mut Tx<'_>, slot: &Slot, now: UnixMillis) -> Result<(),
     occurrences::save_slot(tx, &state)
 }
 
-fn occurrence(id: i64, slot: &Slot, due_at: UnixMillis, floor: i64, bound: i64, now: UnixMillis) -> Occurrence {
+/// A firing for everybody in a slot, of which nothing is planned yet.
+pub(super) fn occurrence(
+    id: i64,
+    slot: &Slot,
+    due_at: UnixMillis,
+    floor: i64,
+    bound: i64,
+    now: UnixMillis,
+) -> Occurrence {
     Occurrence {
         id,
         slot: slot.clone(),

@@ -2,15 +2,14 @@
 //! a day share one plan, with one edition for each language, and a plan has one delivery for each recipient. So nobody can be made to
 //! get a second one on the same day, however often somebody asks for it in their name.
 
-use super::Rules;
 use super::chunk::MAIL;
+use super::{Rules, digest};
 use crate::domain::audience::{IMMEDIATE, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Lane};
 use crate::domain::edition::{Content, EditionKind, SERVICE};
 use crate::domain::ids;
-use crate::store::occurrences::{self, Occurrence};
-use crate::store::{StoreError, Tx, changes, deliveries, editions};
+use crate::store::{StoreError, Tx, changes, deliveries, editions, occurrences};
 
 /// Milliseconds of a day in UTC: the day that "once a day" means. Any zone would do as long as it is the same for everybody.
 const DAY_MS: i64 = 86_400_000;
@@ -46,17 +45,8 @@ pub(super) fn plan(tx: &mut Tx<'_>, rules: &Rules, letter: &Letter<'_>, now: Uni
     };
     let plan_id = ids::occurrence_id(&schedule, day, kind.word());
     let slot = Slot::of(&schedule);
-    let one = Occurrence {
-        id: plan_id,
-        slot,
-        due_at: UnixMillis(day * DAY_MS),
-        recipient_id: None,
-        floor: 0,
-        bound: changes::head(tx)?,
-        fired_at: now,
-        done_to: 0,
-        planned: 0,
-    };
+    let bound = changes::head(tx)?;
+    let one = digest::occurrence(plan_id, &slot, UnixMillis(day * DAY_MS), 0, bound, now);
     occurrences::ensure_planned(tx, &one, now)?;
     let route = about.map_or(IMMEDIATE, |(about, _)| about);
     let (sender, destination) = rules.route(route, &to.language, to.address.domain());

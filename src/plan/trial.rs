@@ -3,14 +3,13 @@
 
 use super::chunk::MAIL;
 use super::preview::Issue;
-use super::{Planner, Rules};
+use super::{Planner, Rules, digest};
 use crate::domain::audience::{Address, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Lane};
 use crate::domain::edition::{Content, EditionKind};
 use crate::domain::ids;
-use crate::store::occurrences::{self, Occurrence};
-use crate::store::{StoreError, Tx, changes, deliveries, editions, profile, subscribers, suppressions};
+use crate::store::{StoreError, Tx, changes, deliveries, editions, occurrences, profile, subscribers, suppressions};
 
 /// Somebody whom an issue is shown to.
 #[derive(Clone, Debug)]
@@ -53,18 +52,7 @@ fn show(
     let slot = Slot::of(EditionKind::Test.word());
     let plan_id = ids::occurrence_id(slot.as_str(), now.0, &content.key());
     let bound = changes::head(tx)?;
-    let one = Occurrence {
-        id: plan_id,
-        slot,
-        due_at: now,
-        recipient_id: None,
-        floor: 0,
-        bound,
-        fired_at: now,
-        done_to: 0,
-        planned: 0,
-    };
-    occurrences::ensure_planned(tx, &one, now)?;
+    occurrences::ensure_planned(tx, &digest::occurrence(plan_id, &slot, now, 0, bound, now), now)?;
     let content = Content { kind: EditionKind::Test, ..content.clone() };
     let edition_id = editions::ensure(tx, plan_id, &content, now)?;
     let mut shown = Vec::with_capacity(to.len());
