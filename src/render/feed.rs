@@ -3,6 +3,7 @@
 
 mod atom;
 mod json;
+mod media;
 mod rss;
 
 use super::entry::{EntryView, Length, Reader};
@@ -12,7 +13,7 @@ use super::words::words;
 use super::{RenderError, body};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
-use crate::domain::post::{Post, Showable, TAG_PREFIX};
+use crate::domain::post::{Attachment, Image, Post, Showable, TAG_PREFIX};
 use crate::domain::text::CleanText;
 use serde::Serialize;
 
@@ -184,9 +185,18 @@ struct Entry {
     language: Language,
     /// Topics and tags: name and title.
     categories: Vec<(String, String)>,
-    image: Option<String>,
+    images: Vec<Picture>,
     enclosures: Vec<Enclosure>,
     license: Option<String>,
+}
+
+struct Picture {
+    url: String,
+    /// For those who can't see it.
+    alt: Option<String>,
+    caption: Option<String>,
+    media_type: Option<String>,
+    bytes: Option<u64>,
 }
 
 struct Enclosure {
@@ -218,7 +228,6 @@ impl Entry {
         };
         let view = EntryView::for_page(showable, reader);
         let content = ContentView { language: language.as_str(), entry: &view, words: reader.words };
-        let line = |text: &Option<CleanText>| text.as_ref().map(|text| String::from(text.line()));
         let title_of = |topic: &String| (meta.topic_title)(topic, language);
         let topics = post.topics.iter().map(|topic| (topic.clone(), title_of(topic)));
         let tags = post.tags.iter().map(|tag| (format!("{TAG_PREFIX}{tag}"), tag.clone()));
@@ -228,9 +237,9 @@ impl Entry {
             url: view.url().map(str::to_owned),
             original_url: view.original_url().map(str::to_owned),
             title: view.title().to_owned(),
-            summary: line(&post.summary).or_else(|| excerpt(post)).filter(|text| !text.is_empty()),
+            summary: line(&post.summary).or_else(|| excerpt(post)),
             html: CleanText::new(templates.render("post_content.html", content)?.trim()).into(),
-            author: line(&post.author).filter(|author| !author.is_empty()),
+            author: line(&post.author),
             published_at: post.published_at,
             updated_at: [post.updated_at, standing.revised_at, Some(post.published_at)]
                 .into_iter()
@@ -239,9 +248,9 @@ impl Entry {
                 .unwrap_or(post.published_at),
             language: language.clone(),
             categories: topics.chain(tags).collect(),
-            image: post.images.first().map(|image| image.url.clone()),
+            images: post.images.iter().map(picture).collect(),
             enclosures: post.attachments.iter().map(enclosure).collect(),
-            license: line(&post.license).filter(|license| !license.is_empty()),
+            license: line(&post.license),
         })
     }
 }
@@ -251,7 +260,22 @@ fn excerpt(post: &Post) -> Option<String> {
     (!words.is_empty()).then(|| super::entry::cut(&words))
 }
 
-fn enclosure(file: &crate::domain::post::Attachment) -> Enclosure {
+/// A text in one line; none where it says nothing.
+fn line(text: &Option<CleanText>) -> Option<String> {
+    text.as_ref().map(|text| String::from(text.line())).filter(|line| !line.is_empty())
+}
+
+fn picture(image: &Image) -> Picture {
+    Picture {
+        url: image.url.clone(),
+        alt: line(&image.alt),
+        caption: line(&image.caption),
+        media_type: image.media_type.clone(),
+        bytes: image.bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+    }
+}
+
+fn enclosure(file: &Attachment) -> Enclosure {
     Enclosure {
         url: file.url.clone(),
         name: file.name.line().into(),

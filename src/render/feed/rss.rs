@@ -1,11 +1,16 @@
-//! RSS 2.0 with `atom:link`, `content:encoded` and Dublin Core.
+//! RSS 2.0 with `atom:link`, `content:encoded`, Dublin Core and Media RSS.
 
-use super::{Entry, Meta};
+use super::{Entry, Meta, media, rfc3339};
 use crate::domain::clock::UnixMillis;
 use crate::render::templates::escape;
 use rss::extension::atom::{AtomExtension, Link};
 use rss::extension::dublincore::DublinCoreExtension;
+use rss::extension::{Extension, ExtensionMap};
 use rss::{Category, Channel, Guid, Item};
+use std::collections::BTreeMap;
+
+/// The prefix and namespace of `dcterms:modified`: RSS itself has no word for a revision.
+const TERMS: (&str, &str) = ("dcterms", "http://purl.org/dc/terms/");
 
 pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], updated_at: UnixMillis) -> Option<Vec<u8>> {
     let self_link = Link {
@@ -24,6 +29,9 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], updated_at: UnixMillis) 
         docs: Some("https://www.rssboard.org/rss-specification".to_owned()),
         items: entries.iter().map(item).collect(),
         atom_ext: Some(AtomExtension { links: vec![self_link] }),
+        namespaces: [(media::PREFIX, media::NAMESPACE), TERMS]
+            .map(|(prefix, name)| (prefix.into(), name.into()))
+            .into(),
         ..Channel::default()
     };
     channel.write_to(Vec::new()).ok()
@@ -60,8 +68,38 @@ fn item(entry: &Entry) -> Item {
         }),
         content: Some(entry.html.clone()),
         dublin_core_ext: Some(core),
+        extensions: extensions(entry),
         ..Item::default()
     }
+}
+
+fn extensions(entry: &Entry) -> ExtensionMap {
+    let text = |prefix: &str, name: &str, text: String| Extension {
+        name: format!("{prefix}:{name}"),
+        value: Some(text),
+        ..Extension::default()
+    };
+    let content = |medium: media::Medium| Extension {
+        name: format!("{}:content", media::PREFIX),
+        attrs: medium.attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        children: medium
+            .children
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), vec![text(media::PREFIX, name, value)]))
+            .collect(),
+        ..Extension::default()
+    };
+    let mut extensions = ExtensionMap::new();
+    let mut put = |prefix: &str, name: &str, elements: Vec<Extension>| {
+        if !elements.is_empty() {
+            extensions.insert(prefix.to_owned(), BTreeMap::from([(name.to_owned(), elements)]));
+        }
+    };
+    put(media::PREFIX, "content", media::media(entry).into_iter().map(content).collect());
+    if entry.updated_at > entry.published_at {
+        put(TERMS.0, "modified", vec![text(TERMS.0, "modified", rfc3339(entry.updated_at))]);
+    }
+    extensions
 }
 
 /// English day and month names and +0000, whatever the process's locale and zone.
