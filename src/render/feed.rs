@@ -2,7 +2,9 @@
 //! handed out, and an entry that would spoil it is left out alone (design rule 18).
 
 mod atom;
+mod history;
 mod json;
+mod kind;
 mod media;
 mod rss;
 
@@ -17,51 +19,8 @@ use crate::domain::post::{Attachment, Image, Post, Showable, TAG_PREFIX};
 use crate::domain::text::CleanText;
 use serde::Serialize;
 
-/// How a feed is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// RSS 2.0.
-    Rss,
-    /// Atom.
-    Atom,
-    /// JSON Feed.
-    Json,
-}
-
-impl Format {
-    /// All of them, in the order in which pages offer them.
-    pub const ALL: [Self; 3] = [Self::Rss, Self::Atom, Self::Json];
-
-    /// The ending of its URL.
-    #[must_use]
-    pub fn ending(self) -> &'static str {
-        match self {
-            Self::Rss => "rss",
-            Self::Atom => "atom",
-            Self::Json => "json",
-        }
-    }
-
-    /// Its name for people.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rss => "RSS",
-            Self::Atom => "Atom",
-            Self::Json => "JSON Feed",
-        }
-    }
-
-    /// Its media type, as links name it.
-    #[must_use]
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Rss => "application/rss+xml",
-            Self::Atom => "application/atom+xml",
-            Self::Json => "application/feed+json",
-        }
-    }
-}
+pub use history::History;
+pub use kind::{Format, Kind};
 
 /// What a feed says of itself.
 pub struct Meta<'a> {
@@ -81,6 +40,8 @@ pub struct Meta<'a> {
     pub zone: &'a jiff::tz::TimeZone,
     /// Domain and year of `tag:` URIs (RFC 4151), such as `example.org,2026`.
     pub tag_authority: &'a str,
+    /// Its other documents.
+    pub history: &'a History,
     /// The title of a topic in a language.
     pub topic_title: &'a dyn Fn(&str, &Language) -> String,
 }
@@ -100,12 +61,21 @@ pub struct Feed {
     pub bytes: Vec<u8>,
     /// Posts that would have spoiled it, and why.
     pub left_out: Vec<(String, String)>,
+    /// The posts in it, each with the date of its last revision.
+    pub entries: Vec<(String, UnixMillis)>,
 }
 
 /// The `tag:` URI that identifies a post in feeds, for good (RFC 4151).
 #[must_use]
 pub fn entry_id(tag_authority: &str, post_id: &str) -> String {
     format!("tag:{tag_authority}:post/{post_id}")
+}
+
+/// When a post was last revised; its publication where it never was.
+#[must_use]
+pub fn updated_at(showable: &Showable) -> UnixMillis {
+    let (post, standing) = (showable.post(), showable.standing());
+    [post.updated_at, standing.revised_at].into_iter().flatten().fold(post.published_at, UnixMillis::max)
 }
 
 /// Writes a feed.
@@ -138,7 +108,8 @@ pub fn feed(
         written = write(format, meta, &entries, gone);
     }
     let bytes = written.map_err(|reason| RenderError::Field { field: "feed", reason })?;
-    Ok(Feed { bytes, left_out })
+    let entries = entries.into_iter().map(|entry| (entry.post_id, entry.updated_at)).collect();
+    Ok(Feed { bytes, left_out, entries })
 }
 
 /// Writes it and reads it again: what comes back must be the same entries in the same order.
@@ -241,11 +212,7 @@ impl Entry {
             html: CleanText::new(templates.render("post_content.html", content)?.trim()).into(),
             author: line(&post.author),
             published_at: post.published_at,
-            updated_at: [post.updated_at, standing.revised_at, Some(post.published_at)]
-                .into_iter()
-                .flatten()
-                .max()
-                .unwrap_or(post.published_at),
+            updated_at: updated_at(showable),
             language: language.clone(),
             categories: topics.chain(tags).collect(),
             images: post.images.iter().map(picture).collect(),

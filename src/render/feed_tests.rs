@@ -17,6 +17,7 @@ fn made(format: Format, posts: &[Showable], gone: &[Tombstone], templates: &Temp
         site: &site(),
         zone: &jiff::tz::TimeZone::get("Asia/Seoul").unwrap(),
         tag_authority: "example.org,2026",
+        history: &History::default(),
         topic_title: &|topic, _| format!("주제 {topic}"),
     };
     feed(format, &meta, posts, gone, templates).unwrap()
@@ -145,6 +146,21 @@ fn pictures_and_files_are_described() {
         let feed = made(format, &[showable(odd.clone())], &[], &templates());
         assert_eq!(feed.left_out, [], "{format:?}");
         assert_eq!(feed_rs::parser::parse(feed.bytes.as_slice()).unwrap().entries.len(), 1);
+    }
+}
+
+/// The longest body that may come in, text that runs from right to left, and the ends of what feeds are made of.
+#[test]
+fn the_longest_and_the_oddest_bodies_come_through() {
+    let odd = "\u{202e}끝\u{202c}\u{200f} ]]> </item></entry><entry> \u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}\u{ffff}\u{1b}";
+    let long = format!("<p>{}</p>", "가나다 &amp; ]]&gt; ".repeat(1_048_576 / 24));
+    let posts = [showable(post("1", odd, odd)), showable(post("2", "긴 글", &long)), showable(post("3", "끝", ""))];
+    for format in Format::ALL {
+        let (text, read) = read(format, &posts);
+        assert_eq!(read.entries.len(), 3, "{format:?}");
+        assert!(!text.contains('\u{ffff}') && !text.contains('\u{1b}'), "{format:?}");
+        let body = read.entries[1].content.as_ref().and_then(|content| content.body.as_deref()).unwrap();
+        assert_eq!(body.matches("가나다").count(), 1_048_576 / 24, "{format:?}");
     }
 }
 

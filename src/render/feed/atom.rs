@@ -1,6 +1,6 @@
 //! Atom (RFC 4287) with tombstones of withdrawn posts (RFC 6721) and Media RSS.
 
-use super::{Entry, Meta, Tombstone, entry_id, media, rfc3339};
+use super::{Entry, Meta, Tombstone, entry_id, history, media, rfc3339};
 use crate::domain::clock::UnixMillis;
 use crate::render::templates::escape;
 use atom_syndication::extension::{Extension, ExtensionMap};
@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 /// The prefix and namespace of `at:deleted-entry`.
 const TOMBSTONES: (&str, &str) = ("at", "http://purl.org/atompub/tombstones/1.0");
 
+const OWN_TYPE: &str = "application/atom+xml";
+
 pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], gone: &[Tombstone], updated_at: UnixMillis) -> Option<Vec<u8>> {
     let link = |rel: &str, href: &str, mime_type: &str| Link {
         href: href.to_owned(),
@@ -17,6 +19,13 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], gone: &[Tombstone], upda
         mime_type: Some(mime_type.to_owned()),
         ..Link::default()
     };
+    let own = [link("self", meta.self_url, OWN_TYPE), link("alternate", meta.page_url, "text/html")];
+    let others = meta.history.links().map(|(rel, href)| link(rel, href, OWN_TYPE));
+    let mut extensions = tombstones(meta, gone);
+    if meta.history.is_archive {
+        let (prefix, _) = history::NAMESPACE;
+        extensions.extend(extension(prefix, "archive", vec![element("fh:archive", Vec::new(), Vec::new())]));
+    }
     let feed = Feed {
         title: text(meta.title, None),
         id: format!("tag:{}:feed/{}", meta.tag_authority, meta.name),
@@ -24,11 +33,11 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], gone: &[Tombstone], upda
         // Entries without an author are the institution's; Atom asks for one.
         authors: vec![person(meta.site.name.get(meta.language))],
         generator: Some(Generator { value: "allim".to_owned(), ..Generator::default() }),
-        links: vec![link("self", meta.self_url, "application/atom+xml"), link("alternate", meta.page_url, "text/html")],
+        links: own.into_iter().chain(others).collect(),
         entries: entries.iter().map(entry).collect::<Option<_>>()?,
         lang: Some(meta.language.to_string()),
-        extensions: tombstones(meta, gone),
-        namespaces: [(TOMBSTONES.0, TOMBSTONES.1), (media::PREFIX, media::NAMESPACE)]
+        extensions,
+        namespaces: [TOMBSTONES, (media::PREFIX, media::NAMESPACE), history::NAMESPACE]
             .map(|(prefix, name)| (prefix.to_owned(), name.to_owned()))
             .into(),
         ..Feed::default()

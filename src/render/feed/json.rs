@@ -9,6 +9,9 @@ struct JsonFeed {
     title: String,
     home_page_url: String,
     feed_url: String,
+    /// The page of older items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_url: Option<String>,
     description: String,
     language: String,
     authors: Vec<Author>,
@@ -60,6 +63,7 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry]) -> Option<Vec<u8>> {
         title: meta.title.to_owned(),
         home_page_url: meta.page_url.to_owned(),
         feed_url: meta.self_url.to_owned(),
+        next_url: meta.history.next.clone(),
         description: meta.title.to_owned(),
         language: meta.language.to_string(),
         authors: vec![Author { name: meta.site.name.get(meta.language).to_owned() }],

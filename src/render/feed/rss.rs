@@ -1,6 +1,6 @@
 //! RSS 2.0 with `atom:link`, `content:encoded`, Dublin Core and Media RSS.
 
-use super::{Entry, Meta, media, rfc3339};
+use super::{Entry, Meta, history, media, rfc3339};
 use crate::domain::clock::UnixMillis;
 use crate::render::templates::escape;
 use rss::extension::atom::{AtomExtension, Link};
@@ -13,12 +13,14 @@ use std::collections::BTreeMap;
 const TERMS: (&str, &str) = ("dcterms", "http://purl.org/dc/terms/");
 
 pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], updated_at: UnixMillis) -> Option<Vec<u8>> {
-    let self_link = Link {
-        href: meta.self_url.to_owned(),
-        rel: "self".to_owned(),
+    let link = |rel: &str, href: &str| Link {
+        href: href.to_owned(),
+        rel: rel.to_owned(),
         mime_type: Some("application/rss+xml".to_owned()),
         ..Link::default()
     };
+    let others = meta.history.links().map(|(rel, href)| link(rel, href));
+    let namespaces = [(media::PREFIX, media::NAMESPACE), TERMS, history::NAMESPACE];
     let channel = Channel {
         title: meta.title.to_owned(),
         link: meta.page_url.to_owned(),
@@ -28,10 +30,9 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], updated_at: UnixMillis) 
         generator: Some("allim".to_owned()),
         docs: Some("https://www.rssboard.org/rss-specification".to_owned()),
         items: entries.iter().map(item).collect(),
-        atom_ext: Some(AtomExtension { links: vec![self_link] }),
-        namespaces: [(media::PREFIX, media::NAMESPACE), TERMS]
-            .map(|(prefix, name)| (prefix.into(), name.into()))
-            .into(),
+        atom_ext: Some(AtomExtension { links: std::iter::once(link("self", meta.self_url)).chain(others).collect() }),
+        extensions: if meta.history.is_archive { archive() } else { ExtensionMap::new() },
+        namespaces: namespaces.map(|(prefix, name)| (prefix.to_owned(), name.to_owned())).into(),
         ..Channel::default()
     };
     channel.write_to(Vec::new()).ok()
@@ -71,6 +72,13 @@ fn item(entry: &Entry) -> Item {
         extensions: extensions(entry),
         ..Item::default()
     }
+}
+
+/// RFC 5005 section 4.
+fn archive() -> ExtensionMap {
+    let element = Extension { name: format!("{}:archive", history::NAMESPACE.0), ..Extension::default() };
+    let elements = BTreeMap::from([("archive".to_owned(), vec![element])]);
+    BTreeMap::from([(history::NAMESPACE.0.to_owned(), elements)])
 }
 
 fn extensions(entry: &Entry) -> ExtensionMap {
