@@ -46,7 +46,7 @@ fn entries(answer: &Answer) -> Vec<feed_rs::model::Entry> {
 }
 
 /// What Python's feedparser, with its strict XML parser, thinks of them.
-fn python(site: &Site, paths: &[&str]) {
+pub(crate) fn python(site: &Site, paths: &[&str]) {
     let Some(python) = support::server("ALLIM_TEST_PYTHON") else { return };
     let script = "import sys, feedparser\n\
         for url in sys.argv[1:]:\n    feed = feedparser.parse(url)\n    \

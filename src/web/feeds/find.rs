@@ -74,11 +74,31 @@ fn look(tx: &mut Tx<'_>, which: &Which, filter: &Filter, now: UnixMillis) -> Res
     if newest.len() as i64 > POSTS_MAX {
         newest.truncate(POSTS_MAX as usize);
         found.pages = pages(tx, filter)?;
+        add_tail(tx, filter, found.pages.full, &mut newest)?;
     }
     let gone = posts::withdrawn_since(tx, filter, now.minus(TOMBSTONE_AGE_MAX), TOMBSTONES_MAX)?;
     found.gone = gone.into_iter().map(|(post_id, withdrawn_at)| Tombstone { post_id, withdrawn_at }).collect();
     found.posts = newest.into_iter().filter_map(|(standing, post)| Showable::public(standing, post).ok()).collect();
     Ok(Some(found))
+}
+
+/// Posts that no archive holds yet stand in the feed itself, also where their dates would have others before them: who reads it
+/// with its archives misses none (RFC 5005 section 4). Backfill would look new; it shows on the last page, and in its archive
+/// when that is full.
+fn add_tail(
+    tx: &mut Tx<'_>,
+    filter: &Filter,
+    archives: u32,
+    newest: &mut Vec<(Standing, Post)>,
+) -> Result<(), StoreError> {
+    for (standing, post) in feeds::window(tx, filter, i64::from(archives) * POSTS_MAX, POSTS_MAX)? {
+        let is_there = newest.iter().any(|(other, _)| other.post_id == standing.post_id);
+        if standing.is_public() && standing.backfill_at.is_none() && !is_there {
+            newest.push((standing, post));
+        }
+    }
+    newest.sort_by(|(a, one), (b, other)| (other.published_at, &b.post_id).cmp(&(one.published_at, &a.post_id)));
+    Ok(())
 }
 
 fn pages(tx: &mut Tx<'_>, filter: &Filter) -> Result<Pages, StoreError> {
