@@ -52,9 +52,14 @@ install_tools() {
         step "installing mail-parser"
         /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" 'mail-parser==4.8.0'
     fi
-    if [[ ! -d $tools/node_modules/axe-core || ! -d $tools/node_modules/playwright-core ]]; then
-        step "installing axe-core and playwright-core"
-        npm install --silent --no-audit --no-fund --prefix "$tools" 'axe-core@4' 'playwright-core@1'
+    if [[ ! -d $tools/python/icalendar ]]; then
+        step "installing icalendar"
+        /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" \
+            'icalendar==6.3.1' 'python-dateutil==2.9.0.post0' 'six==1.17.0' 'tzdata==2025.2'
+    fi
+    if [[ ! -d $tools/node_modules/ical.js || ! -d $tools/node_modules/axe-core || ! -d $tools/node_modules/playwright-core ]]; then
+        step "installing axe-core, playwright-core and ical.js"
+        npm install --silent --no-audit --no-fund --prefix "$tools" 'axe-core@4' 'playwright-core@1' 'ical.js@2'
     fi
 }
 

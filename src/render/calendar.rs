@@ -1,4 +1,7 @@
-//! The event of a post as an iCalendar file (RFC 5545), for one's own calendar.
+//! The event of a post as an iCalendar file (RFC 5545), for one's own calendar; those of many as one to subscribe to.
+
+pub mod feed;
+mod read;
 
 use super::entry::web_url;
 use crate::domain::clock::UnixMillis;

@@ -2,7 +2,10 @@
 //! handed out, and an entry that would spoil it is left out alone (design rule 18).
 
 mod atom;
+mod history;
 mod json;
+mod kind;
+mod media;
 mod rss;
 
 use super::entry::{EntryView, Length, Reader};
@@ -12,55 +15,12 @@ use super::words::words;
 use super::{RenderError, body};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
-use crate::domain::post::{Post, Showable, TAG_PREFIX};
+use crate::domain::post::{Attachment, Image, Post, Showable, TAG_PREFIX};
 use crate::domain::text::CleanText;
 use serde::Serialize;
 
-/// How a feed is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// RSS 2.0.
-    Rss,
-    /// Atom.
-    Atom,
-    /// JSON Feed.
-    Json,
-}
-
-impl Format {
-    /// All of them, in the order in which pages offer them.
-    pub const ALL: [Self; 3] = [Self::Rss, Self::Atom, Self::Json];
-
-    /// The ending of its URL.
-    #[must_use]
-    pub fn ending(self) -> &'static str {
-        match self {
-            Self::Rss => "rss",
-            Self::Atom => "atom",
-            Self::Json => "json",
-        }
-    }
-
-    /// Its name for people.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rss => "RSS",
-            Self::Atom => "Atom",
-            Self::Json => "JSON Feed",
-        }
-    }
-
-    /// Its media type, as links name it.
-    #[must_use]
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Rss => "application/rss+xml",
-            Self::Atom => "application/atom+xml",
-            Self::Json => "application/feed+json",
-        }
-    }
-}
+pub use history::History;
+pub use kind::{Format, Kind};
 
 /// What a feed says of itself.
 pub struct Meta<'a> {
@@ -80,6 +40,8 @@ pub struct Meta<'a> {
     pub zone: &'a jiff::tz::TimeZone,
     /// Domain and year of `tag:` URIs (RFC 4151), such as `example.org,2026`.
     pub tag_authority: &'a str,
+    /// Its other documents.
+    pub history: &'a History,
     /// The title of a topic in a language.
     pub topic_title: &'a dyn Fn(&str, &Language) -> String,
 }
@@ -99,12 +61,21 @@ pub struct Feed {
     pub bytes: Vec<u8>,
     /// Posts that would have spoiled it, and why.
     pub left_out: Vec<(String, String)>,
+    /// The posts in it, each with the date of its last revision.
+    pub entries: Vec<(String, UnixMillis)>,
 }
 
 /// The `tag:` URI that identifies a post in feeds, for good (RFC 4151).
 #[must_use]
 pub fn entry_id(tag_authority: &str, post_id: &str) -> String {
     format!("tag:{tag_authority}:post/{post_id}")
+}
+
+/// When a post was last revised; its publication where it never was.
+#[must_use]
+pub fn updated_at(showable: &Showable) -> UnixMillis {
+    let (post, standing) = (showable.post(), showable.standing());
+    [post.updated_at, standing.revised_at].into_iter().flatten().fold(post.published_at, UnixMillis::max)
 }
 
 /// Writes a feed.
@@ -137,7 +108,8 @@ pub fn feed(
         written = write(format, meta, &entries, gone);
     }
     let bytes = written.map_err(|reason| RenderError::Field { field: "feed", reason })?;
-    Ok(Feed { bytes, left_out })
+    let entries = entries.into_iter().map(|entry| (entry.post_id, entry.updated_at)).collect();
+    Ok(Feed { bytes, left_out, entries })
 }
 
 /// Writes it and reads it again: what comes back must be the same entries in the same order.
@@ -184,9 +156,18 @@ struct Entry {
     language: Language,
     /// Topics and tags: name and title.
     categories: Vec<(String, String)>,
-    image: Option<String>,
+    images: Vec<Picture>,
     enclosures: Vec<Enclosure>,
     license: Option<String>,
+}
+
+struct Picture {
+    url: String,
+    /// For those who can't see it.
+    alt: Option<String>,
+    caption: Option<String>,
+    media_type: Option<String>,
+    bytes: Option<u64>,
 }
 
 struct Enclosure {
@@ -218,7 +199,6 @@ impl Entry {
         };
         let view = EntryView::for_page(showable, reader);
         let content = ContentView { language: language.as_str(), entry: &view, words: reader.words };
-        let line = |text: &Option<CleanText>| text.as_ref().map(|text| String::from(text.line()));
         let title_of = |topic: &String| (meta.topic_title)(topic, language);
         let topics = post.topics.iter().map(|topic| (topic.clone(), title_of(topic)));
         let tags = post.tags.iter().map(|tag| (format!("{TAG_PREFIX}{tag}"), tag.clone()));
@@ -228,20 +208,16 @@ impl Entry {
             url: view.url().map(str::to_owned),
             original_url: view.original_url().map(str::to_owned),
             title: view.title().to_owned(),
-            summary: line(&post.summary).or_else(|| excerpt(post)).filter(|text| !text.is_empty()),
+            summary: line(&post.summary).or_else(|| excerpt(post)),
             html: CleanText::new(templates.render("post_content.html", content)?.trim()).into(),
-            author: line(&post.author).filter(|author| !author.is_empty()),
+            author: line(&post.author),
             published_at: post.published_at,
-            updated_at: [post.updated_at, standing.revised_at, Some(post.published_at)]
-                .into_iter()
-                .flatten()
-                .max()
-                .unwrap_or(post.published_at),
+            updated_at: updated_at(showable),
             language: language.clone(),
             categories: topics.chain(tags).collect(),
-            image: post.images.first().map(|image| image.url.clone()),
+            images: post.images.iter().map(picture).collect(),
             enclosures: post.attachments.iter().map(enclosure).collect(),
-            license: line(&post.license).filter(|license| !license.is_empty()),
+            license: line(&post.license),
         })
     }
 }
@@ -251,7 +227,22 @@ fn excerpt(post: &Post) -> Option<String> {
     (!words.is_empty()).then(|| super::entry::cut(&words))
 }
 
-fn enclosure(file: &crate::domain::post::Attachment) -> Enclosure {
+/// A text in one line; none where it says nothing.
+fn line(text: &Option<CleanText>) -> Option<String> {
+    text.as_ref().map(|text| String::from(text.line())).filter(|line| !line.is_empty())
+}
+
+fn picture(image: &Image) -> Picture {
+    Picture {
+        url: image.url.clone(),
+        alt: line(&image.alt),
+        caption: line(&image.caption),
+        media_type: image.media_type.clone(),
+        bytes: image.bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+    }
+}
+
+fn enclosure(file: &Attachment) -> Enclosure {
     Enclosure {
         url: file.url.clone(),
         name: file.name.line().into(),

@@ -17,6 +17,7 @@ fn made(format: Format, posts: &[Showable], gone: &[Tombstone], templates: &Temp
         site: &site(),
         zone: &jiff::tz::TimeZone::get("Asia/Seoul").unwrap(),
         tag_authority: "example.org,2026",
+        history: &History::default(),
         topic_title: &|topic, _| format!("주제 {topic}"),
     };
     feed(format, &meta, posts, gone, templates).unwrap()
@@ -90,6 +91,8 @@ fn everything_that_a_format_has_room_for_is_told() {
         "<pubDate>Tue, 21 Apr 2026 05:40:00 +0000</pubDate>",
         "<atom:link href=\"https://allim.example.org/feeds/events.rss?lang=ko\" rel=\"self\" type=\"application/rss+xml\"/>",
         "<language>ko</language>",
+        "<content:encoded><![CDATA[",
+        "<dcterms:modified>2026-04-21T05:41:00Z</dcterms:modified>",
     ] {
         assert!(rss.contains(part), "{part} in {rss}");
     }
@@ -112,6 +115,70 @@ fn everything_that_a_format_has_room_for_is_told() {
     assert_eq!(item["attachments"][0]["size_in_bytes"], 1_234_567);
     assert_eq!(item["external_url"], "https://board.example.org/view?id=1&p=1");
     assert_eq!((&item["language"], &item["tags"][0]), (&"ko".into(), &"주제 events".into()));
+}
+
+/// Pictures with what they show, files with their names: as readers who know Media RSS find them.
+#[test]
+fn pictures_and_files_are_described() {
+    for format in [Format::Rss, Format::Atom] {
+        let (text, read) = read(format, &[showable(post("1", "제목", "<p>글</p>"))]);
+        let media = &read.entries[0].media;
+        let contents: Vec<_> = media.iter().flat_map(|media| &media.content).collect();
+        let urls: Vec<String> =
+            contents.iter().filter_map(|content| content.url.as_ref()).map(ToString::to_string).collect();
+        assert!(urls.contains(&"https://board.example.org/hall.jpg".to_owned()), "{format:?}: {urls:?}");
+        assert!(urls.contains(&"https://board.example.org/down.do?f=1&n=2".to_owned()), "{format:?}: {urls:?}");
+        assert!(contents.iter().any(|content| content.size == Some(120_000)), "{format:?}");
+        for part in [
+            "medium=\"image\" type=\"image/jpeg\"",
+            "medium=\"document\"",
+            "<media:title>강당 전경 &lt;사진 1&gt;</media:title>",
+            "<media:description>불 켜진 &quot;강당&quot;</media:description>",
+            "<media:title>모집 요강.pdf</media:title>",
+        ] {
+            assert!(text.contains(part), "{format:?}: {part} in {text}");
+        }
+    }
+    let mut odd = post("1", "제목", "");
+    odd.images[0].alt = Some(CleanText::new(HARD));
+    odd.images[0].url = "https://board.example.org/a?\"><x&y='".to_owned();
+    for format in Format::ALL {
+        let feed = made(format, &[showable(odd.clone())], &[], &templates());
+        assert_eq!(feed.left_out, [], "{format:?}");
+        assert_eq!(feed_rs::parser::parse(feed.bytes.as_slice()).unwrap().entries.len(), 1);
+    }
+}
+
+/// The longest body that may come in, text that runs from right to left, and the ends of what feeds are made of.
+#[test]
+fn the_longest_and_the_oddest_bodies_come_through() {
+    let odd = "\u{202e}끝\u{202c}\u{200f} ]]> </item></entry><entry> \u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}\u{ffff}\u{1b}";
+    let long = format!("<p>{}</p>", "가나다 &amp; ]]&gt; ".repeat(1_048_576 / 24));
+    let posts = [showable(post("1", odd, odd)), showable(post("2", "긴 글", &long)), showable(post("3", "끝", ""))];
+    for format in Format::ALL {
+        let (text, read) = read(format, &posts);
+        assert_eq!(read.entries.len(), 3, "{format:?}");
+        assert!(!text.contains('\u{ffff}') && !text.contains('\u{1b}'), "{format:?}");
+        let body = read.entries[1].content.as_ref().and_then(|content| content.body.as_deref()).unwrap();
+        assert_eq!(body.matches("가나다").count(), 1_048_576 / 24, "{format:?}");
+    }
+}
+
+/// What nobody revised keeps its date, and what was revised has a new one in each format.
+#[test]
+fn the_date_moves_only_with_a_revision() {
+    let plain = showable(post("1", "제목", "<p>글</p>"));
+    let mut standing = plain.standing().clone();
+    (standing.revision, standing.revised_at) = (2, Some(UnixMillis(1_776_900_000_000)));
+    let revised = Showable::public(standing, plain.post().clone()).unwrap();
+    for format in Format::ALL {
+        let (text, unchanged) = read(format, std::slice::from_ref(&plain));
+        assert!(!text.contains("dcterms:modified"), "{format:?}");
+        let updated = unchanged.entries[0].updated.map(|at| at.timestamp_millis());
+        assert!(updated.is_none_or(|at| at == 1_776_750_000_000), "{format:?}: {updated:?}");
+        let (text, _) = read(format, std::slice::from_ref(&revised));
+        assert!(text.contains("2026-04-22T23:20:00"), "{format:?}: {text}");
+    }
 }
 
 #[test]

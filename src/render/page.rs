@@ -1,12 +1,13 @@
 //! The pages that readers see in a browser: what their templates are given, spelled for the reader.
 
 pub mod edition;
+pub mod feeds;
 pub mod people;
 mod views;
 
 use super::RenderError;
 use super::entry::{EntryView, Length, Reader, cut};
-use super::feed::Format;
+use super::feed::Kind;
 use super::site::Site;
 use super::templates::Templates;
 use super::words::page::{PageWords, own_name, page_words};
@@ -170,20 +171,20 @@ impl Look<'_> {
 /// The feeds of a topic in one language, or in all.
 #[must_use]
 pub fn feed_links(look: &Look<'_>, topic: &str, title: &str, language: Option<&Language>) -> Vec<FeedLink> {
-    let link = |format: Format| FeedLink {
+    let link = |kind: Kind| FeedLink {
         href: match language {
-            Some(language) => format!("{}/feeds/{topic}.{}?lang={language}", look.base, format.ending()),
-            None => format!("{}/feeds/{topic}.{}", look.base, format.ending()),
+            Some(language) => format!("{}/feeds/{topic}.{}?lang={language}", look.base, kind.ending()),
+            None => format!("{}/feeds/{topic}.{}", look.base, kind.ending()),
         },
-        name: format.name(),
-        media_type: format.media_type(),
+        name: kind.name(),
+        media_type: kind.media_type(),
         title: match language {
-            Some(language) => format!("{title} ({}, {})", own_name(language), format.name()),
-            None => format!("{title} ({})", format.name()),
+            Some(language) => format!("{title} ({}, {})", own_name(language), kind.name()),
+            None => format!("{title} ({})", kind.name()),
         },
         language: language.map(ToString::to_string),
     };
-    Format::ALL.map(link).to_vec()
+    Kind::ALL.map(link).to_vec()
 }
 
 /// The first page. `held` says why nothing is sent, if that is so.

@@ -32,6 +32,7 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("page_frame.html", include_str!("templates/page_frame.html")),
     ("page_home.html", include_str!("templates/page_home.html")),
     ("page_mail.html", include_str!("templates/page_mail.html")),
+    ("page_feeds.html", include_str!("templates/page_feeds.html")),
     ("page_notice.html", include_str!("templates/page_notice.html")),
     ("page_post.html", include_str!("templates/page_post.html")),
     ("page_posts.html", include_str!("templates/page_posts.html")),
@@ -122,7 +123,7 @@ fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Res
 }
 
 /// Escapes for element content and for attributes in either kind of quotes.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {

@@ -18,6 +18,7 @@ pub mod deliveries;
 pub mod destinations;
 mod dialect;
 pub mod editions;
+pub mod feeds;
 pub mod fresh;
 pub mod identity;
 pub mod inbound;

@@ -1,35 +1,35 @@
-//! `GET /feeds/{topic}.{rss,atom,json}`: kept in memory, rebuilt when the change counter has moved. A feed that is
-//! up to date is served without asking the store.
+//! `GET /feeds/{topic}.{rss,atom,json,ics}`: kept in memory, rebuilt when the change counter has moved. A feed that is
+//! up to date is served without asking the store. Feeds of topics have places of their own; those of tags, and pages of older
+//! posts, share a bounded room (`kept.rs`).
 
+mod delta;
+mod find;
+mod kept;
 mod made;
+mod which;
+mod write;
 
-use super::{Front, ui};
-use crate::domain::clock::UnixMillis;
-use crate::domain::language::Language;
-use crate::domain::post::Showable;
-use crate::render::feed::{Format, Meta, Tombstone, feed};
-use crate::store::posts::{self, Filter};
-use crate::store::{Store, StoreError, changes};
+use super::validators::fixed;
+use super::{Front, pages, ui};
+use crate::render::feed::Kind;
+use crate::store::changes;
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, Request};
-use axum::response::Response;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+pub(super) use delta::A_IM;
+use kept::Kept;
 use made::Made;
 pub(super) use made::Raw;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
+pub(super) use which::{ALL, tag_path};
+use which::{Subject, Which};
 
-/// Posts in a feed.
-const POSTS_MAX: i64 = 50;
-/// Tombstones in a feed, and for how long one stays: whoever reads less often keeps a withdrawn post.
-const TOMBSTONES_MAX: i64 = 50;
-const TOMBSTONE_AGE_MAX: Duration = Duration::from_secs(90 * 86_400);
 /// How often the counter is looked at: a change made by another process shows after this at the latest.
 const LOOK: Duration = Duration::from_millis(500);
-/// The name of the feed of all topics.
-pub(super) const ALL: &str = "all";
 
 /// Every feed there is, made or not.
 pub struct Feeds {
@@ -38,6 +38,8 @@ pub struct Feeds {
     /// In the order of [`Feeds::place`].
     places: Vec<Place>,
     languages: usize,
+    /// Feeds of tags, and pages of older posts.
+    others: Kept,
 }
 
 #[derive(Default)]
@@ -47,40 +49,50 @@ struct Place {
     making: tokio::sync::Mutex<()>,
 }
 
-impl Place {
-    fn kept(&self) -> Option<Arc<Made>> {
-        self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn fresh(&self, feeds: &Feeds) -> Option<Arc<Made>> {
-        self.kept().filter(|made| made.head >= feeds.head.load(Ordering::Acquire))
-    }
-}
-
-/// Which feed.
-#[derive(Clone, Copy)]
-struct Which {
-    /// Index of the topic; `None`: all.
-    topic: Option<usize>,
-    /// Index of the language; `None`: all.
-    language: Option<usize>,
-    format: Format,
-}
-
 impl Feeds {
     /// Room for the feeds of so many topics and languages.
     #[must_use]
     pub fn new(topics: usize, languages: usize) -> Self {
-        let places = (topics + 1) * (languages + 1) * Format::ALL.len();
+        let places = (topics + 1) * (languages + 1) * Kind::ALL.len();
         // Nothing was seen yet: whatever is made counts as up to date until the first look.
-        Self { head: AtomicI64::new(-1), places: (0..places).map(|_| Place::default()).collect(), languages }
+        Self {
+            head: AtomicI64::new(-1),
+            places: (0..places).map(|_| Place::default()).collect(),
+            languages,
+            others: Kept::default(),
+        }
     }
 
-    fn place(&self, which: Which) -> Option<&Place> {
+    /// The place of its own that a feed has.
+    fn place(&self, which: &Which) -> Option<&Place> {
         let rank = |index: Option<usize>| index.map_or(0, |index| index + 1);
-        let format = Format::ALL.iter().position(|format| *format == which.format)?;
-        let topic = rank(which.topic) * (self.languages + 1) + rank(which.language);
-        self.places.get(topic * Format::ALL.len() + format)
+        let topic = match (&which.subject, which.page) {
+            (Subject::All, None) => None,
+            (Subject::Topic(index), None) => Some(*index),
+            _ => return None,
+        };
+        let kind = Kind::ALL.iter().position(|kind| *kind == which.kind)?;
+        let topic = rank(topic) * (self.languages + 1) + rank(which.language);
+        self.places.get(topic * Kind::ALL.len() + kind)
+    }
+
+    fn kept(&self, which: &Which) -> Option<Arc<Made>> {
+        match self.place(which) {
+            Some(place) => place.kept.read().unwrap_or_else(PoisonError::into_inner).clone(),
+            None => self.others.get(which),
+        }
+    }
+
+    fn fresh(&self, which: &Which) -> Option<Arc<Made>> {
+        self.kept(which).filter(|made| made.head >= self.head.load(Ordering::Acquire))
+    }
+
+    fn keep(&self, which: &Which, made: &Arc<Made>) {
+        self.head.fetch_max(made.head, Ordering::AcqRel);
+        match self.place(which) {
+            Some(place) => *place.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(made.clone()),
+            None => self.others.put(which, made),
+        }
     }
 }
 
@@ -106,7 +118,8 @@ pub async fn watch_changes(front: Arc<Front>, mut published: watch::Receiver<u64
 /// [`serve`] see to it, or whoever is meant.
 pub(super) fn at_hand<B>(front: &Front, request: &Request<B>) -> Option<Response> {
     // Requests that the log shows go the way on which it hears of them.
-    if request.method() != Method::GET || tracing::enabled!(tracing::Level::DEBUG) {
+    if request.method() != Method::GET || tracing::enabled!(tracing::Level::DEBUG) || delta::is_asked(request.headers())
+    {
         return None;
     }
     let made = fresh(front, request.uri().path(), request.uri().query())?;
@@ -119,142 +132,67 @@ pub(super) fn raw(front: &Front, path: &str, query: Option<&str>, headers: &Head
 }
 
 fn fresh(front: &Front, path: &str, query: Option<&str>) -> Option<Arc<Made>> {
-    let which = which(front, path.strip_prefix("/feeds/")?, query)?;
-    front.feeds.place(which)?.fresh(&front.feeds)
+    front.feeds.fresh(&Which::read(front, path, query)?)
 }
 
 /// One feed.
-pub(super) async fn serve(
-    State(front): State<Arc<Front>>,
-    Path(file): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let Some(which) = which(&front, &file, request.uri().query()) else {
-        return ui::not_found(&front, &request);
+pub(super) async fn serve(State(front): State<Arc<Front>>, request: Request<Body>) -> Response {
+    let Some(which) = Which::read(&front, request.uri().path(), request.uri().query()) else {
+        return pages::no_feed(&front, &request);
     };
-    let Some(place) = front.feeds.place(which) else { return ui::not_found(&front, &request) };
-    let kept = || place.kept();
-    if let Some(made) = place.fresh(&front.feeds) {
-        return made.answer(request.headers(), front.clock.now());
-    }
-    // One request makes it; others get what is there meanwhile, and wait only for a feed that was never made.
-    let making = match (place.making.try_lock(), kept()) {
-        (Ok(making), _) => making,
-        (Err(_), Some(made)) => return made.answer(request.headers(), front.clock.now()),
-        (Err(_), None) => place.making.lock().await,
-    };
-    if let Some(made) = place.fresh(&front.feeds) {
-        return made.answer(request.headers(), front.clock.now());
-    }
-    match make(front.clone(), which).await {
-        Ok(made) => {
-            let made = Arc::new(made);
-            front.feeds.head.fetch_max(made.head, Ordering::AcqRel);
-            *place.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
-            drop(making);
-            made.answer(request.headers(), front.clock.now())
+    match ready(&front, &which).await {
+        Ok(Some(made)) => {
+            let delta = delta::of(&front, &which, &made, request.headers()).await;
+            delta.unwrap_or(made).answer(request.headers(), front.clock.now())
         }
+        Ok(None) => pages::no_feed(&front, &request),
         Err(error) => {
-            tracing::warn!(%error, file, "a feed could not be made");
-            match kept() {
-                Some(made) => made.answer(request.headers(), front.clock.now()),
-                None => ui::unavailable(&front, &request),
-            }
+            tracing::warn!(%error, path = request.uri().path(), "a feed could not be made");
+            ui::unavailable(&front, &request)
         }
     }
 }
 
-/// Reads `events.atom` and `lang=ko`.
-fn which(front: &Front, file: &str, query: Option<&str>) -> Option<Which> {
-    let (topic, ending) = file.rsplit_once('.')?;
-    let format = Format::ALL.into_iter().find(|format| format.ending() == ending)?;
-    let topic = match topic {
-        ALL => None,
-        name => Some(front.topics.iter().position(|(known, _)| known == name)?),
+/// What a browser asks before it lets a page of another site read a feed with header fields of its own (Fetch, CORS-preflight).
+pub(super) async fn preflight() -> Response {
+    let headers = fixed([
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "a-im, if-none-match, if-modified-since"),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+        (header::ALLOW, "GET, HEAD, OPTIONS"),
+    ]);
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// A feed that is up to date, or the last one that could be made; `None` when there is no such feed.
+async fn ready(front: &Arc<Front>, which: &Which) -> anyhow::Result<Option<Arc<Made>>> {
+    if let Some(made) = front.feeds.fresh(which) {
+        return Ok(Some(made));
+    }
+    let place = front.feeds.place(which);
+    let lock = place.map_or(&front.feeds.others.making, |place| &place.making);
+    // One request makes it; others get what is there meanwhile, and wait only for a feed that was never made. Where the lock is
+    // shared, whoever holds it may be making another feed.
+    let making = match (lock.try_lock(), front.feeds.kept(which)) {
+        (Ok(making), _) => making,
+        (Err(_), Some(made)) if place.is_some() => return Ok(Some(made)),
+        (Err(_), _) => lock.lock().await,
     };
-    let language = match ui::parameter(query, "lang") {
-        None => None,
-        Some(tag) => {
-            let language = Language::parse(&tag).ok()?;
-            Some(front.languages.iter().position(|known| *known == language)?)
+    if let Some(made) = front.feeds.fresh(which) {
+        return Ok(Some(made));
+    }
+    let made = match write::make(front.clone(), which.clone()).await {
+        Ok(Some(made)) => made,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            let Some(made) = front.feeds.kept(which) else { return Err(error) };
+            tracing::warn!(%error, feed = which.name(front), "a feed could not be made anew");
+            return Ok(Some(made));
         }
     };
-    Some(Which { topic, language, format })
-}
-
-async fn make(front: Arc<Front>, which: Which) -> anyhow::Result<Made> {
-    let now = front.clock.now();
-    let topic = which.topic.and_then(|index| front.topics.get(index)).map(|(name, _)| name.clone());
-    let language = which.language.and_then(|index| front.languages.get(index)).cloned();
-    let found = find(&front.store, topic.clone(), language.as_ref(), now).await?;
-    let (head, changed_at) = (found.head, found.changed_at);
-    // Sanitising fifty posts takes a while; the threads that answer others go on.
-    let format = which.format;
-    let bytes = tokio::task::spawn_blocking(move || write(&front, topic.as_deref(), language.as_ref(), format, &found))
-        .await??;
-    Ok(Made::new(format, bytes, head, changed_at))
-}
-
-struct Found {
-    head: i64,
-    changed_at: Option<UnixMillis>,
-    posts: Vec<Showable>,
-    gone: Vec<Tombstone>,
-}
-
-/// Everything from one view of the store, so that the head fits the posts.
-async fn find(
-    store: &Store,
-    topic: Option<String>,
-    language: Option<&Language>,
-    now: UnixMillis,
-) -> Result<Found, StoreError> {
-    let language = language.map(ToString::to_string);
-    let filter = Filter { topic, language, public_only: true, ..Filter::default() };
-    let read = move |tx: &mut crate::store::Tx<'_>| {
-        let posts = posts::list(tx, &filter, POSTS_MAX)?;
-        let gone = posts::withdrawn_since(tx, &filter, now.minus(TOMBSTONE_AGE_MAX), TOMBSTONES_MAX)?;
-        let tombstone = |(post_id, withdrawn_at)| Tombstone { post_id, withdrawn_at };
-        Ok(Found {
-            head: changes::head(tx)?,
-            changed_at: changes::newest_at(tx)?,
-            posts: posts.into_iter().filter_map(|(standing, post)| Showable::public(standing, post).ok()).collect(),
-            gone: gone.into_iter().map(tombstone).collect(),
-        })
-    };
-    store.read(read).await
-}
-
-fn write(
-    front: &Front,
-    topic: Option<&str>,
-    language: Option<&Language>,
-    format: Format,
-    found: &Found,
-) -> anyhow::Result<Vec<u8>> {
-    let title_language = language.or(front.languages.first()).unwrap_or(&front.language_default);
-    let site_name = front.site.name.get(title_language);
-    let title = topic.map_or_else(
-        || site_name.to_owned(),
-        |topic| format!("{} · {site_name}", front.topic_title(topic, title_language)),
-    );
-    let file = topic.unwrap_or(ALL);
-    let query = language.map_or_else(String::new, |language| format!("?lang={language}"));
-    let page = topic.map_or_else(String::new, |topic| format!("/topics/{topic}"));
-    let meta = Meta {
-        title: &title,
-        name: &language.map_or_else(|| file.to_owned(), |language| format!("{file}/{language}")),
-        language: title_language,
-        self_url: &format!("{}/feeds/{file}.{}{query}", front.origin, format.ending()),
-        page_url: &format!("{}{}{query}", front.origin, if page.is_empty() { "/" } else { &page }),
-        site: &front.site,
-        zone: &front.zone,
-        tag_authority: &front.tag_authority,
-        topic_title: &|topic, language| front.topic_title(topic, language),
-    };
-    let feed = feed(format, &meta, &found.posts, &found.gone, &front.templates)?;
-    for (post_id, reason) in &feed.left_out {
-        tracing::error!(post_id, reason, feed = meta.name, "a post was left out of a feed, which it would spoil");
-    }
-    Ok(feed.bytes)
+    let made = Arc::new(made.after(front.feeds.kept(which).as_deref()));
+    front.feeds.keep(which, &made);
+    drop(making);
+    Ok(Some(made))
 }

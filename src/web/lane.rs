@@ -184,11 +184,18 @@ fn asked(front: &Front, heard: &[u8]) -> Asked {
 }
 
 /// The header fields that decide about the answer. `None` when one of them says what the lane doesn't do: a body, another
-/// protocol, the end of the connection, a second `Host`.
+/// protocol, the end of the connection, a second `Host`, a part of a feed.
 fn plain(fields: &[httparse::Header<'_>]) -> Option<HeaderMap> {
     const DECIDING: [HeaderName; 3] = [header::ACCEPT_ENCODING, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
-    const FOREIGN: [HeaderName; 6] =
-        [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT, header::TE];
+    const FOREIGN: [HeaderName; 7] = [
+        header::HOST,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::EXPECT,
+        header::TE,
+        feeds::A_IM,
+    ];
     let mut headers = HeaderMap::new();
     let mut has_host = false;
     for field in fields {

@@ -10,6 +10,7 @@ mod lane;
 mod link;
 mod mails;
 mod manage;
+mod opml;
 mod pages;
 mod people;
 mod samples;
@@ -195,7 +196,10 @@ fn router(front: Arc<Front>) -> Router {
         .route("/posts/{id}", get(pages::post))
         .route("/editions/{name}", get(editions::show))
         .route("/topics/{topic}", get(pages::topic))
-        .route("/feeds/{file}", get(feeds::serve))
+        .route("/feeds", get(pages::feeds))
+        .route("/feeds.opml", get(opml::serve).options(feeds::preflight))
+        .route("/feeds/{file}", get(feeds::serve).options(feeds::preflight))
+        .route("/feeds/{subject}/{page}", get(feeds::serve).options(feeds::preflight))
         .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::leave))
         .route("/subscribe", get(subscribe::show).post(subscribe::ask))
         .route("/confirm/{token}", get(confirm::show).post(confirm::confirm))

@@ -1,6 +1,6 @@
 //! The pages for readers: the first one, those of topics, and those of posts.
 
-use super::feeds::ALL;
+use super::feeds::{ALL, tag_path};
 use super::ui::{Asked, parameter};
 use super::validators::fixed;
 use super::{Front, client, mails};
@@ -8,7 +8,7 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::{Post, Showable, Standing};
 use crate::render::calendar;
-use crate::render::page::{self, FeedLink, Look, NextIssue, Notice, Now, TopicView, feed_links};
+use crate::render::page::{self, FeedLink, Look, NextIssue, Notice, Now, TopicView, feed_links, feeds::tag_link};
 use crate::render::words::page::own_name;
 use crate::store::posts::{self, Filter};
 use crate::store::{StoreError, Tx, deliveries, identity};
@@ -21,6 +21,8 @@ use std::sync::Arc;
 /// Posts on the first page, and those looked at for it: a story's variants become one line.
 const NEWEST: usize = 20;
 const NEWEST_LOOKED_AT: i64 = 60;
+/// Tags of a post whose feeds its page names to programs.
+const TAGS_DISCOVERED_MAX: usize = 10;
 /// Posts on a topic's page.
 const TOPIC_POSTS: i64 = 50;
 
@@ -48,6 +50,24 @@ pub(super) async fn home(State(front): State<Arc<Front>>, request: Request) -> R
     let lines: Vec<_> = lines.iter().map(|showable| line(&front, &look, showable)).collect();
     let held: Vec<String> = doubts.into_iter().map(|doubt| doubt.reason).collect();
     asked.answer(StatusCode::OK, page::home(&look, &front.templates, &topics, &lines, now.as_ref(), &held))
+}
+
+/// All feeds.
+pub(super) async fn feeds(State(front): State<Arc<Front>>, request: Request) -> Response {
+    feed_list(&front, &request, StatusCode::OK)
+}
+
+/// The same for those who ask for a feed that isn't there.
+pub(super) fn no_feed(front: &Front, request: &Request) -> Response {
+    feed_list(front, request, StatusCode::NOT_FOUND)
+}
+
+fn feed_list(front: &Front, request: &Request, status: StatusCode) -> Response {
+    let asked = Asked::new(front, request);
+    let look = asked.look(front);
+    let mut topics = vec![topic_view(front, &look, None)];
+    topics.extend(front.topics.iter().map(|(name, _)| topic_view(front, &look, Some(name))));
+    asked.answer(status, page::feeds::list(&look, &front.templates, &topics, status == StatusCode::NOT_FOUND))
 }
 
 /// A topic's posts, newest first; `?before=` goes on where the last page ended.
@@ -107,8 +127,9 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
         topics.iter().filter(|name| front.topics.iter().any(|(known, _)| known == *name)).collect();
     let titled = |name: &&String| (front.topic_title(name, asked.language()), (*name).clone());
     let titles: Vec<(String, String)> = known.iter().map(titled).collect();
-    let discover: Vec<FeedLink> =
-        titles.iter().flat_map(|(title, name)| feed_links(&look, name, title, None)).collect();
+    let tags = showable.post().tags.iter().take(TAGS_DISCOVERED_MAX).map(|tag| tag_link(&look, &tag_path(tag), tag));
+    let of_topics = titles.iter().flat_map(|(title, name)| feed_links(&look, name, title, None));
+    let discover: Vec<FeedLink> = of_topics.chain(tags).collect();
     let html =
         page::post(&look, &front.templates, &showable, &variants, titles.get(..1).unwrap_or_default(), &discover);
     asked.answer(StatusCode::OK, html)

@@ -14,32 +14,59 @@ pub(super) fn etag(bytes: &[u8], suffix: &str) -> String {
 
 /// Whether the client has this representation already.
 pub(super) fn is_known(headers: &HeaderMap, etag: &str, last_modified: Option<UnixMillis>) -> bool {
-    let mut asked = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
-    if asked.peek().is_some() {
+    if headers.contains_key(header::IF_NONE_MATCH) {
         // With If-None-Match the date doesn't count (RFC 9110 section 13.1.3).
-        return asked.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).any(|tag| {
-            let tag = tag.trim();
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
-        });
+        return asked_tags(headers).any(|tag| tag == "*" || tag == etag);
     }
     let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|line| line.to_str().ok()).and_then(read_date);
     matches!((since, last_modified), (Some(since), Some(at)) if at <= since)
 }
 
-/// Whether the client takes gzip.
-pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
+/// The ETags of the copies that the client has, without the mark of weak ones.
+pub(super) fn asked_tags(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(|tag| {
+        let tag = tag.trim();
+        tag.strip_prefix("W/").unwrap_or(tag)
+    })
+}
+
+/// How something may be sent (RFC 9110 section 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// As it is.
+    Identity,
+    Gzip,
+    Brotli,
+}
+
+/// Those that the client takes, the one it likes best first; of equals the one that is shorter.
+pub(super) fn codings(headers: &HeaderMap) -> [Option<Coding>; 2] {
     let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
-    let mut any = None;
-    for part in lines.flat_map(|line| line.split(',')) {
-        let (coding, parameters) = part.split_once(';').unwrap_or((part, ""));
-        let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |q| q.trim().parse::<f32>().unwrap_or(0.0));
-        match coding.trim() {
-            "gzip" | "x-gzip" => return weight > 0.0,
-            "*" => any = Some(weight > 0.0),
+    let (mut gzip, mut brotli, mut any) = (None, None, None);
+    for (coding, weight) in lines.flat_map(|line| line.split(',')).map(weight) {
+        match coding {
+            "gzip" | "x-gzip" => gzip = Some(weight),
+            "br" => brotli = Some(weight),
+            "*" => any = Some(weight),
             _ => {}
         }
     }
-    any.unwrap_or(false)
+    let taken = |weight: Option<f32>| weight.or(any).filter(|weight| *weight > 0.0);
+    match (taken(brotli), taken(gzip)) {
+        (Some(brotli), Some(gzip)) if gzip > brotli => [Some(Coding::Gzip), Some(Coding::Brotli)],
+        (Some(_), Some(_)) => [Some(Coding::Brotli), Some(Coding::Gzip)],
+        (Some(_), None) => [Some(Coding::Brotli), None],
+        (None, Some(_)) => [Some(Coding::Gzip), None],
+        (None, None) => [None, None],
+    }
+}
+
+/// A member of a list with its weight (RFC 9110 section 12.4.2).
+pub(super) fn weight(part: &str) -> (&str, f32) {
+    let (name, parameters) = part.split_once(';').unwrap_or((part, ""));
+    let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |q| q.trim().parse::<f32>().unwrap_or(0.0));
+    (name.trim(), weight)
 }
 
 /// An HTTP date of whole seconds, never before the instant itself: a change later in the same second must not look
@@ -92,10 +119,18 @@ mod tests {
     }
 
     #[test]
-    fn gzip_only_for_those_who_take_it() {
-        let takes = |text: &str| takes_gzip(&headers(header::ACCEPT_ENCODING, text));
-        assert!(takes("gzip") && takes("br, gzip;q=0.5") && takes("*") && takes("deflate, gzip, br"));
-        assert!(!takes("gzip;q=0") && !takes("identity") && !takes("*, gzip;q=0") && !takes("*;q=0"));
-        assert!(!takes_gzip(&HeaderMap::new()));
+    fn codings_only_for_those_who_take_them() {
+        use Coding::{Brotli, Gzip};
+        let takes = |text: &str| codings(&headers(header::ACCEPT_ENCODING, text));
+        assert_eq!(takes("gzip"), [Some(Gzip), None]);
+        assert_eq!(takes("deflate, gzip, br"), [Some(Brotli), Some(Gzip)]);
+        assert_eq!(takes("br;q=0.5, gzip"), [Some(Gzip), Some(Brotli)]);
+        assert_eq!(takes("br, gzip;q=0.5"), [Some(Brotli), Some(Gzip)]);
+        assert_eq!(takes("*"), [Some(Brotli), Some(Gzip)]);
+        assert_eq!(takes("*, br;q=0"), [Some(Gzip), None]);
+        for none in ["gzip;q=0", "identity", "*;q=0", "br;q=0, gzip;q=x"] {
+            assert_eq!(takes(none), [None, None], "{none}");
+        }
+        assert_eq!(codings(&HeaderMap::new()), [None, None]);
     }
 }

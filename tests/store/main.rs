@@ -22,8 +22,8 @@ use allim::store::people::{self, By};
 use allim::store::profile::{self, Then};
 use allim::store::token_keys::{self, TokenKey};
 use allim::store::{
-    Location, Store, StoreError, Tx, changes, destinations, identity, large, occurrences, owed, posts, processes,
-    quarantine, reroute, subscribers, suppressions,
+    Location, Store, StoreError, Tx, changes, destinations, feeds, identity, large, occurrences, owed, posts,
+    processes, quarantine, reroute, subscribers, suppressions,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -901,6 +901,28 @@ async fn lists_and_looks(world: World) {
         .await
         .expect("a list");
     assert_eq!(gone.len(), 1);
+    what_feeds_ask_for(&world).await;
+}
+
+/// Of the posts under `events` one was withdrawn and keeps its place; of those under `notices` none has an event.
+async fn what_feeds_ask_for(world: &World) {
+    let mut fair = world.post("fair", &["events"]).await;
+    fair["event"] = json!({ "starts_at": "2026-04-22" });
+    assert_eq!(world.accept(&fair).await, Verdict::Stored);
+    world.tick().await;
+    for (topic, count, places, events) in [("events", 4, 2, 1), ("notices", 2, 1, 0)] {
+        let filter = posts::Filter { topic: Some(topic.to_owned()), public_only: true, ..posts::Filter::default() };
+        let read = move |tx: &mut allim::store::Tx<'_>| {
+            let since = UnixMillis(0);
+            let all = feeds::window(tx, &filter, 0, 10)?;
+            assert!(all.is_sorted_by_key(|(standing, _)| (standing.public_at, standing.post_id.clone())));
+            let window = feeds::window(tx, &filter, 1, 2)?;
+            assert_eq!(window[0].0.post_id, all[1].0.post_id);
+            let events = feeds::with_event(tx, &filter, since, since, 10)?;
+            Ok((feeds::count_ever_public(tx, &filter)?, window.len(), events.len()))
+        };
+        assert_eq!(world.store.read(read).await.expect("found"), (count, places, events), "{topic}");
+    }
 }
 
 /// A releasing transaction stays open while digests fire beside it: its numbers lie behind every bound that was frozen

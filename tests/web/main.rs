@@ -3,8 +3,10 @@
 
 mod api;
 mod axe;
+mod calendars;
 mod editions;
 mod feeds;
+mod history;
 mod pages;
 mod passed_on;
 mod subscribing;

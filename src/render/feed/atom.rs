@@ -1,13 +1,16 @@
-//! Atom (RFC 4287) with tombstones of withdrawn posts (RFC 6721).
+//! Atom (RFC 4287) with tombstones of withdrawn posts (RFC 6721) and Media RSS.
 
-use super::{Entry, Meta, Tombstone, entry_id, rfc3339};
+use super::{Entry, Meta, Tombstone, entry_id, history, media, rfc3339};
 use crate::domain::clock::UnixMillis;
+use crate::render::templates::escape;
 use atom_syndication::extension::{Extension, ExtensionMap};
 use atom_syndication::{Category, Content, Feed, FixedDateTime, Generator, Link, Person, Text};
 use std::collections::BTreeMap;
 
-/// The namespace of `at:deleted-entry`.
-const TOMBSTONES: &str = "http://purl.org/atompub/tombstones/1.0";
+/// The prefix and namespace of `at:deleted-entry`.
+const TOMBSTONES: (&str, &str) = ("at", "http://purl.org/atompub/tombstones/1.0");
+
+const OWN_TYPE: &str = "application/atom+xml";
 
 pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], gone: &[Tombstone], updated_at: UnixMillis) -> Option<Vec<u8>> {
     let link = |rel: &str, href: &str, mime_type: &str| Link {
@@ -16,7 +19,13 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], gone: &[Tombstone], upda
         mime_type: Some(mime_type.to_owned()),
         ..Link::default()
     };
-    let (extensions, namespaces) = tombstones(meta, gone);
+    let own = [link("self", meta.self_url, OWN_TYPE), link("alternate", meta.page_url, "text/html")];
+    let others = meta.history.links().map(|(rel, href)| link(rel, href, OWN_TYPE));
+    let mut extensions = tombstones(meta, gone);
+    if meta.history.is_archive {
+        let (prefix, _) = history::NAMESPACE;
+        extensions.extend(extension(prefix, "archive", vec![element("fh:archive", Vec::new(), Vec::new())]));
+    }
     let feed = Feed {
         title: text(meta.title, None),
         id: format!("tag:{}:feed/{}", meta.tag_authority, meta.name),
@@ -24,11 +33,13 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], gone: &[Tombstone], upda
         // Entries without an author are the institution's; Atom asks for one.
         authors: vec![person(meta.site.name.get(meta.language))],
         generator: Some(Generator { value: "allim".to_owned(), ..Generator::default() }),
-        links: vec![link("self", meta.self_url, "application/atom+xml"), link("alternate", meta.page_url, "text/html")],
+        links: own.into_iter().chain(others).collect(),
         entries: entries.iter().map(entry).collect::<Option<_>>()?,
         lang: Some(meta.language.to_string()),
         extensions,
-        namespaces,
+        namespaces: [TOMBSTONES, (media::PREFIX, media::NAMESPACE), history::NAMESPACE]
+            .map(|(prefix, name)| (prefix.to_owned(), name.to_owned()))
+            .into(),
         ..Feed::default()
     };
     feed.write_to(Vec::new()).ok()
@@ -61,6 +72,7 @@ fn entry(entry: &Entry) -> Option<atom_syndication::Entry> {
         rights: entry.license.as_deref().map(|license| text(license, None)),
         summary: entry.summary.as_deref().map(|summary| text(summary, Some(language))),
         content: Some(content),
+        extensions: pictures_and_files(entry),
         ..atom_syndication::Entry::default()
     })
 }
@@ -86,22 +98,41 @@ fn links(entry: &Entry) -> Vec<Link> {
     own.chain(original).chain(files).collect()
 }
 
-fn tombstones(meta: &Meta<'_>, gone: &[Tombstone]) -> (ExtensionMap, BTreeMap<String, String>) {
-    if gone.is_empty() {
-        return Default::default();
-    }
-    // Ids and dates hold nothing that an attribute would have to escape, which atom_syndication doesn't do here.
-    let element = |tombstone: &Tombstone| Extension {
-        name: "at:deleted-entry".to_owned(),
-        attrs: BTreeMap::from([
-            ("ref".to_owned(), entry_id(meta.tag_authority, &tombstone.post_id)),
-            ("when".to_owned(), rfc3339(tombstone.withdrawn_at)),
-        ]),
-        ..Extension::default()
+fn tombstones(meta: &Meta<'_>, gone: &[Tombstone]) -> ExtensionMap {
+    let attributes = |tombstone: &Tombstone| {
+        let id = entry_id(meta.tag_authority, &tombstone.post_id);
+        vec![("ref", id), ("when", rfc3339(tombstone.withdrawn_at))]
     };
-    let elements = BTreeMap::from([("deleted-entry".to_owned(), gone.iter().map(element).collect())]);
-    let namespaces = BTreeMap::from([("at".to_owned(), TOMBSTONES.to_owned())]);
-    (BTreeMap::from([("at".to_owned(), elements)]), namespaces)
+    let element = |tombstone: &Tombstone| element("at:deleted-entry", attributes(tombstone), Vec::new());
+    extension(TOMBSTONES.0, "deleted-entry", gone.iter().map(element).collect())
+}
+
+fn pictures_and_files(entry: &Entry) -> ExtensionMap {
+    let child = |(name, value): (&'static str, String)| {
+        let text = Extension { name: format!("media:{name}"), value: Some(value), ..Extension::default() };
+        (name, text)
+    };
+    let content = |medium: media::Medium| {
+        element("media:content", medium.attributes, medium.children.into_iter().map(child).collect())
+    };
+    extension(media::PREFIX, "content", media::media(entry).into_iter().map(content).collect())
+}
+
+fn extension(prefix: &str, name: &str, elements: Vec<Extension>) -> ExtensionMap {
+    if elements.is_empty() {
+        return ExtensionMap::new();
+    }
+    BTreeMap::from([(prefix.to_owned(), BTreeMap::from([(name.to_owned(), elements)]))])
+}
+
+/// atom_syndication escapes the texts of extensions, but not their attributes.
+fn element(name: &str, attributes: Vec<(&str, String)>, children: Vec<(&str, Extension)>) -> Extension {
+    Extension {
+        name: name.to_owned(),
+        attrs: attributes.into_iter().map(|(name, value)| (name.to_owned(), escape(&value))).collect(),
+        children: children.into_iter().map(|(name, child)| (name.to_owned(), vec![child])).collect(),
+        ..Extension::default()
+    }
 }
 
 fn text(value: &str, language: Option<&str>) -> Text {

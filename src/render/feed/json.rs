@@ -9,6 +9,10 @@ struct JsonFeed {
     title: String,
     home_page_url: String,
     feed_url: String,
+    /// The page of older items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_url: Option<String>,
+    description: String,
     language: String,
     authors: Vec<Author>,
     items: Vec<Item>,
@@ -59,6 +63,8 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry]) -> Option<Vec<u8>> {
         title: meta.title.to_owned(),
         home_page_url: meta.page_url.to_owned(),
         feed_url: meta.self_url.to_owned(),
+        next_url: meta.history.next.clone(),
+        description: meta.title.to_owned(),
         language: meta.language.to_string(),
         authors: vec![Author { name: meta.site.name.get(meta.language).to_owned() }],
         items: entries.iter().map(item).collect(),
@@ -86,7 +92,7 @@ fn item(entry: &Entry) -> Item {
         title: entry.title.clone(),
         content_html: entry.html.clone(),
         summary: entry.summary.clone(),
-        image: entry.image.clone(),
+        image: entry.images.first().map(|image| image.url.clone()),
         date_published: rfc3339(entry.published_at),
         date_modified: rfc3339(entry.updated_at),
         authors: entry.author.iter().map(|name| Author { name: name.clone() }).collect(),

@@ -1,19 +1,26 @@
-//! RSS 2.0 with `atom:link`, `content:encoded` and Dublin Core.
+//! RSS 2.0 with `atom:link`, `content:encoded`, Dublin Core and Media RSS.
 
-use super::{Entry, Meta};
+use super::{Entry, Meta, history, media, rfc3339};
 use crate::domain::clock::UnixMillis;
 use crate::render::templates::escape;
 use rss::extension::atom::{AtomExtension, Link};
 use rss::extension::dublincore::DublinCoreExtension;
+use rss::extension::{Extension, ExtensionMap};
 use rss::{Category, Channel, Guid, Item};
+use std::collections::BTreeMap;
+
+/// The prefix and namespace of `dcterms:modified`: RSS itself has no word for a revision.
+const TERMS: (&str, &str) = ("dcterms", "http://purl.org/dc/terms/");
 
 pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], updated_at: UnixMillis) -> Option<Vec<u8>> {
-    let self_link = Link {
-        href: meta.self_url.to_owned(),
-        rel: "self".to_owned(),
+    let link = |rel: &str, href: &str| Link {
+        href: href.to_owned(),
+        rel: rel.to_owned(),
         mime_type: Some("application/rss+xml".to_owned()),
         ..Link::default()
     };
+    let others = meta.history.links().map(|(rel, href)| link(rel, href));
+    let namespaces = [(media::PREFIX, media::NAMESPACE), TERMS, history::NAMESPACE];
     let channel = Channel {
         title: meta.title.to_owned(),
         link: meta.page_url.to_owned(),
@@ -23,7 +30,9 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], updated_at: UnixMillis) 
         generator: Some("allim".to_owned()),
         docs: Some("https://www.rssboard.org/rss-specification".to_owned()),
         items: entries.iter().map(item).collect(),
-        atom_ext: Some(AtomExtension { links: vec![self_link] }),
+        atom_ext: Some(AtomExtension { links: std::iter::once(link("self", meta.self_url)).chain(others).collect() }),
+        extensions: if meta.history.is_archive { archive() } else { ExtensionMap::new() },
+        namespaces: namespaces.map(|(prefix, name)| (prefix.to_owned(), name.to_owned())).into(),
         ..Channel::default()
     };
     channel.write_to(Vec::new()).ok()
@@ -60,8 +69,45 @@ fn item(entry: &Entry) -> Item {
         }),
         content: Some(entry.html.clone()),
         dublin_core_ext: Some(core),
+        extensions: extensions(entry),
         ..Item::default()
     }
+}
+
+/// RFC 5005 section 4.
+fn archive() -> ExtensionMap {
+    let element = Extension { name: format!("{}:archive", history::NAMESPACE.0), ..Extension::default() };
+    let elements = BTreeMap::from([("archive".to_owned(), vec![element])]);
+    BTreeMap::from([(history::NAMESPACE.0.to_owned(), elements)])
+}
+
+fn extensions(entry: &Entry) -> ExtensionMap {
+    let text = |prefix: &str, name: &str, text: String| Extension {
+        name: format!("{prefix}:{name}"),
+        value: Some(text),
+        ..Extension::default()
+    };
+    let content = |medium: media::Medium| Extension {
+        name: format!("{}:content", media::PREFIX),
+        attrs: medium.attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        children: medium
+            .children
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), vec![text(media::PREFIX, name, value)]))
+            .collect(),
+        ..Extension::default()
+    };
+    let mut extensions = ExtensionMap::new();
+    let mut put = |prefix: &str, name: &str, elements: Vec<Extension>| {
+        if !elements.is_empty() {
+            extensions.insert(prefix.to_owned(), BTreeMap::from([(name.to_owned(), elements)]));
+        }
+    };
+    put(media::PREFIX, "content", media::media(entry).into_iter().map(content).collect());
+    if entry.updated_at > entry.published_at {
+        put(TERMS.0, "modified", vec![text(TERMS.0, "modified", rfc3339(entry.updated_at))]);
+    }
+    extensions
 }
 
 /// English day and month names and +0000, whatever the process's locale and zone.

@@ -1,14 +1,26 @@
-//! A feed as it is served: compressed once, its headers written once.
+//! A feed as it is served: compressed once, its headers written once, with a memory of what it said before.
 
+use super::write::Entries;
 use crate::domain::clock::UnixMillis;
-use crate::render::feed::Format;
-use crate::web::validators::{date, etag, fixed, is_known, rounded_up, takes_gzip, value};
+use crate::render::feed::Kind;
+use crate::web::validators::{Coding, codings, date, etag, fixed, is_known, rounded_up, value};
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Readers may keep a feed this long without asking.
-const CACHE_CONTROL: &str = "public, max-age=60";
+/// Readers may keep a feed for a minute without asking, and caches may show it for ten more while they ask (RFC 5861).
+const CACHE_CONTROL: &str = "public, max-age=60, stale-while-revalidate=600";
+/// Only caches that know what it is may keep a part (RFC 3229 section 10.8.1).
+const CACHE_CONTROL_DELTA: &str = "no-store, im, max-age=60";
+/// Earlier versions of a feed that are remembered: of each only ids and dates.
+const VERSIONS_MAX: usize = 16;
+/// How hard Brotli tries, of 11: above, it takes ten times as long for a few percent.
+const BROTLI_QUALITY: u32 = 9;
+const BROTLI_WINDOW: u32 = 22;
+const BROTLI_BUFFER_LEN: usize = 4_096;
 
 /// A feed that was made.
 pub(super) struct Made {
@@ -16,12 +28,32 @@ pub(super) struct Made {
     pub head: i64,
     plain: Representation,
     gzip: Option<Representation>,
+    brotli: Option<Representation>,
     last_modified: Option<UnixMillis>,
+    version: Arc<Version>,
+    earlier: Vec<Arc<Version>>,
+    /// What is new since an earlier version, by its ETag, as far as anybody has asked.
+    deltas: Mutex<BTreeMap<String, Arc<Made>>>,
+}
+
+/// What a feed held.
+pub(super) struct Version {
+    /// The ETag of the plain document without its quotes.
+    tag: String,
+    entries: Entries,
+}
+
+impl Version {
+    /// Whether it had this post as it is.
+    pub(super) fn holds(&self, post_id: &str, updated_at: UnixMillis) -> bool {
+        self.entries.iter().any(|(id, at)| id == post_id && *at == updated_at)
+    }
 }
 
 struct Representation {
     bytes: Bytes,
     etag: String,
+    status: StatusCode,
     headers: HeaderMap,
     /// The heads of 200 and 304 as they are written, all but the date and the empty line.
     whole: Bytes,
@@ -35,17 +67,81 @@ pub(in crate::web) struct Raw {
 }
 
 impl Made {
-    /// A feed of these bytes.
-    pub(super) fn new(format: Format, bytes: Vec<u8>, head: i64, changed_at: Option<UnixMillis>) -> Self {
-        let last_modified = changed_at.map(rounded_up);
-        let gzip = compress(&bytes).filter(|gzip| gzip.len() < bytes.len());
-        let gzip = gzip.map(|gzip| Representation::new(format, etag(&bytes, "-gz"), gzip, true, last_modified));
-        let plain = Representation::new(format, etag(&bytes, ""), bytes, false, last_modified);
-        Self { head, plain, gzip, last_modified }
+    /// A feed of these bytes, that holds these posts with these dates.
+    pub(super) fn new(kind: Kind, bytes: Vec<u8>, head: i64, changed_at: Option<UnixMillis>, entries: Entries) -> Self {
+        let tag = etag(&bytes, "").trim_matches('"').to_owned();
+        Self::with(StatusCode::OK, kind, bytes, head, changed_at.map(rounded_up), Version { tag, entries })
+    }
+
+    fn with(
+        status: StatusCode,
+        kind: Kind,
+        bytes: Vec<u8>,
+        head: i64,
+        last_modified: Option<UnixMillis>,
+        version: Version,
+    ) -> Self {
+        let written = |coding: Coding, bytes: Vec<u8>| {
+            let suffix = match coding {
+                Coding::Identity => "",
+                Coding::Gzip => "-gz",
+                Coding::Brotli => "-br",
+            };
+            let etag = format!("\"{}{suffix}\"", version.tag);
+            Representation::new(status, kind, etag, bytes, coding, last_modified)
+        };
+        let shorter = |packed: &Vec<u8>| packed.len() < bytes.len();
+        let gzip = gzip(&bytes).filter(shorter).map(|packed| written(Coding::Gzip, packed));
+        let brotli = brotli(&bytes).filter(shorter).map(|packed| written(Coding::Brotli, packed));
+        let plain = written(Coding::Identity, bytes);
+        let (version, deltas) = (Arc::new(version), Mutex::default());
+        Self { head, plain, gzip, brotli, last_modified, version, earlier: Vec::new(), deltas }
+    }
+
+    /// The same, with the memory of the one that it takes the place of.
+    pub(super) fn after(mut self, before: Option<&Self>) -> Self {
+        if let Some(before) = before {
+            let all = std::iter::once(&before.version).chain(&before.earlier);
+            let others = all.filter(|version| version.tag != self.version.tag);
+            self.earlier = others.take(VERSIONS_MAX).cloned().collect();
+        }
+        self
+    }
+
+    /// The earlier version that had this ETag, in whichever coding.
+    pub(super) fn earlier(&self, tag: &str) -> Option<Arc<Version>> {
+        let tag = tag.strip_prefix('"')?.strip_suffix('"')?;
+        let tag = tag.strip_suffix("-gz").or_else(|| tag.strip_suffix("-br")).unwrap_or(tag);
+        self.earlier.iter().find(|version| version.tag == tag).cloned()
+    }
+
+    /// What is new since an earlier version, if it was made.
+    pub(super) fn delta(&self, known: &Version) -> Option<Arc<Self>> {
+        self.deltas.lock().unwrap_or_else(PoisonError::into_inner).get(&known.tag).cloned()
+    }
+
+    /// Keeps what is new since an earlier version. It has the ETag of the whole feed, of which the client has the rest.
+    pub(super) fn keep_delta(&self, known: &Version, kind: Kind, bytes: Vec<u8>) -> Arc<Self> {
+        let version = Version { tag: self.version.tag.clone(), entries: Vec::new() };
+        let delta = Self::with(StatusCode::IM_USED, kind, bytes, self.head, self.last_modified, version);
+        let delta = Arc::new(delta);
+        self.deltas.lock().unwrap_or_else(PoisonError::into_inner).insert(known.tag.clone(), delta.clone());
+        delta
+    }
+
+    /// The octets that it takes up.
+    pub(super) fn octets(&self) -> usize {
+        let packed = [&self.gzip, &self.brotli].into_iter().flatten().map(|packed| packed.bytes.len());
+        self.plain.bytes.len() + packed.sum::<usize>()
     }
 
     fn choose(&self, asked: &HeaderMap) -> &Representation {
-        self.gzip.as_ref().filter(|_| takes_gzip(asked)).unwrap_or(&self.plain)
+        let of = |coding: Coding| match coding {
+            Coding::Identity => Some(&self.plain),
+            Coding::Gzip => self.gzip.as_ref(),
+            Coding::Brotli => self.brotli.as_ref(),
+        };
+        codings(asked).into_iter().flatten().find_map(of).unwrap_or(&self.plain)
     }
 
     /// The answer to a request with these headers.
@@ -56,9 +152,7 @@ impl Made {
         let is_known = is_known(asked, &chosen.etag, last_modified);
         let body = if is_known { Body::empty() } else { Body::from(chosen.bytes.clone()) };
         let mut response = Response::new(body);
-        if is_known {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        }
+        *response.status_mut() = if is_known { StatusCode::NOT_MODIFIED } else { chosen.status };
         *response.headers_mut() = chosen.headers.clone();
         if last_modified.is_none() {
             response.headers_mut().remove(header::LAST_MODIFIED);
@@ -81,22 +175,31 @@ impl Made {
 }
 
 impl Representation {
-    fn new(format: Format, etag: String, bytes: Vec<u8>, is_gzip: bool, last_modified: Option<UnixMillis>) -> Self {
-        let media_type = match format {
-            Format::Rss => "application/rss+xml; charset=utf-8",
-            Format::Atom => "application/atom+xml; charset=utf-8",
-            Format::Json => "application/feed+json; charset=utf-8",
-        };
+    fn new(
+        status: StatusCode,
+        kind: Kind,
+        etag: String,
+        bytes: Vec<u8>,
+        coding: Coding,
+        last_modified: Option<UnixMillis>,
+    ) -> Self {
+        let is_delta = status == StatusCode::IM_USED;
         let mut headers = fixed([
-            (header::CONTENT_TYPE, media_type),
-            (header::CACHE_CONTROL, CACHE_CONTROL),
-            (header::VARY, "accept-encoding"),
+            (header::CACHE_CONTROL, if is_delta { CACHE_CONTROL_DELTA } else { CACHE_CONTROL }),
+            (header::VARY, if is_delta { "accept-encoding, a-im, if-none-match" } else { "accept-encoding, a-im" }),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             // Feed readers that run in a browser may read it; there is nothing in it that isn't public.
             (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (header::ACCESS_CONTROL_EXPOSE_HEADERS, "etag, im"),
         ]);
-        if is_gzip {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(header::CONTENT_TYPE, value(&format!("{}; charset=utf-8", kind.media_type())));
+        match coding {
+            Coding::Identity => None,
+            Coding::Gzip => headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+            Coding::Brotli => headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br")),
+        };
+        if is_delta {
+            headers.insert(HeaderName::from_static("im"), HeaderValue::from_static("feed"));
         }
         headers.insert(header::ETAG, value(&etag));
         if let Some(at) = last_modified {
@@ -105,7 +208,7 @@ impl Representation {
         let known = written("304 Not Modified", &headers);
         let mut whole = written("200 OK", &headers);
         whole.extend_from_slice(format!("content-length: {}\r\n", bytes.len()).as_bytes());
-        Self { bytes: bytes.into(), etag, headers, whole: whole.into(), known: known.into() }
+        Self { bytes: bytes.into(), etag, status, headers, whole: whole.into(), known: known.into() }
     }
 }
 
@@ -120,9 +223,15 @@ fn written(status: &str, headers: &HeaderMap) -> Vec<u8> {
     head
 }
 
-fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
-    use std::io::Write as _;
+fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes).ok()?;
     encoder.finish().ok()
+}
+
+fn brotli(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = brotli::CompressorWriter::new(Vec::new(), BROTLI_BUFFER_LEN, BROTLI_QUALITY, BROTLI_WINDOW);
+    encoder.write_all(bytes).ok()?;
+    encoder.flush().ok()?;
+    Some(encoder.into_inner())
 }
