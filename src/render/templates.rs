@@ -26,6 +26,7 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("mail_entry.txt", include_str!("templates/mail_entry.txt")),
     ("service.html", include_str!("templates/service.html")),
     ("service.txt", include_str!("templates/service.txt")),
+    ("post_body.html", include_str!("templates/post_body.html")),
     ("post_content.html", include_str!("templates/post_content.html")),
     ("page.css", include_str!("templates/page.css")),
     ("page_edition.html", include_str!("templates/page_edition.html")),

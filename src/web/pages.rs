@@ -8,6 +8,7 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::{Post, Showable, Standing};
 use crate::render::calendar;
+use crate::render::page::post::PostPage;
 use crate::render::page::{self, FeedLink, Look, NextIssue, Notice, Now, TopicView, feed_links};
 use crate::render::words::page::own_name;
 use crate::store::posts::{self, Filter};
@@ -109,8 +110,8 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
     let titles: Vec<(String, String)> = known.iter().map(titled).collect();
     let discover: Vec<FeedLink> =
         titles.iter().flat_map(|(title, name)| feed_links(&look, name, title, None)).collect();
-    let html =
-        page::post(&look, &front.templates, &showable, &variants, titles.get(..1).unwrap_or_default(), &discover);
+    let shown = PostPage { showable: &showable, variants: &variants, topic: titles.first(), discover: &discover };
+    let html = page::post::post(&look, &front.templates, &shown);
     asked.answer(StatusCode::OK, html)
 }
 

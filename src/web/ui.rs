@@ -55,6 +55,7 @@ impl Asked {
             offered: &front.page_languages,
             path: &self.path,
             base: &front.base,
+            origin: &front.origin,
             style: &front.style_path,
             site: &front.site,
             zone: &front.zone,

@@ -20,7 +20,7 @@ fn wrong_with(urls: &[String]) -> Option<Vec<String>> {
 async fn the_check_sees_what_is_wrong() {
     let app = axum::Router::new().fallback(|| async {
         let page = "<!DOCTYPE html><html><head><title>x</title></head><body><main><h1>x</h1><img src=\"/x.png\">\
-                    <p style=\"color:#ccc;background:#fff;width:1300px\">faint and wide</p></main></body></html>";
+                    <script>console.error('told')</script><p style=\"color:#ccc;background:#fff;width:1300px\">faint and wide</p></main></body></html>";
         axum::response::Html(page)
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -29,7 +29,7 @@ async fn the_check_sees_what_is_wrong() {
     let found = tokio::task::spawn_blocking(move || wrong_with(&[url])).await.expect("a thread");
     served.abort();
     let Some(found) = found else { return };
-    for told in ["html-has-lang", "image-alt", "color-contrast", "sideways"] {
+    for told in ["html-has-lang", "image-alt", "color-contrast", "sideways", "console: told"] {
         assert!(found.iter().any(|one| one.contains(told)), "{told}: {found:?}");
     }
 }

@@ -3,6 +3,7 @@
 
 mod api;
 mod axe;
+mod board;
 mod editions;
 mod feeds;
 mod pages;

@@ -1,0 +1,108 @@
+//! The page of a post: everything of a board, and what machines read of it.
+
+use crate::*;
+
+/// Everything that a post can have, as the board of an institute shows it.
+fn announced() -> Value {
+    let mut body = post("forum", "제3차 물과 도시 포럼 공동 개최 </script> & \"따옴표\"", "ko", &["events"]);
+    body["breadcrumb"] = json!(["알림", "행사/활동"]);
+    body["author"] = json!({ "name": "국제협력실" });
+    body["summary"] = json!("두 도시의 연구자들이 모입니다.");
+    body["body"] = json!({ "format": "html", "content": "<p>□ 첫 문단</p><p>○ 둘째 문단</p>" });
+    body["images"] =
+        json!([{ "url": "https://img.example.org/hall.jpg?a=1&b=2", "alt": "강당", "caption": "▲ 강당에서" }]);
+    body["attachments"] = json!([
+        { "url": "https://files.example.org/a.pdf", "name": "안내문.pdf", "media_type": "application/pdf", "bytes": 1_234_567 },
+        { "url": "https://files.example.org/b.hwp", "name": "신청서.hwp" }]);
+    body["contact"] =
+        json!({ "department": "국제협력실", "name": "이하늘", "phone": "044-000-0000", "email": "ask@example.org" });
+    body["event"] = json!({ "starts_at": "2026-12-06T14:00", "ends_at": "2026-12-06T17:30", "time_zone": "Asia/Seoul",
+        "location": "강당 </script>" });
+    body["tags"] = json!(["innovation"]);
+    body["story"] = json!("forum");
+    body["url"] = json!("https://board.example.org/view?id=1&page=2");
+    body
+}
+
+/// The JSON-LD of a page, which must stand in one block.
+fn linked(page: &str) -> Value {
+    let (_, rest) = page.split_once("<script type=\"application/ld+json\">").expect("a block");
+    let (json, after) = rest.split_once("</script>").expect("an end");
+    assert!(!after.contains("<script"), "{after}");
+    serde_json::from_str(json).expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_of_the_board_has_its_place() {
+    let site = Site::new();
+    let id = site.publish_openly(&announced()).await;
+    let mut english = post("forum-en", "Third forum", "en", &["events"]);
+    english["story"] = json!("forum");
+    let english = site.publish_openly(&english).await;
+    let answer = site.get(&format!("/posts/{id}?lang=ko")).await;
+    check_headers(&answer);
+    let page = answer.text();
+    let url = site.setting.url(&format!("/posts/{id}"));
+    let mut rest = page.split_once("<main>").expect("a page").1;
+    // In the order in which a board has it.
+    for part in [
+        "<span lang=\"ko\">알림</span> › <a href=\"/topics/events?lang=ko\" lang=\"ko\">행사/활동</a></nav>",
+        "<h1>제3차 물과 도시 포럼 공동 개최 &lt;/script&gt; &amp; &quot;따옴표&quot;</h1>",
+        "<dt>작성</dt><dd lang=\"ko\">국제협력실</dd>",
+        "<dt>작성일</dt><dd>",
+        "<p>□ 첫 문단</p><p>○ 둘째 문단</p>",
+        "<img src=\"https://img.example.org/hall.jpg?a=1&amp;b=2\" alt=\"강당\" loading=\"lazy\" decoding=\"async\"><figcaption>▲ 강당에서</figcaption>",
+        "국제협력실 · 이하늘 · 044-000-0000 <a href=\"mailto:ask@example.org\">",
+        "<a href=\"https://files.example.org/a.pdf\">안내문.pdf</a></td><td>PDF</td><td>1.3 MB</td>",
+        "<a href=\"https://files.example.org/b.hwp\">신청서.hwp</a></td><td>HWP</td><td>–</td>",
+    ] {
+        let (_, after) = rest.split_once(part).unwrap_or_else(|| panic!("{part} isn't in its place: {page}"));
+        rest = after;
+    }
+    let head = page.split_once("</head>").expect("a head").0;
+    for tag in [
+        format!("<link rel=\"canonical\" href=\"{url}\">"),
+        format!("<link rel=\"alternate\" hreflang=\"en\" href=\"{}\">", site.setting.url(&format!("/posts/{english}"))),
+        format!("<link rel=\"alternate\" hreflang=\"ko\" href=\"{url}\">"),
+        format!("<meta property=\"og:url\" content=\"{url}\">"),
+        "<meta property=\"og:type\" content=\"article\">".to_owned(),
+        "<meta property=\"og:title\" content=\"제3차 물과 도시 포럼 공동 개최 &lt;/script&gt; &amp; &quot;따옴표&quot;\">".to_owned(),
+        "<meta property=\"og:description\" content=\"두 도시의 연구자들이 모입니다.\">".to_owned(),
+        "<meta property=\"og:locale\" content=\"ko_KR\">".to_owned(),
+        "<meta property=\"og:locale:alternate\" content=\"en_US\">".to_owned(),
+        "<meta property=\"og:image\" content=\"https://img.example.org/hall.jpg?a=1&amp;b=2\">".to_owned(),
+        "<meta property=\"og:image:alt\" content=\"강당\">".to_owned(),
+        "<meta name=\"twitter:card\" content=\"summary_large_image\">".to_owned(),
+    ] {
+        assert!(head.contains(&tag), "{tag} isn't in {head}");
+    }
+    assert!(answer.bytes.len() < 50_000, "{} octets", answer.bytes.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_read_an_article_and_an_event() {
+    let site = Site::new();
+    let id = site.publish_openly(&announced()).await;
+    let url = site.setting.url(&format!("/posts/{id}"));
+    let data = linked(&site.get(&format!("/posts/{id}")).await.text());
+    assert_eq!(data["@context"], "https://schema.org");
+    let (article, event) = (&data["@graph"][0], &data["@graph"][1]);
+    assert_eq!((&article["@type"], &article["url"]), (&json!("NewsArticle"), &json!(url)));
+    assert_eq!(article["headline"], announced()["title"]);
+    assert_eq!((&article["inLanguage"], &article["keywords"]), (&json!("ko"), &json!(["innovation"])));
+    assert_eq!((&article["author"]["name"], &article["isBasedOn"]), (&json!("국제협력실"), &announced()["url"]));
+    assert_eq!(article["image"], json!(["https://img.example.org/hall.jpg?a=1&b=2"]));
+    assert_eq!((&event["@type"], &event["startDate"]), (&json!("Event"), &json!("2026-12-06T14:00:00+09:00")));
+    assert_eq!(
+        (&event["endDate"], &event["location"]["name"]),
+        (&json!("2026-12-06T17:30:00+09:00"), &json!("강당 </script>"))
+    );
+
+    // A post without any of that is an article alone, described by how it begins.
+    let id = site.publish_openly(&post("plain", "평범한 글", "ko", &["notices"])).await;
+    let page = site.get(&format!("/posts/{id}")).await.text();
+    let data = linked(&page);
+    assert_eq!(data["@graph"].as_array().map(Vec::len), Some(1));
+    assert!(data["@graph"][0]["description"].as_str().is_some_and(|text| text.contains("본문입니다")), "{data}");
+    assert!(page.contains("<meta name=\"twitter:card\" content=\"summary\">") && !page.contains("og:image"), "{page}");
+}
