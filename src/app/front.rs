@@ -43,6 +43,7 @@ pub(super) fn front(
         languages: config.release.languages.clone(),
         topics: file.topic.iter().map(|topic| (topic.name.clone(), topic.title.clone())).collect(),
         digests: titles.filter_map(digest).collect(),
+        shares: config.shares.clone(),
         templates: app.stationery.templates.clone(),
         listen: file.web.listen.clone(),
         proxies: config.proxies.clone(),

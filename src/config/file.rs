@@ -12,6 +12,7 @@ pub use mail::{DigestTable, DkimTable, Immediate, MailTable, PeopleTable, Sender
 pub use send::{Relay, SendTable};
 
 use super::ways::PaceTable;
+use crate::render::share::ShareTable;
 use crate::render::site::LocalText;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -61,6 +62,9 @@ pub struct File {
     /// How mail comes back.
     #[serde(default)]
     pub inbound: InboundTable,
+    /// Links by which readers pass a post on.
+    #[serde(default)]
+    pub share: Vec<ShareTable>,
     /// HTTP.
     #[serde(default)]
     pub web: Web,

@@ -40,6 +40,7 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("page_confirm.html", include_str!("templates/page_confirm.html")),
     ("page_manage.html", include_str!("templates/page_manage.html")),
     ("page_said.html", include_str!("templates/page_said.html")),
+    ("page_share.html", include_str!("templates/page_share.html")),
     ("page_subscribe.html", include_str!("templates/page_subscribe.html")),
     ("page_unsubscribe.html", include_str!("templates/page_unsubscribe.html")),
 ];

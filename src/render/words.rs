@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use file::messages;
 pub use file::{BadWords, compiled_in, is_file, take_own};
 pub use grammar::Grammar;
+pub(super) use grammar::place;
 
 /// The words of one language; templates see them as `words.…`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

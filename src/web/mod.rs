@@ -14,6 +14,7 @@ mod pages;
 mod people;
 mod samples;
 mod server;
+mod share;
 mod subscribe;
 mod ui;
 mod unsubscribe;
@@ -34,6 +35,7 @@ use crate::intake::Intake;
 use crate::intake::wire::MESSAGE_BYTES_MAX;
 use crate::plan::Planner;
 use crate::render::RenderError;
+use crate::render::share::ShareLink;
 use crate::render::site::{LocalText, Site};
 use crate::render::templates::Templates;
 use crate::render::words::page::TAGS;
@@ -89,6 +91,8 @@ pub struct Parts {
     pub topics: Vec<(String, LocalText)>,
     /// Digests by name: title and schedule.
     pub digests: BTreeMap<String, (LocalText, Schedule)>,
+    /// The links by which readers pass a post on.
+    pub shares: Vec<ShareLink>,
     /// Templates.
     pub templates: Arc<Templates>,
     /// Where the server listens: the beginning of links as long as no public address is configured.
@@ -122,6 +126,7 @@ pub struct Front {
     language_default: Language,
     topics: Vec<(String, LocalText)>,
     digests: BTreeMap<String, (LocalText, Schedule)>,
+    shares: Vec<ShareLink>,
     templates: Arc<Templates>,
     /// What absolute links begin with, without a slash at the end.
     origin: String,
@@ -173,6 +178,7 @@ impl Front {
             languages: parts.languages,
             topics: parts.topics,
             digests: parts.digests,
+            shares: parts.shares,
             templates: parts.templates,
             proxies: parts.proxies,
             mail_folder: parts.mail_folder,
@@ -193,6 +199,7 @@ fn router(front: Arc<Front>) -> Router {
     Router::new()
         .route("/", get(pages::home))
         .route("/posts/{id}", get(pages::post))
+        .route("/share/{name}/{id}", get(share::ask))
         .route("/editions/{name}", get(editions::show))
         .route("/topics/{topic}", get(pages::topic))
         .route("/feeds/{file}", get(feeds::serve))

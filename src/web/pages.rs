@@ -110,7 +110,13 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
     let titles: Vec<(String, String)> = known.iter().map(titled).collect();
     let discover: Vec<FeedLink> =
         titles.iter().flat_map(|(title, name)| feed_links(&look, name, title, None)).collect();
-    let shown = PostPage { showable: &showable, variants: &variants, topic: titles.first(), discover: &discover };
+    let shown = PostPage {
+        showable: &showable,
+        variants: &variants,
+        topic: titles.first(),
+        shares: &front.shares,
+        discover: &discover,
+    };
     let html = page::post::post(&look, &front.templates, &shown);
     asked.answer(StatusCode::OK, html)
 }
@@ -140,7 +146,7 @@ async fn calendar(front: &Front, asked: &Asked, id: String) -> Response {
     (headers, file).into_response()
 }
 
-fn gone(front: &Front, asked: &Asked, standing: &Standing) -> Response {
+pub(super) fn gone(front: &Front, asked: &Asked, standing: &Standing) -> Response {
     match (standing.public_at, standing.withdrawn_at) {
         (None, _) => asked.notice(front, StatusCode::NOT_FOUND, Notice::NotFound),
         (Some(_), Some(_)) => asked.notice(front, StatusCode::GONE, Notice::Withdrawn),
@@ -148,7 +154,7 @@ fn gone(front: &Front, asked: &Asked, standing: &Standing) -> Response {
     }
 }
 
-fn unavailable(front: &Front, asked: &Asked, error: &StoreError) -> Response {
+pub(super) fn unavailable(front: &Front, asked: &Asked, error: &StoreError) -> Response {
     tracing::warn!(%error, "a page can't be shown");
     asked.sorry(front)
 }

@@ -159,7 +159,7 @@ pub(super) async fn style(State(front): State<Arc<Front>>) -> Response {
 pub(super) async fn robots() -> Response {
     let headers =
         fixed([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "max-age=86400")]);
-    (headers, "User-agent: *\nDisallow: /unsubscribe/\nDisallow: /manage/\nDisallow: /confirm/\nDisallow: /mails/\nDisallow: /api/\n").into_response()
+    (headers, "User-agent: *\nDisallow: /unsubscribe/\nDisallow: /manage/\nDisallow: /confirm/\nDisallow: /mails/\nDisallow: /share/\nDisallow: /api/\n").into_response()
 }
 
 /// The first value of a parameter in a query.

@@ -106,3 +106,40 @@ async fn machines_read_an_article_and_an_event() {
     assert!(data["@graph"][0]["description"].as_str().is_some_and(|text| text.contains("본문입니다")), "{data}");
     assert!(page.contains("<meta name=\"twitter:card\" content=\"summary\">") && !page.contains("og:image"), "{page}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_is_passed_on_by_links_alone() {
+    let mut setting = Setting::new();
+    setting.extra = "[[share]]\nname = \"facebook\"\nstate = \"off\"\n[[share]]\nname = \"delicious\"\n\
+                     url = \"https://links.example.org/add?u={url}&t={title}\"\n"
+        .to_owned();
+    let site = Site::with(setting);
+    let id = site.publish_openly(&announced()).await;
+    let page = site.get(&format!("/posts/{id}?lang=ko")).await.text();
+    let url = site.setting.url(&format!("/posts/{id}"));
+    let encoded = url.replace(':', "%3A").replace('/', "%2F");
+    for part in [
+        format!("href=\"https://www.linkedin.com/sharing/share-offsite/?url={encoded}\""),
+        format!("href=\"https://links.example.org/add?u={encoded}&amp;t=%EC%A0%9C3%EC%B0%A8%20"),
+        format!("href=\"/share/mastodon/{id}?lang=ko\""),
+        "href=\"mailto:?subject=%EC%A0%9C3".to_owned(),
+        format!("readonly value=\"{url}\""),
+    ] {
+        assert!(page.contains(&part), "{part} isn't in {page}");
+    }
+    assert!(page.contains("%3C%2Fscript%3E%20%26%20%22%EB%94%B0"), "{page}");
+    assert!(!page.contains("facebook") && !page.contains("cyworld") && !page.contains("kakao.com/talk"), "{page}");
+
+    let asking = format!("/share/mastodon/{id}");
+    let form = site.get(&format!("{asking}?lang=en")).await;
+    check_headers(&form);
+    assert!(form.status == 200 && form.text().contains("<input type=\"hidden\" name=\"lang\" value=\"en\">"));
+    let bad = site.get(&format!("{asking}?server=a.example%2Fpath")).await.text();
+    assert!(bad.contains("role=\"alert\"") && bad.contains("value=\"a.example/path\""), "{bad}");
+    let good = site.get(&format!("{asking}?server=%40me%40Mastodon.social")).await;
+    assert_eq!(good.status, StatusCode::OK, "a link, and no redirection");
+    assert!(good.text().contains("href=\"https://mastodon.social/share?text=%EC%A0%9C3"), "{}", good.text());
+    for missing in [format!("/share/x/{id}"), format!("/share/nothing/{id}"), "/share/mastodon/nothing".to_owned()] {
+        assert_eq!(site.get(&missing).await.status, StatusCode::NOT_FOUND, "{missing}");
+    }
+}

@@ -7,6 +7,7 @@ use crate::domain::post::{Post, Showable};
 use crate::render::RenderError;
 use crate::render::body;
 use crate::render::entry::{EntryView, Length, Reader, cut, web_url};
+use crate::render::share::{ShareLink, Shared};
 use crate::render::templates::Templates;
 use crate::render::words::page::own_name;
 use crate::render::words::words;
@@ -20,6 +21,8 @@ pub struct PostPage<'a> {
     pub variants: &'a [(Language, String)],
     /// Title and name of the topic that it is shown under, if it has one.
     pub topic: Option<&'a (String, String)>,
+    /// The links by which it is passed on.
+    pub shares: &'a [ShareLink],
     /// Feeds of its topics.
     pub discover: &'a [FeedLink],
 }
@@ -35,8 +38,18 @@ struct Page<'a> {
     /// The address that it is known by, whatever language the page is in.
     canonical: &'a str,
     card: Card<'a>,
+    shares: Vec<Share>,
     /// JSON-LD, escaped for a `<script>`.
     linked: String,
+}
+
+/// A link by which the post is passed on, or the address itself.
+#[derive(Serialize)]
+struct Share {
+    title: String,
+    icon: String,
+    /// Where it leads; none where the address is to be copied.
+    href: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -95,6 +108,17 @@ pub fn post(look: &Look<'_>, templates: &Templates, shown: &PostPage<'_>) -> Res
     let step = |step: &crate::domain::text::CleanText| String::from(step.line());
     let topic = |(title, name): &'_ (String, String)| (title.clone(), look.link(&format!("/topics/{name}")));
     let topic = shown.topic.map(topic);
+    let title: String = post.title.line().into();
+    let shared = Shared { url: &url, title: &title, text: description.as_deref().unwrap_or_default() };
+    let share = |link: &ShareLink| Share {
+        title: link.title(look.language).to_owned(),
+        icon: link.icon().to_owned(),
+        href: match link {
+            link if link.is_field() => None,
+            link if link.asks_server() => Some(look.link(&format!("/share/{}/{}", link.name, standing.post_id))),
+            link => Some(link.href(shared, "")),
+        },
+    };
     let page = Page {
         entry: EntryView::for_page(shown.showable, reader),
         updated: changed_at.map(|at| look.instant(at)),
@@ -102,10 +126,54 @@ pub fn post(look: &Look<'_>, templates: &Templates, shown: &PostPage<'_>) -> Res
         steps: post.breadcrumb.iter().map(step).filter(|step| !step.is_empty()).collect(),
         topic: topic.as_ref().map(|(title, href)| Topic { title, href: href.clone() }),
         canonical: &url,
+        shares: shown.shares.iter().map(share).collect(),
         card: card(look, shown, description.as_deref()),
         linked: linked::linked(look, shown.showable, &url, description.as_deref()),
     };
     look.page("page_post.html", templates, shown.discover, page)
+}
+
+/// The page that asks for the reader's server, of which there are many, and then has the link there. A link and no redirection: nobody
+/// can make our address lead elsewhere unseen.
+///
+/// # Errors
+/// As [`post`].
+pub fn share(
+    look: &Look<'_>,
+    templates: &Templates,
+    showable: &Showable,
+    link: &ShareLink,
+    asked: Option<&str>,
+) -> Result<String, RenderError> {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        title: String,
+        post_language: &'a str,
+        post_href: String,
+        service: &'a str,
+        action: String,
+        /// What was filled in.
+        asked: &'a str,
+        is_fault: bool,
+        /// The server and where it leads.
+        go: Option<(String, String)>,
+    }
+    let (post, id) = (showable.post(), &showable.standing().post_id);
+    let (title, description) = (String::from(post.title.line()), description(post));
+    let url = format!("{}/posts/{id}", look.origin);
+    let shared = Shared { url: &url, title: &title, text: description.as_deref().unwrap_or_default() };
+    let server = asked.and_then(crate::render::share::server);
+    let page = Page {
+        post_language: post.language.as_str(),
+        post_href: look.link(&format!("/posts/{id}")),
+        service: link.title(look.language),
+        action: format!("{}{}", look.base, look.path),
+        asked: asked.unwrap_or_default(),
+        is_fault: asked.is_some() && server.is_none(),
+        go: server.map(|server| (server.clone(), link.href(shared, &server))),
+        title,
+    };
+    look.page("page_share.html", templates, &[], page)
 }
 
 /// The summary, or how the text begins: search engines and networks show it below the title.

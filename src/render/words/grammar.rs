@@ -55,7 +55,7 @@ fn filled(pattern: &str, values: &[(&str, &str)]) -> String {
 }
 
 /// The first place of a pattern: what is before it, its name, and what is behind.
-pub(super) fn place(pattern: &str) -> Option<(&str, &str, &str)> {
+pub(in crate::render) fn place(pattern: &str) -> Option<(&str, &str, &str)> {
     let (before, behind) = pattern.split_once('{')?;
     let (name, after) = behind.split_once('}')?;
     Some((before, name, after))
