@@ -45,6 +45,7 @@ pub(super) fn front(
         digests: titles.filter_map(digest).collect(),
         shares: config.shares.clone(),
         templates: app.stationery.templates.clone(),
+        count_views: file.web.count_views,
         listen: file.web.listen.clone(),
         proxies: config.proxies.clone(),
         samples: super::quickstart::pictures(config)?,

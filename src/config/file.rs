@@ -149,6 +149,8 @@ pub struct Web {
     /// Shows the mails just written on the first page, to this machine and its private network: for trying allim out
     /// only.
     pub show_mail_folder: bool,
+    /// Counts how often posts are looked at, and shows it.
+    pub count_views: bool,
 }
 
 impl Default for Web {
@@ -158,6 +160,7 @@ impl Default for Web {
             public_url: None,
             trusted_proxies: Vec::new(),
             show_mail_folder: false,
+            count_views: true,
         }
     }
 }

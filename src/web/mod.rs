@@ -19,12 +19,14 @@ mod subscribe;
 mod ui;
 mod unsubscribe;
 mod validators;
+mod views;
 
 pub use api::Token;
 pub use client::{BadRange, TrustedProxies};
 pub use feeds::{Feeds, watch_changes};
 pub use samples::Sample;
 pub use server::{listen, serve};
+pub use views::keep_views;
 
 use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
@@ -97,6 +99,8 @@ pub struct Parts {
     pub templates: Arc<Templates>,
     /// Where the server listens: the beginning of links as long as no public address is configured.
     pub listen: String,
+    /// Whether it is counted how often posts are looked at.
+    pub count_views: bool,
     /// Proxies whose word counts.
     pub proxies: TrustedProxies,
     /// The Maildir whose mails may be looked at while allim is tried out.
@@ -138,6 +142,7 @@ pub struct Front {
     style: Bytes,
     style_path: String,
     feeds: Feeds,
+    views: views::Views,
 }
 
 impl Front {
@@ -163,6 +168,7 @@ impl Front {
             style: style.into(),
             style_path,
             feeds: Feeds::new(parts.topics.len(), parts.languages.len()),
+            views: views::Views::new(parts.count_views),
             store: parts.store,
             intake: parts.intake,
             tokens: parts.tokens,

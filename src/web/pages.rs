@@ -12,7 +12,7 @@ use crate::render::page::post::PostPage;
 use crate::render::page::{self, FeedLink, Look, NextIssue, Notice, Now, TopicView, feed_links};
 use crate::render::words::page::own_name;
 use crate::store::posts::{self, Filter};
-use crate::store::{StoreError, Tx, deliveries, identity};
+use crate::store::{StoreError, Tx, deliveries, identity, views};
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -86,12 +86,14 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
     if let Some(id) = id.strip_suffix(".ics") {
         return calendar(&front, &asked, id.to_owned()).await;
     }
+    let counts = front.views.is_counting();
     let read = move |tx: &mut crate::store::Tx<'_>| {
         let Some((standing, post)) = posts::find(tx, &id)? else { return Ok(None) };
         let variants = posts::variants(tx, &standing.story_id)?;
-        Ok(Some((standing, post, variants)))
+        let seen = if counts { views::of(tx, &id)? } else { 0 };
+        Ok(Some((standing, post, variants, seen)))
     };
-    let (standing, post, variants) = match front.store.read(read).await {
+    let (standing, post, variants, seen) = match front.store.read(read).await {
         Ok(Some(found)) => found,
         Ok(None) => return asked.notice(&front, StatusCode::NOT_FOUND, Notice::NotFound),
         Err(error) => return unavailable(&front, &asked, &error),
@@ -100,6 +102,9 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
         Ok(showable) => showable,
         Err(standing) => return gone(&front, &asked, &standing),
     };
+    super::views::count(&front, &request, &showable.standing().post_id);
+    let seen = seen.saturating_add(front.views.waiting(&showable.standing().post_id));
+    let views = counts.then(|| seen.saturating_add(showable.post().views.unwrap_or(0)));
     let look = asked.look(&front);
     let read_variant = |(tag, id): (String, String)| Some((Language::parse(&tag).ok()?, format!("/posts/{id}")));
     let variants: Vec<(Language, String)> = variants.into_iter().filter_map(read_variant).collect();
@@ -114,6 +119,7 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
         showable: &showable,
         variants: &variants,
         topic: titles.first(),
+        views,
         shares: &front.shares,
         discover: &discover,
     };

@@ -50,6 +50,7 @@ async fn everything_of_the_board_has_its_place() {
         "<h1>제3차 물과 도시 포럼 공동 개최 &lt;/script&gt; &amp; &quot;따옴표&quot;</h1>",
         "<dt>작성</dt><dd lang=\"ko\">국제협력실</dd>",
         "<dt>작성일</dt><dd>",
+        "<dt>조회수</dt><dd>0</dd>",
         "<p>□ 첫 문단</p><p>○ 둘째 문단</p>",
         "<img src=\"https://img.example.org/hall.jpg?a=1&amp;b=2\" alt=\"강당\" loading=\"lazy\" decoding=\"async\"><figcaption>▲ 강당에서</figcaption>",
         "국제협력실 · 이하늘 · 044-000-0000 <a href=\"mailto:ask@example.org\">",
@@ -142,4 +143,47 @@ async fn a_post_is_passed_on_by_links_alone() {
     for missing in [format!("/share/x/{id}"), format!("/share/nothing/{id}"), "/share/mastodon/nothing".to_owned()] {
         assert_eq!(site.get(&missing).await.status, StatusCode::NOT_FOUND, "{missing}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_are_counted_once_a_person_and_without_a_trace() {
+    let site = Site::new();
+    let mut told = post("told", "조회수", "ko", &["events"]);
+    told["views"] = json!(1_150);
+    let id = site.publish_openly(&told).await;
+    let path = format!("/posts/{id}?lang=ko");
+    let shown = |answer: &Answer| {
+        let text = answer.text();
+        let (_, rest) = text.split_once("<dt>조회수</dt><dd>").expect("views");
+        rest.split('<').next().expect("an end").to_owned()
+    };
+    let (firefox, safari) = (("user-agent", "Firefox/140.0"), ("user-agent", "Safari/605"));
+    let (bot, korean) = (("user-agent", "Googlebot/2.1"), ("accept-language", "ko"));
+    assert_eq!(shown(&site.get(&path).await), "1,150", "no browser");
+    for (headers, expected) in [
+        (&[firefox, korean][..], "1,151"),
+        (&[firefox, korean], "1,151"),
+        (&[safari, korean], "1,152"),
+        (&[bot, korean], "1,152"),
+        (&[safari], "1,152"),
+    ] {
+        let answer = site.ask(Method::GET, &path, headers, None).await;
+        check_headers(&answer);
+        assert_eq!(shown(&answer), expected, "{headers:?}");
+    }
+    site.ask(Method::HEAD, &path, &[("user-agent", "Edge/1"), korean], None).await;
+    // What was counted is written, and then it isn't counted twice.
+    let read = || {
+        let base = rusqlite::Connection::open(site.setting.path().join("allim.sqlite")).expect("a database");
+        base.query_row("SELECT views FROM post_views WHERE post_id = ?1", [&id], |row| row.get::<_, i64>(0)).ok()
+    };
+    wait_until("the views to be written", Duration::from_secs(20), || read() == Some(2));
+    assert_eq!(shown(&site.ask(Method::GET, &path, &[firefox, korean], None).await), "1,152");
+
+    let mut setting = Setting::new();
+    // Behind `public_url`, while no other table has begun.
+    setting.extra = "count_views = false\n".to_owned();
+    let off = Site::with(setting);
+    let id = off.publish_openly(&told).await;
+    assert!(!off.get(&format!("/posts/{id}?lang=ko")).await.text().contains("조회수</dt>"));
 }

@@ -10,7 +10,7 @@ use crate::render::entry::{EntryView, Length, Reader, cut, web_url};
 use crate::render::share::{ShareLink, Shared};
 use crate::render::templates::Templates;
 use crate::render::words::page::own_name;
-use crate::render::words::words;
+use crate::render::words::{grouped, words};
 use serde::Serialize;
 
 /// A post and what stands around it.
@@ -21,6 +21,8 @@ pub struct PostPage<'a> {
     pub variants: &'a [(Language, String)],
     /// Title and name of the topic that it is shown under, if it has one.
     pub topic: Option<&'a (String, String)>,
+    /// How often it was looked at, where that is counted.
+    pub views: Option<i64>,
     /// The links by which it is passed on.
     pub shares: &'a [ShareLink],
     /// Feeds of its topics.
@@ -31,6 +33,7 @@ pub struct PostPage<'a> {
 struct Page<'a> {
     entry: EntryView,
     updated: Option<String>,
+    views: Option<String>,
     variants: Vec<Variant>,
     /// The headings above it on the source's site.
     steps: Vec<String>,
@@ -122,6 +125,7 @@ pub fn post(look: &Look<'_>, templates: &Templates, shown: &PostPage<'_>) -> Res
     let page = Page {
         entry: EntryView::for_page(shown.showable, reader),
         updated: changed_at.map(|at| look.instant(at)),
+        views: shown.views.map(grouped),
         variants: shown.variants.iter().map(variant).collect(),
         steps: post.breadcrumb.iter().map(step).filter(|step| !step.is_empty()).collect(),
         topic: topic.as_ref().map(|(title, href)| Topic { title, href: href.clone() }),

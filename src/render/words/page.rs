@@ -25,6 +25,7 @@ pub struct PageWords {
     pub also_in: String,
     pub path: String,
     pub published: String,
+    pub views: String,
     pub file: String,
     pub share: String,
     pub copy: String,
