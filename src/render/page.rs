@@ -1,6 +1,7 @@
 //! The pages that readers see in a browser: what their templates are given, spelled for the reader.
 
 pub mod edition;
+pub mod found;
 mod linked;
 pub mod people;
 pub mod post;
@@ -240,10 +241,28 @@ pub fn topic(
 /// # Errors
 /// As [`home`].
 pub fn notice(look: &Look<'_>, templates: &Templates, notice: Notice) -> Result<String, RenderError> {
+    notice_with(look, templates, notice, &[])
+}
+
+/// The page that says that there is no such topic, with those that there are: title and path.
+///
+/// # Errors
+/// As [`home`].
+pub fn no_topic(look: &Look<'_>, templates: &Templates, topics: &[(String, String)]) -> Result<String, RenderError> {
+    notice_with(look, templates, Notice::NotFound, topics)
+}
+
+fn notice_with(
+    look: &Look<'_>,
+    templates: &Templates,
+    notice: Notice,
+    topics: &[(String, String)],
+) -> Result<String, RenderError> {
     #[derive(Serialize)]
-    struct Page {
+    struct Page<'a> {
         title: &'static str,
         sentence: &'static str,
+        topics: &'a [(String, String)],
     }
     let words = look.words();
     let (title, sentence) = match notice {
@@ -253,7 +272,7 @@ pub fn notice(look: &Look<'_>, templates: &Templates, notice: Notice) -> Result<
         Notice::Unavailable => (&words.unavailable, &words.unavailable_why),
         Notice::BadLink => (&words.bad_link, &words.bad_link_why),
     };
-    look.page("page_notice.html", templates, &[], Page { title, sentence })
+    look.page("page_notice.html", templates, &[], Page { title, sentence, topics })
 }
 
 /// The page on which somebody leaves a schedule of this title.

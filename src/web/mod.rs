@@ -13,8 +13,10 @@ mod manage;
 mod pages;
 mod people;
 mod samples;
+mod search;
 mod server;
 mod share;
+mod sitemap;
 mod subscribe;
 mod ui;
 mod unsubscribe;
@@ -143,6 +145,8 @@ pub struct Front {
     style_path: String,
     feeds: Feeds,
     views: views::Views,
+    /// Whose turn it is to search.
+    searching: tokio::sync::Semaphore,
 }
 
 impl Front {
@@ -168,6 +172,7 @@ impl Front {
             style: style.into(),
             style_path,
             feeds: Feeds::new(parts.topics.len(), parts.languages.len()),
+            searching: tokio::sync::Semaphore::new(1),
             views: views::Views::new(parts.count_views),
             store: parts.store,
             intake: parts.intake,
@@ -219,7 +224,11 @@ fn router(front: Arc<Front>) -> Router {
         .route("/mails/{name}/html", get(mails::html))
         .route("/mails/{name}/source", get(mails::source))
         .route("/quickstart/{name}", get(samples::picture))
-        .route("/robots.txt", get(ui::robots))
+        .route("/search", get(search::search))
+        .route("/events", get(search::events))
+        .route("/sitemap.xml", get(sitemap::index))
+        .route("/sitemaps/{file}", get(sitemap::part))
+        .route("/robots.txt", get(sitemap::robots))
         .route(&front.style_path, get(ui::style))
         .route("/api/v1/posts", post(api::posts::publish).get(api::posts::list))
         .route("/api/v1/posts/{id}", get(api::posts::show))

@@ -10,6 +10,7 @@ use crate::domain::post::{Post, Showable, Standing};
 use crate::render::calendar;
 use crate::render::page::post::PostPage;
 use crate::render::page::{self, FeedLink, Look, NextIssue, Notice, Now, TopicView, feed_links};
+use crate::render::site::LocalText;
 use crate::render::words::page::own_name;
 use crate::store::posts::{self, Filter};
 use crate::store::{StoreError, Tx, deliveries, identity, views};
@@ -55,7 +56,12 @@ pub(super) async fn home(State(front): State<Arc<Front>>, request: Request) -> R
 pub(super) async fn topic(State(front): State<Arc<Front>>, Path(name): Path<String>, request: Request) -> Response {
     let asked = Asked::new(&front, &request);
     if !front.topics.iter().any(|(known, _)| *known == name) {
-        return asked.notice(&front, StatusCode::NOT_FOUND, Notice::NotFound);
+        let look = asked.look(&front);
+        let there = |(name, title): &(String, LocalText)| {
+            (title.get(asked.language()).to_owned(), look.link(&format!("/topics/{name}")))
+        };
+        let topics: Vec<(String, String)> = front.topics.iter().map(there).collect();
+        return asked.answer(StatusCode::NOT_FOUND, page::no_topic(&look, &front.templates, &topics));
     }
     let before = match parameter(request.uri().query(), "before") {
         None => None,
@@ -165,12 +171,12 @@ pub(super) fn unavailable(front: &Front, asked: &Asked, error: &StoreError) -> R
     asked.sorry(front)
 }
 
-fn line(front: &Front, look: &Look<'_>, showable: &Showable) -> page::PostLine {
+pub(super) fn line(front: &Front, look: &Look<'_>, showable: &Showable) -> page::PostLine {
     look.line(showable, |topic| front.topic_title(topic, look.language))
 }
 
 /// Of variants of one story, the one that the reader understands best, in the place of the newest.
-fn one_per_story(found: Vec<(Standing, Post)>, reader: &Language) -> Vec<Showable> {
+pub(super) fn one_per_story(found: Vec<(Standing, Post)>, reader: &Language) -> Vec<Showable> {
     let mut stories: Vec<Showable> = Vec::with_capacity(found.len());
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for (standing, post) in found {
@@ -207,7 +213,7 @@ async fn now(front: &Arc<Front>, asked: &Asked) -> Result<Now, StoreError> {
     let mails = mails::newest(front, asked).await;
     let look = asked.look(front);
     let now = front.clock.now();
-    let issue = |(title, schedule): &(crate::render::site::LocalText, crate::domain::schedule::Schedule)| NextIssue {
+    let issue = |(title, schedule): &(LocalText, crate::domain::schedule::Schedule)| NextIssue {
         title: title.get(asked.language()).to_owned(),
         at: schedule.next_after(now.0).map(|at| look.instant(UnixMillis(at))),
     };

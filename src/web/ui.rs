@@ -155,13 +155,6 @@ pub(super) async fn style(State(front): State<Arc<Front>>) -> Response {
     (headers, front.style.clone()).into_response()
 }
 
-/// Everything may be read by machines but what holds tokens.
-pub(super) async fn robots() -> Response {
-    let headers =
-        fixed([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "max-age=86400")]);
-    (headers, "User-agent: *\nDisallow: /unsubscribe/\nDisallow: /manage/\nDisallow: /confirm/\nDisallow: /mails/\nDisallow: /share/\nDisallow: /api/\n").into_response()
-}
-
 /// The first value of a parameter in a query.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     let mut pairs = url::form_urlencoded::parse(query?.as_bytes());

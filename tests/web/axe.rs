@@ -68,6 +68,11 @@ async fn nothing_serious_is_wrong_with_any_page() {
         "/topics/events",
         "/topics/notices?lang=zh",
         "/nowhere",
+        "/search?q=%EB%AC%BC&lang=ko",
+        "/search?lang=zh",
+        "/events?month=2026-12&lang=en",
+        "/events?month=2020-01",
+        "/topics/nothing",
         "/subscribe",
         "/subscribe?lang=zh",
         "/link?lang=en",
@@ -79,6 +84,8 @@ async fn nothing_serious_is_wrong_with_any_page() {
     paths.extend([0, 1, 2, 7].map(|index| format!("/posts/{}", ids[index])));
     paths.push(format!("/posts/{}?lang=zh", ids[0]));
     paths.push(format!("/posts/{gone}"));
+    paths.push(format!("/share/mastodon/{}", ids[0]));
+    paths.push(format!("/share/mastodon/{}?lang=en&server=x", ids[1]));
     let files = std::fs::read_dir(&folder).expect("mails").map(|file| file.expect("a file"));
     let mut mails: Vec<(String, Vec<u8>)> = files
         .map(|file| (file.file_name().into_string().expect("a name"), std::fs::read(file.path()).expect("a mail")))

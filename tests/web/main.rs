@@ -6,6 +6,7 @@ mod axe;
 mod board;
 mod editions;
 mod feeds;
+mod finding;
 mod pages;
 mod passed_on;
 mod subscribing;
