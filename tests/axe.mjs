@@ -11,6 +11,15 @@ const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 // Chromium's sandbox doesn't start for root, as which tests run in containers.
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
 const wrong = [];
+// What the browser complains of, above all that the policy forbids something that stands in a page. A page that is missing is asked for
+// on purpose, and pictures from elsewhere are kept away below.
+const listen = (page, where) => {
+  const isWanted = (text) => text.startsWith("Failed to load resource:");
+  page.on("console", (said) => {
+    if (said.type() === "error" && !isWanted(said.text())) wrong.push(`${where}: console: ${said.text()}`);
+  });
+  page.on("pageerror", (error) => wrong.push(`${where}: ${error}`));
+};
 for (const colorScheme of ["light", "dark"]) {
   for (const width of [1200, 360]) {
     const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } });
@@ -19,8 +28,9 @@ for (const colorScheme of ["light", "dark"]) {
     await context.route(isElsewhere, (route) => route.abort());
     for (const url of urls) {
       const page = await context.newPage();
-      await page.goto(url, { waitUntil: "load" });
       const where = `${url} (${colorScheme}, ${width} px)`;
+      listen(page, where);
+      await page.goto(url, { waitUntil: "load" });
       const [whole, shown] = await page.evaluate(() => {
         const root = document.documentElement;
         return [root.scrollWidth, root.clientWidth];
@@ -39,6 +49,16 @@ for (const colorScheme of ["light", "dark"]) {
     }
     await context.close();
   }
+}
+// The same pages where nothing may run: they must be there, and say the same.
+const still = await browser.newContext({ javaScriptEnabled: false });
+await still.route((url) => url.protocol !== "file:" && url.hostname !== "127.0.0.1", (route) => route.abort());
+for (const url of urls) {
+  const page = await still.newPage();
+  listen(page, `${url} (without JavaScript)`);
+  await page.goto(url, { waitUntil: "load" });
+  if ((await page.locator("body").innerText()).trim() === "") wrong.push(`${url}: empty without JavaScript`);
+  await page.close();
 }
 await browser.close();
 console.log(JSON.stringify(wrong));

@@ -62,6 +62,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
         let listener = web::listen(&app.config.file.web.listen).await?;
         let front = Arc::new(front::front(&app, &wakes, metrics, needs)?);
         others.spawn(web::watch_changes(front.clone(), wakes.pages(), stop.clone()));
+        others.spawn(web::keep_views(front.clone(), stop.clone()));
         let stop = stop.clone();
         others.spawn(async move {
             if let Err(error) = web::serve(listener, front, stop).await {

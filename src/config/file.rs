@@ -12,6 +12,7 @@ pub use mail::{DigestTable, DkimTable, Immediate, MailTable, PeopleTable, Sender
 pub use send::{Relay, SendTable};
 
 use super::ways::PaceTable;
+use crate::render::share::ShareTable;
 use crate::render::site::LocalText;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -61,6 +62,9 @@ pub struct File {
     /// How mail comes back.
     #[serde(default)]
     pub inbound: InboundTable,
+    /// Links by which readers pass a post on.
+    #[serde(default)]
+    pub share: Vec<ShareTable>,
     /// HTTP.
     #[serde(default)]
     pub web: Web,
@@ -145,6 +149,8 @@ pub struct Web {
     /// Shows the mails just written on the first page, to this machine and its private network: for trying allim out
     /// only.
     pub show_mail_folder: bool,
+    /// Counts how often posts are looked at, and shows it.
+    pub count_views: bool,
 }
 
 impl Default for Web {
@@ -154,6 +160,7 @@ impl Default for Web {
             public_url: None,
             trusted_proxies: Vec::new(),
             show_mail_folder: false,
+            count_views: true,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::intake::wire::SourcePolicy;
 use crate::plan::digest::Digest;
 use crate::plan::release;
 use crate::render::letter::Sender;
+use crate::render::share::{self, ShareLink};
 use crate::render::site::{LocalText, Site};
 use crate::store::Location;
 use crate::web::TrustedProxies;
@@ -55,6 +56,8 @@ pub struct Config {
     pub groups: Vec<Group>,
     /// Recipient domains with a pace of their own.
     pub classes: Vec<Class>,
+    /// The links by which readers pass a post on.
+    pub shares: Vec<ShareLink>,
     /// The name server that is asked about senders, if not the system's.
     pub resolver: Option<SocketAddr>,
 }
@@ -98,6 +101,7 @@ impl Config {
             classes: ways::classes(&file)?,
             dkim: dkim::check(&file, &senders)?,
             inbound_domains: inbound::domains(&file, &senders)?,
+            shares: shares(&file)?,
             resolver: resolver(&file)?,
             base: base.to_owned(),
             sources,
@@ -266,6 +270,10 @@ fn routes(file: &File, senders: &BTreeMap<String, Arc<Sender>>) -> Result<Routes
         }
     }
     Ok(routes)
+}
+
+fn shares(file: &File) -> Result<Vec<ShareLink>, Mistake> {
+    share::links(&file.share).map_err(|bad| Mistake::new(format!("share[{}].{}", bad.index, bad.field), bad.reason))
 }
 
 /// The port that name servers listen at (RFC 1035 section 4.2).

@@ -19,4 +19,5 @@ pub mod schedule;
 pub mod text;
 pub mod token;
 pub mod verp;
+pub mod visit;
 pub mod web_copy;

@@ -69,7 +69,7 @@ pub struct Post {
     /// The lane of its mail: urgent or normal.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub urgent: bool,
-    /// Views on the source's site, shown nowhere but kept.
+    /// Views on the source's site, which those of our page are added to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub views: Option<i64>,
     /// A licence's name or URL.

@@ -88,6 +88,8 @@ struct ImageView {
 struct AttachmentView {
     url: Option<String>,
     name: String,
+    /// PDF, HWP and the like.
+    kind: Option<String>,
     size: Option<String>,
 }
 
@@ -212,6 +214,7 @@ fn attachments(post: &Post) -> Vec<AttachmentView> {
     let view = |file: &crate::domain::post::Attachment| AttachmentView {
         url: web_url(&file.url),
         name: file.name.line().into(),
+        kind: words::file_kind(file.media_type.as_deref(), file.name.line().as_str()),
         size: file.bytes.and_then(words::bytes),
     };
     post.attachments.iter().map(view).collect()

@@ -15,6 +15,7 @@ pub mod pieces;
 mod plain_text;
 mod pseudo_tags;
 pub mod service;
+pub mod share;
 pub mod site;
 pub mod templates;
 pub mod words;

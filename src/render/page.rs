@@ -2,11 +2,14 @@
 
 pub mod edition;
 pub mod feeds;
+pub mod found;
+mod linked;
 pub mod people;
+pub mod post;
 mod views;
 
 use super::RenderError;
-use super::entry::{EntryView, Length, Reader, cut};
+use super::entry::cut;
 use super::feed::Kind;
 use super::site::Site;
 use super::templates::Templates;
@@ -34,6 +37,8 @@ pub struct Look<'a> {
     pub path: &'a str,
     /// What stands before every path: empty unless allim's pages lie below a folder of the site.
     pub base: &'a str,
+    /// What absolute links begin with, `base` included and without a slash at the end.
+    pub origin: &'a str,
     /// The path of the style sheet.
     pub style: &'a str,
     /// The institution.
@@ -232,71 +237,33 @@ pub fn topic(
     look.page("page_topic.html", templates, &discover, Page { topic, posts, older })
 }
 
-/// One post. `variants` are the languages of its story with the paths of their pages, itself included; `topics` the
-/// titles and names of its topics.
-///
-/// # Errors
-/// As [`home`].
-pub fn post(
-    look: &Look<'_>,
-    templates: &Templates,
-    showable: &Showable,
-    variants: &[(Language, String)],
-    topics: &[(String, String)],
-    discover: &[FeedLink],
-) -> Result<String, RenderError> {
-    #[derive(Serialize)]
-    struct Variant {
-        tag: String,
-        name: String,
-        path: String,
-        is_current: bool,
-    }
-    #[derive(Serialize)]
-    struct Page<'a> {
-        entry: EntryView,
-        updated: Option<String>,
-        variants: Vec<Variant>,
-        topics: &'a [(String, String)],
-        summary: Option<String>,
-        site_url: Option<&'a str>,
-    }
-    let words = words(look.language);
-    let reader = Reader {
-        language: look.language,
-        words,
-        zone: look.zone,
-        site: look.site,
-        length: Length::Whole,
-        notes_revisions: false,
-    };
-    let variant = |(language, path): &(Language, String)| Variant {
-        tag: language.to_string(),
-        name: own_name(language).to_owned(),
-        path: path.clone(),
-        is_current: *language == showable.post().language,
-    };
-    let changed_at = showable.post().updated_at.or(showable.standing().revised_at);
-    let page = Page {
-        entry: EntryView::for_page(showable, reader),
-        updated: changed_at.filter(|at| *at > showable.post().published_at).map(|at| look.instant(at)),
-        variants: variants.iter().map(variant).collect(),
-        topics,
-        summary: showable.post().summary.as_ref().map(|text| cut(text.line().as_str())),
-        site_url: look.site.public_url.as_deref(),
-    };
-    look.page("page_post.html", templates, discover, page)
-}
-
 /// A page that says one thing.
 ///
 /// # Errors
 /// As [`home`].
 pub fn notice(look: &Look<'_>, templates: &Templates, notice: Notice) -> Result<String, RenderError> {
+    notice_with(look, templates, notice, &[])
+}
+
+/// The page that says that there is no such topic, with those that there are: title and path.
+///
+/// # Errors
+/// As [`home`].
+pub fn no_topic(look: &Look<'_>, templates: &Templates, topics: &[(String, String)]) -> Result<String, RenderError> {
+    notice_with(look, templates, Notice::NotFound, topics)
+}
+
+fn notice_with(
+    look: &Look<'_>,
+    templates: &Templates,
+    notice: Notice,
+    topics: &[(String, String)],
+) -> Result<String, RenderError> {
     #[derive(Serialize)]
-    struct Page {
+    struct Page<'a> {
         title: &'static str,
         sentence: &'static str,
+        topics: &'a [(String, String)],
     }
     let words = look.words();
     let (title, sentence) = match notice {
@@ -306,7 +273,7 @@ pub fn notice(look: &Look<'_>, templates: &Templates, notice: Notice) -> Result<
         Notice::Unavailable => (&words.unavailable, &words.unavailable_why),
         Notice::BadLink => (&words.bad_link, &words.bad_link_why),
     };
-    look.page("page_notice.html", templates, &[], Page { title, sentence })
+    look.page("page_notice.html", templates, &[], Page { title, sentence, topics })
 }
 
 /// The page on which somebody leaves a schedule of this title.

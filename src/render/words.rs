@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use file::messages;
 pub use file::{BadWords, compiled_in, is_file, take_own};
 pub use grammar::Grammar;
+pub(super) use grammar::place;
 
 /// The words of one language; templates see them as `words.…`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,53 @@ pub fn words(reader: &Language) -> &'static Words {
     &messages(reader).words
 }
 
+/// Media types whose names say little to readers, with what they call such files.
+const FILE_KINDS: [(&str, &str); 14] = [
+    ("application/pdf", "PDF"),
+    ("application/x-hwp", "HWP"),
+    ("application/haansofthwp", "HWP"),
+    ("application/vnd.hancom.hwp", "HWP"),
+    ("application/vnd.hancom.hwpx", "HWPX"),
+    ("application/msword", "DOC"),
+    ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "DOCX"),
+    ("application/vnd.ms-excel", "XLS"),
+    ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "XLSX"),
+    ("application/vnd.ms-powerpoint", "PPT"),
+    ("application/vnd.openxmlformats-officedocument.presentationml.presentation", "PPTX"),
+    ("application/zip", "ZIP"),
+    ("text/plain", "TXT"),
+    ("image/jpeg", "JPEG"),
+];
+/// An ending longer than this is part of the name and no kind.
+const ENDING_LEN_MAX: usize = 5;
+
+/// What kind of file something is, as readers call it: `PDF`, `HWP`. By its media type, else by the ending of its name.
+#[must_use]
+pub fn file_kind(media_type: Option<&str>, name: &str) -> Option<String> {
+    let essence = media_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let known = essence.and_then(|text| FILE_KINDS.iter().find(|(known, _)| *known == text));
+    let ending = || {
+        let (_, ending) = name.rsplit_once('.')?;
+        let fits = (1..=ENDING_LEN_MAX).contains(&ending.len()) && ending.bytes().all(|c| c.is_ascii_alphanumeric());
+        fits.then(|| ending.to_ascii_uppercase())
+    };
+    known.map(|(_, kind)| (*kind).to_owned()).or_else(ending)
+}
+
+/// A count with its thousands parted by commas, as all three languages write it: `1,156`.
+#[must_use]
+pub fn grouped(count: i64) -> String {
+    let digits = count.max(0).to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// A size in decimal units, as file managers and mail programs show it: `834 B`, `12 KB`, `1.2 MB`. Sizes below zero
 /// aren't sizes.
 #[must_use]
@@ -105,6 +153,17 @@ mod tests {
         assert_eq!(of("ko").event_when(&event), "2026년 4월 22일 (수) 14:00 ~ 17:30");
         event.ends_at = Some(EventTime::Day(jiff::civil::date(2026, 4, 24)));
         assert_eq!(of("en").event_when(&event), "Wednesday, 22 April 2026, 14:00 – Friday, 24 April 2026");
+    }
+
+    #[test]
+    fn files_are_called_what_readers_call_them() {
+        let kind = |media_type: Option<&str>, name: &str| file_kind(media_type, name).unwrap_or_default();
+        assert_eq!(kind(Some("Application/PDF; x=1"), "안내.bin"), "PDF");
+        assert_eq!(kind(Some("application/octet-stream"), "안내.hwpx"), "HWPX");
+        assert_eq!(kind(None, "안내 v1.2 최종본"), "");
+        assert_eq!(kind(None, "a.b/c"), "");
+        let shown = [0, 12, 999, 1_000, 1_156, 1_234_567, -3].map(grouped);
+        assert_eq!(shown, ["0", "12", "999", "1,000", "1,156", "1,234,567", "0"]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (7, "fewer_trees", Kind::Breaks, include_str!("migrations/0007_fewer_trees.sql")),
     (8, "people", Kind::Breaks, include_str!("migrations/0008_people.sql")),
     (9, "letters", Kind::Breaks, include_str!("migrations/0009_letters.sql")),
+    (10, "views", Kind::Expands, include_str!("migrations/0010_views.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

@@ -44,6 +44,7 @@ pub mod subscribers;
 pub mod suppressions;
 pub mod token_keys;
 pub mod value;
+pub mod views;
 pub mod window;
 pub mod wishes;
 

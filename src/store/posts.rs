@@ -72,6 +72,8 @@ macro_rules! standing_sql {
     };
 }
 
+pub mod search;
+
 /// The post that a source knows by `source_id`, locked until the transaction ends.
 ///
 /// # Errors

@@ -14,17 +14,22 @@ mod opml;
 mod pages;
 mod people;
 mod samples;
+mod search;
 mod server;
+mod share;
+mod sitemap;
 mod subscribe;
 mod ui;
 mod unsubscribe;
 mod validators;
+mod views;
 
 pub use api::Token;
 pub use client::{BadRange, TrustedProxies};
 pub use feeds::{Feeds, watch_changes};
 pub use samples::Sample;
 pub use server::{listen, serve};
+pub use views::keep_views;
 
 use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
@@ -35,6 +40,7 @@ use crate::intake::Intake;
 use crate::intake::wire::MESSAGE_BYTES_MAX;
 use crate::plan::Planner;
 use crate::render::RenderError;
+use crate::render::share::ShareLink;
 use crate::render::site::{LocalText, Site};
 use crate::render::templates::Templates;
 use crate::render::words::page::TAGS;
@@ -90,10 +96,14 @@ pub struct Parts {
     pub topics: Vec<(String, LocalText)>,
     /// Digests by name: title and schedule.
     pub digests: BTreeMap<String, (LocalText, Schedule)>,
+    /// The links by which readers pass a post on.
+    pub shares: Vec<ShareLink>,
     /// Templates.
     pub templates: Arc<Templates>,
     /// Where the server listens: the beginning of links as long as no public address is configured.
     pub listen: String,
+    /// Whether it is counted how often posts are looked at.
+    pub count_views: bool,
     /// Proxies whose word counts.
     pub proxies: TrustedProxies,
     /// The Maildir whose mails may be looked at while allim is tried out.
@@ -123,6 +133,7 @@ pub struct Front {
     language_default: Language,
     topics: Vec<(String, LocalText)>,
     digests: BTreeMap<String, (LocalText, Schedule)>,
+    shares: Vec<ShareLink>,
     templates: Arc<Templates>,
     /// What absolute links begin with, without a slash at the end.
     origin: String,
@@ -134,6 +145,9 @@ pub struct Front {
     style: Bytes,
     style_path: String,
     feeds: Feeds,
+    views: views::Views,
+    /// Whose turn it is to search.
+    searching: tokio::sync::Semaphore,
 }
 
 impl Front {
@@ -159,6 +173,8 @@ impl Front {
             style: style.into(),
             style_path,
             feeds: Feeds::new(parts.topics.len(), parts.languages.len()),
+            searching: tokio::sync::Semaphore::new(1),
+            views: views::Views::new(parts.count_views),
             store: parts.store,
             intake: parts.intake,
             tokens: parts.tokens,
@@ -174,6 +190,7 @@ impl Front {
             languages: parts.languages,
             topics: parts.topics,
             digests: parts.digests,
+            shares: parts.shares,
             templates: parts.templates,
             proxies: parts.proxies,
             mail_folder: parts.mail_folder,
@@ -194,6 +211,7 @@ fn router(front: Arc<Front>) -> Router {
     Router::new()
         .route("/", get(pages::home))
         .route("/posts/{id}", get(pages::post))
+        .route("/share/{name}/{id}", get(share::ask))
         .route("/editions/{name}", get(editions::show))
         .route("/topics/{topic}", get(pages::topic))
         .route("/feeds", get(pages::feeds))
@@ -210,7 +228,11 @@ fn router(front: Arc<Front>) -> Router {
         .route("/mails/{name}/html", get(mails::html))
         .route("/mails/{name}/source", get(mails::source))
         .route("/quickstart/{name}", get(samples::picture))
-        .route("/robots.txt", get(ui::robots))
+        .route("/search", get(search::search))
+        .route("/events", get(search::events))
+        .route("/sitemap.xml", get(sitemap::index))
+        .route("/sitemaps/{file}", get(sitemap::part))
+        .route("/robots.txt", get(sitemap::robots))
         .route(&front.style_path, get(ui::style))
         .route("/api/v1/posts", post(api::posts::publish).get(api::posts::list))
         .route("/api/v1/posts/{id}", get(api::posts::show))

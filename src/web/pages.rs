@@ -8,10 +8,12 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::{Post, Showable, Standing};
 use crate::render::calendar;
+use crate::render::page::post::PostPage;
 use crate::render::page::{self, FeedLink, Look, NextIssue, Notice, Now, TopicView, feed_links, feeds::tag_link};
+use crate::render::site::LocalText;
 use crate::render::words::page::own_name;
 use crate::store::posts::{self, Filter};
-use crate::store::{StoreError, Tx, deliveries, identity};
+use crate::store::{StoreError, Tx, deliveries, identity, views};
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -74,7 +76,12 @@ fn feed_list(front: &Front, request: &Request, status: StatusCode) -> Response {
 pub(super) async fn topic(State(front): State<Arc<Front>>, Path(name): Path<String>, request: Request) -> Response {
     let asked = Asked::new(&front, &request);
     if !front.topics.iter().any(|(known, _)| *known == name) {
-        return asked.notice(&front, StatusCode::NOT_FOUND, Notice::NotFound);
+        let look = asked.look(&front);
+        let there = |(name, title): &(String, LocalText)| {
+            (title.get(asked.language()).to_owned(), look.link(&format!("/topics/{name}")))
+        };
+        let topics: Vec<(String, String)> = front.topics.iter().map(there).collect();
+        return asked.answer(StatusCode::NOT_FOUND, page::no_topic(&look, &front.templates, &topics));
     }
     let before = match parameter(request.uri().query(), "before") {
         None => None,
@@ -105,12 +112,14 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
     if let Some(id) = id.strip_suffix(".ics") {
         return calendar(&front, &asked, id.to_owned()).await;
     }
+    let counts = front.views.is_counting();
     let read = move |tx: &mut crate::store::Tx<'_>| {
         let Some((standing, post)) = posts::find(tx, &id)? else { return Ok(None) };
         let variants = posts::variants(tx, &standing.story_id)?;
-        Ok(Some((standing, post, variants)))
+        let seen = if counts { views::of(tx, &id)? } else { 0 };
+        Ok(Some((standing, post, variants, seen)))
     };
-    let (standing, post, variants) = match front.store.read(read).await {
+    let (standing, post, variants, seen) = match front.store.read(read).await {
         Ok(Some(found)) => found,
         Ok(None) => return asked.notice(&front, StatusCode::NOT_FOUND, Notice::NotFound),
         Err(error) => return unavailable(&front, &asked, &error),
@@ -119,6 +128,9 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
         Ok(showable) => showable,
         Err(standing) => return gone(&front, &asked, &standing),
     };
+    super::views::count(&front, &request, &showable.standing().post_id);
+    let seen = seen.saturating_add(front.views.waiting(&showable.standing().post_id));
+    let views = counts.then(|| seen.saturating_add(showable.post().views.unwrap_or(0)));
     let look = asked.look(&front);
     let read_variant = |(tag, id): (String, String)| Some((Language::parse(&tag).ok()?, format!("/posts/{id}")));
     let variants: Vec<(Language, String)> = variants.into_iter().filter_map(read_variant).collect();
@@ -130,8 +142,15 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
     let tags = showable.post().tags.iter().take(TAGS_DISCOVERED_MAX).map(|tag| tag_link(&look, &tag_path(tag), tag));
     let of_topics = titles.iter().flat_map(|(title, name)| feed_links(&look, name, title, None));
     let discover: Vec<FeedLink> = of_topics.chain(tags).collect();
-    let html =
-        page::post(&look, &front.templates, &showable, &variants, titles.get(..1).unwrap_or_default(), &discover);
+    let shown = PostPage {
+        showable: &showable,
+        variants: &variants,
+        topic: titles.first(),
+        views,
+        shares: &front.shares,
+        discover: &discover,
+    };
+    let html = page::post::post(&look, &front.templates, &shown);
     asked.answer(StatusCode::OK, html)
 }
 
@@ -160,7 +179,7 @@ async fn calendar(front: &Front, asked: &Asked, id: String) -> Response {
     (headers, file).into_response()
 }
 
-fn gone(front: &Front, asked: &Asked, standing: &Standing) -> Response {
+pub(super) fn gone(front: &Front, asked: &Asked, standing: &Standing) -> Response {
     match (standing.public_at, standing.withdrawn_at) {
         (None, _) => asked.notice(front, StatusCode::NOT_FOUND, Notice::NotFound),
         (Some(_), Some(_)) => asked.notice(front, StatusCode::GONE, Notice::Withdrawn),
@@ -168,17 +187,17 @@ fn gone(front: &Front, asked: &Asked, standing: &Standing) -> Response {
     }
 }
 
-fn unavailable(front: &Front, asked: &Asked, error: &StoreError) -> Response {
+pub(super) fn unavailable(front: &Front, asked: &Asked, error: &StoreError) -> Response {
     tracing::warn!(%error, "a page can't be shown");
     asked.sorry(front)
 }
 
-fn line(front: &Front, look: &Look<'_>, showable: &Showable) -> page::PostLine {
+pub(super) fn line(front: &Front, look: &Look<'_>, showable: &Showable) -> page::PostLine {
     look.line(showable, |topic| front.topic_title(topic, look.language))
 }
 
 /// Of variants of one story, the one that the reader understands best, in the place of the newest.
-fn one_per_story(found: Vec<(Standing, Post)>, reader: &Language) -> Vec<Showable> {
+pub(super) fn one_per_story(found: Vec<(Standing, Post)>, reader: &Language) -> Vec<Showable> {
     let mut stories: Vec<Showable> = Vec::with_capacity(found.len());
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for (standing, post) in found {
@@ -215,7 +234,7 @@ async fn now(front: &Arc<Front>, asked: &Asked) -> Result<Now, StoreError> {
     let mails = mails::newest(front, asked).await;
     let look = asked.look(front);
     let now = front.clock.now();
-    let issue = |(title, schedule): &(crate::render::site::LocalText, crate::domain::schedule::Schedule)| NextIssue {
+    let issue = |(title, schedule): &(LocalText, crate::domain::schedule::Schedule)| NextIssue {
         title: title.get(asked.language()).to_owned(),
         at: schedule.next_after(now.0).map(|at| look.instant(UnixMillis(at))),
     };

@@ -55,6 +55,7 @@ impl Asked {
             offered: &front.page_languages,
             path: &self.path,
             base: &front.base,
+            origin: &front.origin,
             style: &front.style_path,
             site: &front.site,
             zone: &front.zone,
@@ -152,13 +153,6 @@ pub(super) async fn style(State(front): State<Arc<Front>>) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ]);
     (headers, front.style.clone()).into_response()
-}
-
-/// Everything may be read by machines but what holds tokens.
-pub(super) async fn robots() -> Response {
-    let headers =
-        fixed([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "max-age=86400")]);
-    (headers, "User-agent: *\nDisallow: /unsubscribe/\nDisallow: /manage/\nDisallow: /confirm/\nDisallow: /mails/\nDisallow: /api/\n").into_response()
 }
 
 /// The first value of a parameter in a query.

@@ -23,7 +23,7 @@ use allim::store::profile::{self, Then};
 use allim::store::token_keys::{self, TokenKey};
 use allim::store::{
     Location, Store, StoreError, Tx, changes, destinations, feeds, identity, large, occurrences, owed, posts,
-    processes, quarantine, reroute, subscribers, suppressions,
+    processes, quarantine, reroute, subscribers, suppressions, views,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +65,7 @@ on_both!(
     what_was_due_before_a_restore_counts_as_sent,
     a_doubt_ends_by_a_decision_and_the_counter_begins_above_it,
     lists_and_looks,
+    views_add_up,
 );
 
 async fn a_failed_job_leaves_nothing_and_spoils_no_other(world: World) {
@@ -1020,4 +1021,15 @@ async fn a_newer_database_is_refused_and_the_log_is_synced() {
     drop(world);
     let error = refused().await;
     assert!(error.contains("999"), "{error}");
+}
+
+async fn views_add_up(world: World) {
+    let counted = |pairs: &[(&str, i64)]| pairs.iter().map(|(id, count)| ((*id).to_owned(), *count)).collect();
+    let rounds: [BTreeMap<String, i64>; 2] = [counted(&[("a", 2), ("b", 1)]), counted(&[("b", 5), ("c", 1)])];
+    for round in rounds {
+        world.store.write(move |tx| views::add(tx, &round)).await.expect("counted");
+    }
+    let of =
+        |tx: &mut Tx<'_>| ["a", "b", "c", "d"].map(|id| views::of(tx, id)).into_iter().collect::<Result<Vec<_>, _>>();
+    assert_eq!(world.store.read(of).await.expect("read"), [2, 6, 1, 0]);
 }

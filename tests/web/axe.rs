@@ -20,7 +20,7 @@ fn wrong_with(urls: &[String]) -> Option<Vec<String>> {
 async fn the_check_sees_what_is_wrong() {
     let app = axum::Router::new().fallback(|| async {
         let page = "<!DOCTYPE html><html><head><title>x</title></head><body><main><h1>x</h1><img src=\"/x.png\">\
-                    <p style=\"color:#ccc;background:#fff;width:1300px\">faint and wide</p></main></body></html>";
+                    <script>console.error('told')</script><p style=\"color:#ccc;background:#fff;width:1300px\">faint and wide</p></main></body></html>";
         axum::response::Html(page)
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -29,7 +29,7 @@ async fn the_check_sees_what_is_wrong() {
     let found = tokio::task::spawn_blocking(move || wrong_with(&[url])).await.expect("a thread");
     served.abort();
     let Some(found) = found else { return };
-    for told in ["html-has-lang", "image-alt", "color-contrast", "sideways"] {
+    for told in ["html-has-lang", "image-alt", "color-contrast", "sideways", "console: told"] {
         assert!(found.iter().any(|one| one.contains(told)), "{told}: {found:?}");
     }
 }
@@ -68,6 +68,11 @@ async fn nothing_serious_is_wrong_with_any_page() {
         "/topics/events",
         "/topics/notices?lang=zh",
         "/nowhere",
+        "/search?q=%EB%AC%BC&lang=ko",
+        "/search?lang=zh",
+        "/events?month=2026-12&lang=en",
+        "/events?month=2020-01",
+        "/topics/nothing",
         "/subscribe",
         "/subscribe?lang=zh",
         "/link?lang=en",
@@ -79,6 +84,8 @@ async fn nothing_serious_is_wrong_with_any_page() {
     paths.extend([0, 1, 2, 7].map(|index| format!("/posts/{}", ids[index])));
     paths.push(format!("/posts/{}?lang=zh", ids[0]));
     paths.push(format!("/posts/{gone}"));
+    paths.push(format!("/share/mastodon/{}", ids[0]));
+    paths.push(format!("/share/mastodon/{}?lang=en&server=x", ids[1]));
     let files = std::fs::read_dir(&folder).expect("mails").map(|file| file.expect("a file"));
     let mut mails: Vec<(String, Vec<u8>)> = files
         .map(|file| (file.file_name().into_string().expect("a name"), std::fs::read(file.path()).expect("a mail")))

@@ -3,9 +3,11 @@
 
 mod api;
 mod axe;
+mod board;
 mod calendars;
 mod editions;
 mod feeds;
+mod finding;
 mod history;
 mod pages;
 mod passed_on;

@@ -1,7 +1,7 @@
 //! The files of words: one for each language, compiled in, and single words of them replaced by an operator's.
 
 use super::Messages;
-use super::grammar::place;
+use super::place;
 use crate::domain::language::Language;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;

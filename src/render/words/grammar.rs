@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub struct Grammar {
     /// `{year}`, `{month}` by its name, `{day}`.
     date: String,
+    /// `{year}` and `{month}` of a calendar.
+    year_month: String,
     /// `{date}` with its `{weekday}`.
     day: String,
     /// `{day}` as above with the `{time}`.
@@ -55,7 +57,7 @@ fn filled(pattern: &str, values: &[(&str, &str)]) -> String {
 }
 
 /// The first place of a pattern: what is before it, its name, and what is behind.
-pub(super) fn place(pattern: &str) -> Option<(&str, &str, &str)> {
+pub(in crate::render) fn place(pattern: &str) -> Option<(&str, &str, &str)> {
     let (before, behind) = pattern.split_once('{')?;
     let (name, after) = behind.split_once('}')?;
     Some((before, name, after))
@@ -68,6 +70,14 @@ impl Words {
         let month = usize::from(date.month().unsigned_abs()).saturating_sub(1).min(11);
         let (year, day) = (date.year().to_string(), date.day().to_string());
         filled(&self.grammar.date, &[("year", &year), ("month", &self.grammar.months[month]), ("day", &day)])
+    }
+
+    /// A month of a calendar: `2026년 4월`, `April 2026`, `2026年4月`.
+    #[must_use]
+    pub fn month(&self, date: Date) -> String {
+        let index = usize::from(date.month().unsigned_abs()).saturating_sub(1).min(11);
+        let year = date.year().to_string();
+        filled(&self.grammar.year_month, &[("year", &year), ("month", &self.grammar.months[index])])
     }
 
     /// `2026년 4월 22일 (수)`, `Wednesday, 22 April 2026`, `2026年4月22日（周三）`.
