@@ -3,12 +3,13 @@
 //! entry in every feed. Once each, and never lost.
 //!
 //! The modules in the order in which a post travels: [`intake`] → [`plan`] → [`render`] → [`send`] → [`settle`], on a
-//! pure [`domain`], beside one [`store`], under one [`app`].
+//! pure [`domain`], beside one [`store`] and a [`guard`] of the way to strangers, under one [`app`].
 
 pub mod app;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod guard;
 pub mod intake;
 pub mod plan;
 pub mod render;

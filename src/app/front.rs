@@ -25,6 +25,13 @@ pub(super) fn front(
         let digest = config.digests.get(name)?;
         Some((name.clone(), (title.clone(), digest.schedule.clone())))
     };
+    let hub = web::Hub {
+        rules: config.outgoing.clone(),
+        lease: file.websub.lease,
+        lease_max: file.websub.lease_max,
+        subscribers_max: file.websub.subscribers_max,
+        wake: app.hub_wake.clone(),
+    };
     // Mail that went to a relay lies in no folder of ours.
     let is_shown = file.web.show_mail_folder && file.relay.is_empty();
     let waking = wakes.clone();
@@ -46,7 +53,8 @@ pub(super) fn front(
         shares: config.shares.clone(),
         templates: app.stationery.templates.clone(),
         count_views: file.web.count_views,
-        listen: file.web.listen.clone(),
+        hub: (file.websub.enabled && config.site.public_url.is_some()).then_some(hub),
+        house: app.house.clone(),
         proxies: config.proxies.clone(),
         samples: super::quickstart::pictures(config)?,
         mail_folder: is_shown.then(|| config.in_state(&file.send.folder)),

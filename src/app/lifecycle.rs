@@ -2,7 +2,7 @@
 
 use super::custody::Custody;
 use super::wakes::Wakes;
-use super::{App, Ways, front, inbound, loops, posture, queue, signing, ways};
+use super::{App, Ways, front, inbound, loops, outside, posture, queue, signing, ways};
 use crate::config::Role;
 use crate::intake::spool::Spool;
 use crate::send::decide::Patience;
@@ -117,6 +117,7 @@ impl Sending {
         for relay in &relays {
             tasks.spawn(send::purser::keep(office.clone(), relay.clone(), stop.clone()));
         }
+        outside::start(app, lease.clone(), office.recorder.clone(), &mut senders, stop).await?;
         let renewing = tokio::spawn(loops::renew(app.clone(), lease));
         Ok(Self { office, looking, destinations, relays, senders, recording, renewing })
     }

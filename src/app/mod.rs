@@ -8,6 +8,7 @@ pub mod inbound;
 pub mod lifecycle;
 pub mod lock;
 mod loops;
+mod outside;
 pub mod posture;
 pub mod quickstart;
 pub mod roster;
@@ -27,6 +28,7 @@ use crate::intake::accept::{Backfill, Revisions};
 use crate::intake::amqp;
 use crate::plan::route::Classes;
 use crate::plan::{Planner, Rules};
+use crate::render::feed::House;
 use crate::render::templates::Templates;
 use crate::send::Destination;
 use crate::send::carriers::maildir::Maildir;
@@ -84,12 +86,18 @@ pub struct App {
     pub planner: Planner,
     /// What mail is made of.
     pub stationery: Arc<Stationery>,
+    /// What feeds have in common.
+    pub house: Arc<House>,
     /// Makes editions ready.
     pub preparer: Arc<Preparer>,
     /// Notified when there may be something to plan.
     pub plan_wake: Arc<Notify>,
     /// Notified when a mail came back.
     pub inbound_wake: Arc<Notify>,
+    /// Notified when something was asked of our hub.
+    pub hub_wake: Arc<Notify>,
+    /// Notified when there may be something for endpoints.
+    pub push_wake: Arc<Notify>,
     /// Keeps other daemons off; held as long as the app.
     pub lock: Option<File>,
 }
@@ -123,10 +131,11 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let intake = Intake::new(store.clone(), config.sources.clone(), backfill, plan_wake.clone());
     let planner = Planner::new(store.clone(), rules(&config, &templates));
     let stationery = Arc::new(stationery(&config, templates));
+    let house = Arc::new(house(&config));
     let preparer = Arc::new(Preparer::new(store.clone(), stationery.clone()));
     preparer.refresh_keys().await?;
-    let inbound_wake = Arc::new(Notify::new());
-    Ok(App { config, world, store, intake, planner, stationery, preparer, plan_wake, inbound_wake, lock })
+    let (inbound_wake, hub_wake, push_wake) = (Arc::default(), Arc::default(), Arc::default());
+    Ok(App { config, world, store, intake, planner, stationery, house, preparer, plan_wake, inbound_wake, hub_wake, push_wake, lock })
 }
 
 fn rules(config: &Config, templates: &Templates) -> Rules {
@@ -171,6 +180,18 @@ fn stationery(config: &Config, templates: Arc<Templates>) -> Stationery {
         notes_revisions: config.file.mail.note_revised,
         calendar_authority: config.file.mail.attach_calendar.then(|| config.tag_domain().to_owned()),
         commercial: config.digests.values().filter(|d| d.commercial).map(|d| d.name.clone()).collect(),
+    }
+}
+
+fn house(config: &Config) -> House {
+    House {
+        origin: House::origin(&config.site, &config.file.web.listen),
+        site: config.site.clone(),
+        zone: config.zone.clone(),
+        tag_authority: config.file.site.tag_authority.clone(),
+        languages: config.release.languages.clone(),
+        topics: config.file.topic.iter().map(|topic| (topic.name.clone(), topic.title.clone())).collect(),
+        hubs: config.hubs.clone(),
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 #[derive(Clone)]
 pub(super) struct Wakes {
     destinations: Vec<Arc<Destination>>,
+    endpoints: Arc<Notify>,
     /// Counts what readers of pages may notice. Kept by whoever shows none, so that its listeners never hear the end.
     published: Arc<watch::Sender<u64>>,
     /// Rings for the other replicas; as often as it can be rung, however often it is asked for.
@@ -31,7 +32,8 @@ impl Wakes {
         stop: &watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let others = Arc::new(Notify::new());
-        let wakes = Self { destinations, published: Arc::new(watch::channel(0).0), others: others.clone() };
+        let endpoints = app.push_wake.clone();
+        let wakes = Self { destinations, endpoints, published: Arc::new(watch::channel(0).0), others: others.clone() };
         if app.store.dialect() == Dialect::Sqlite {
             return Ok(wakes);
         }
@@ -67,6 +69,7 @@ impl Wakes {
     /// Deliveries are due again.
     pub(super) fn due(&self) {
         self.destinations.iter().for_each(|destination| destination.wake.notify_one());
+        self.endpoints.notify_one();
     }
 
     /// Hears of everything that pages and feeds show.

@@ -16,6 +16,7 @@ mod quarantine;
 mod run;
 mod subscriber;
 mod token;
+mod websub;
 
 use crate::app::telemetry::{self, LogFormat};
 use crate::config::{self as configuration, Config, Role};
@@ -95,6 +96,9 @@ enum Command {
         /// The post's id, or the id that its source gave it.
         post: String,
     },
+    /// Programs that follow feeds: list, drop.
+    #[command(subcommand)]
+    Websub(websub::Command),
     /// Stops sending and lets it go on; alone it shows which holds are on.
     Hold {
         #[command(subcommand)]
@@ -171,6 +175,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Digest(command) => digest::run(command, context).await,
         Command::Delivery(command) => delivery::run(command, context).await,
         Command::Explain { address, post } => explain::run(&address, &post, context).await,
+        Command::Websub(command) => websub::run(command, context).await,
         Command::Hold { action } => hold::run(action, context).await,
         Command::Token(command) => token::run(command, context).await,
         Command::Config(config::Command::Show) => config::show(&context),

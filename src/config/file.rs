@@ -3,12 +3,14 @@
 mod inbound;
 mod intake;
 mod mail;
+mod outside;
 mod send;
 mod span;
 
 pub use inbound::InboundTable;
 pub use intake::{Amqp, IntakeTable, SourceTable, Spool, Token};
 pub use mail::{DigestTable, DkimTable, Immediate, MailTable, PeopleTable, SenderTable, Topic};
+pub use outside::{OutgoingTable, WebSubTable};
 pub use send::{Relay, SendTable};
 
 use super::ways::PaceTable;
@@ -65,6 +67,12 @@ pub struct File {
     /// Links by which readers pass a post on.
     #[serde(default)]
     pub share: Vec<ShareTable>,
+    /// Programs that follow feeds.
+    #[serde(default)]
+    pub websub: WebSubTable,
+    /// The way to what others name.
+    #[serde(default)]
+    pub outgoing: OutgoingTable,
     /// HTTP.
     #[serde(default)]
     pub web: Web,

@@ -5,6 +5,7 @@ mod digests;
 mod dkim;
 pub mod file;
 mod inbound;
+mod outside;
 mod roles;
 pub mod show;
 mod validate;

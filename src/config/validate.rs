@@ -2,10 +2,11 @@
 
 use super::file::{DigestTable, File};
 use super::ways::{self, Class, Group};
-use super::{Dkim, Mistake, Roles, digests, dkim, inbound};
+use super::{Dkim, Mistake, Roles, digests, dkim, inbound, outside};
 use crate::domain::audience::{Address, IMMEDIATE};
 use crate::domain::destination;
 use crate::domain::language::Language;
+use crate::guard;
 use crate::intake::accept::Source;
 use crate::intake::wire::SourcePolicy;
 use crate::plan::digest::Digest;
@@ -58,6 +59,10 @@ pub struct Config {
     pub classes: Vec<Class>,
     /// The links by which readers pass a post on.
     pub shares: Vec<ShareLink>,
+    /// The hubs of the feeds, our own first.
+    pub hubs: Vec<String>,
+    /// What may be asked of what others name.
+    pub outgoing: guard::Rules,
     /// The name server that is asked about senders, if not the system's.
     pub resolver: Option<SocketAddr>,
 }
@@ -90,6 +95,7 @@ impl Config {
         let sources = sources(&file)?;
         ways_in(&file, &sources)?;
         numbers(&file)?;
+        let outgoing = outside::rules(&file)?;
         let roles = Roles::new(file.instance.roles.iter().copied());
         let none = || Mistake::new("instance.roles", "name at least one of `intake`, `plan`, `send` and `web`");
         Ok(Self {
@@ -103,6 +109,8 @@ impl Config {
             inbound_domains: inbound::domains(&file, &senders)?,
             shares: shares(&file)?,
             resolver: resolver(&file)?,
+            hubs: outside::hubs(&file, site.public_url.as_deref(), &outgoing)?,
+            outgoing,
             base: base.to_owned(),
             sources,
             release,

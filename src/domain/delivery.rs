@@ -151,6 +151,8 @@ words! {
         OurError = "our_error",
         /// The address needs SMTPUTF8 and the relay lacks it.
         NeedsSmtpUtf8 = "needs_smtputf8",
+        /// The far side says that there is nobody any more (410).
+        Gone = "gone",
         /// The mail couldn't be made.
         RenderFailed = "render_failed",
         /// The answer after the point of no return was lost.

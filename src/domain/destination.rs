@@ -19,6 +19,18 @@ pub fn of_group<'a>(relays: impl IntoIterator<Item = &'a str>) -> String {
     format!("email:{}", relays.into_iter().collect::<Vec<_>>().join("+"))
 }
 
+/// The destination of an endpoint, which is one by itself: none waits for another.
+#[must_use]
+pub fn of_endpoint(carrier: &str, id: i64) -> String {
+    format!("{carrier}:{id}")
+}
+
+/// Whether mail goes there.
+#[must_use]
+pub fn is_mail(destination: &str) -> bool {
+    destination.starts_with("email:")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,5 +41,6 @@ mod tests {
         assert_eq!(of_class(&group, "naver.com"), "email:main+spare/naver.com");
         assert_eq!(group_of(&of_class(&group, "naver.com")), group);
         assert_eq!(group_of(&group), group);
+        assert_eq!((is_mail(&group), of_endpoint("websub", 7), is_mail("websub:7")), (true, "websub:7".to_owned(), false));
     }
 }

@@ -24,6 +24,8 @@ words! {
         Correction = "correction",
         /// An issue as an operator shows it to colleagues; counts for nobody as given.
         Test = "test",
+        /// What happened to a post, for programs that follow a feed.
+        Push = "push",
         /// Reminds, every two years, that there is such a consent, of when, and of how to end it.
         Reminder = "reminder",
     }
@@ -99,6 +101,8 @@ impl Content {
 
 /// The schedule that service letters are filed under: no digest may have this name.
 pub const SERVICE: &str = "service";
+/// The schedule that what is pushed to endpoints is filed under: no digest may have this name.
+pub const PUSH: &str = "push";
 /// The schedule whose firings plan corrections: no digest may have this name.
 pub const CORRECTION: &str = "correction";
 
@@ -106,6 +110,6 @@ impl EditionKind {
     /// Whether it answers what its recipient did, and so is neither superseded nor stopped by their leaving.
     #[must_use]
     pub fn is_service(self) -> bool {
-        !matches!(self, Self::Issue | Self::Heartbeat | Self::Correction | Self::Test)
+        !matches!(self, Self::Issue | Self::Heartbeat | Self::Correction | Self::Test | Self::Push)
     }
 }

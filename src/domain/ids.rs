@@ -45,6 +45,12 @@ pub fn edition_id(plan_id: i64, key: &str) -> i64 {
     number_id("edition", &[&plan_id.to_string(), key])
 }
 
+/// The id of an endpoint: one per carrier, what it is told of, and address.
+#[must_use]
+pub fn endpoint_id(carrier: &str, subject: &str, url: &str) -> i64 {
+    number_id("endpoint", &[carrier, subject, url])
+}
+
 /// The hexadecimal SHA-256 of some content.
 #[must_use]
 pub fn content_hash(bytes: &[u8]) -> String {
@@ -112,6 +118,7 @@ mod tests {
         assert_eq!(quarantine_id("cms", &content_hash(b"x")), "vkthyhfdldrrosr3mvd5ts35g5");
         assert_eq!(occurrence_id("weekly", 1_795_392_000_000, ""), 6_137_782_426_506_211);
         assert_eq!(edition_id(7, "key"), 2_891_304_143_624_973);
+        assert_eq!(endpoint_id("websub", "/feeds/all.atom", "https://a.example/"), 0);
         assert_eq!(inbound_id("a@b", &content_hash(b"x")), "suvg5ut73x4iwze2qkce2whn3d");
         assert_eq!(delivery_text_id(7, 8, "email"), "gkotely4btjppnnactjjdvgxsk");
     }

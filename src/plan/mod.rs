@@ -8,6 +8,7 @@ pub mod digest;
 pub mod explain;
 mod groups;
 pub mod preview;
+mod push;
 pub mod release;
 pub mod restored;
 mod revised;
@@ -134,6 +135,7 @@ impl Planner {
             ticked.noticed += self.release(now).await?;
             self.resume(now).await?;
             self.fire(now, ticked).await?;
+            self.push(now, ticked).await?;
             let rules = self.rules.clone();
             match self.store.write(move |tx| chunk::plan_next(tx, &rules, now)).await? {
                 Progress::Idle => return Ok(now),
@@ -223,6 +225,21 @@ impl Planner {
         }
         let slot = state.slot;
         self.store.write(move |tx| digest::fire(tx, &digest, &slot, &schedule, now)).await
+    }
+
+    /// Plans what endpoints are to be told of.
+    async fn push(&self, now: UnixMillis, ticked: &mut Ticked) -> Result<(), StoreError> {
+        loop {
+            let rules = self.rules.clone();
+            let (planned, is_done) = self.store.write(move |tx| push::step(tx, &rules, now)).await?;
+            ticked.planned += planned;
+            if planned > 0 {
+                (self.planned)();
+            }
+            if is_done {
+                return Ok(());
+            }
+        }
     }
 
     async fn move_replaced(&self, now: UnixMillis, ticked: &mut Ticked) -> Result<(), StoreError> {

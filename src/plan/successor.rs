@@ -2,7 +2,7 @@
 
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Reason;
-use crate::domain::edition::{Content, ItemForm};
+use crate::domain::edition::{Content, EditionKind, ItemForm};
 use crate::store::editions::{self, Fate};
 use crate::store::{StoreError, Tx};
 
@@ -30,6 +30,9 @@ pub fn step(tx: &mut Tx<'_>, after: i64, now: UnixMillis) -> Result<Step, StoreE
     // What is left may be lines about posts that the reader has: nothing to write to anybody for.
     let fate = if !items.iter().any(|item| item.form == ItemForm::Post) {
         Fate::Cancel(if withdrawn { Reason::Withdrawn } else { Reason::Expired })
+    } else if edition.content.kind == EditionKind::Push {
+        // The revision is pushed by itself.
+        Fate::Cancel(Reason::Superseded)
     } else {
         let drops = items.len() < edition.content.items.len();
         let content = Content { items, ..edition.content };

@@ -3,10 +3,12 @@
 
 mod atom;
 mod history;
+mod house;
 mod json;
 mod kind;
 mod media;
 mod rss;
+mod which;
 
 use super::entry::{EntryView, Length, Reader};
 use super::site::Site;
@@ -20,7 +22,9 @@ use crate::domain::text::CleanText;
 use serde::Serialize;
 
 pub use history::History;
+pub use house::House;
 pub use kind::{Format, Kind};
+pub use which::{Subject, Which};
 
 /// What a feed says of itself.
 pub struct Meta<'a> {
@@ -42,6 +46,8 @@ pub struct Meta<'a> {
     pub tag_authority: &'a str,
     /// Its other documents.
     pub history: &'a History,
+    /// The hubs that push what changes (W3C WebSub section 4).
+    pub hubs: &'a [String],
     /// The title of a topic in a language.
     pub topic_title: &'a dyn Fn(&str, &Language) -> String,
 }

@@ -17,6 +17,7 @@ fn made(format: Format, posts: &[Showable], gone: &[Tombstone], templates: &Temp
         site: &site(),
         zone: &jiff::tz::TimeZone::get("Asia/Seoul").unwrap(),
         tag_authority: "example.org,2026",
+        hubs: &["https://example.org/websub".to_owned()],
         history: &History::default(),
         topic_title: &|topic, _| format!("주제 {topic}"),
     };

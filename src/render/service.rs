@@ -51,11 +51,15 @@ struct ServiceView<'a> {
 ///
 /// # Errors
 /// [`RenderError::Template`] when an operator's template asks for something that isn't there or has lost the link;
-/// [`RenderError::Empty`] for an issue.
+/// [`RenderError::Empty`] for what is no service letter.
 pub fn service(letter: &Service<'_>, templates: &Templates) -> Result<Pieces, RenderError> {
     let (words, say) = (words(letter.language), people_words(letter.language));
     let (subject, sentence, button) = match letter.kind {
-        EditionKind::Issue | EditionKind::Heartbeat | EditionKind::Correction | EditionKind::Test => {
+        EditionKind::Issue
+        | EditionKind::Heartbeat
+        | EditionKind::Correction
+        | EditionKind::Test
+        | EditionKind::Push => {
             return Err(RenderError::Empty);
         }
         EditionKind::Confirmation => (&say.mail_confirm, &say.mail_confirm_why, &say.mail_confirm_button),

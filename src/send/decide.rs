@@ -1,5 +1,6 @@
 //! What follows from an outcome: one place, pure (design rule 14).
 
+use super::recorder::Recorder;
 use crate::domain::backoff;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason, State};
@@ -71,6 +72,26 @@ pub fn follow(claimed: &Claimed, outcome: &Outcome, patience: Patience, now: Uni
             }
         }
     }
+}
+
+/// Records what came of an attempt, or of a claim that no attempt followed.
+pub(super) async fn record(
+    recorder: &Recorder,
+    claimed: &Claimed,
+    outcome: &Outcome,
+    patience: Patience,
+    now: UnixMillis,
+    draw: u32,
+) {
+    let ended = follow(claimed, outcome, patience, now, draw);
+    metrics::counter!("allim_attempts_total", "state" => ended.state, "reason" => ended.reason.word()).increment(1);
+    if ended.state == "uncertain" {
+        metrics::counter!("allim_uncertain_total").increment(1);
+    }
+    if ended.state != "sent" {
+        tracing::info!(delivery = %claimed.key, state = ended.state, reason = %ended.reason, reply = ended.reply, "not delivered");
+    }
+    recorder.end(ended).await;
 }
 
 #[cfg(test)]

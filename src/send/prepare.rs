@@ -237,7 +237,11 @@ impl Preparer {
     fn own_url(&self, subscriber_id: i64, of: &Prepared, planned_at: UnixMillis, key: &TokenKey) -> Option<String> {
         let public_url = self.stationery.site.public_url.as_deref()?;
         let (path, purpose, detail) = match of.kind {
-            EditionKind::Issue | EditionKind::Heartbeat | EditionKind::Correction | EditionKind::Test => {
+            EditionKind::Issue
+            | EditionKind::Heartbeat
+            | EditionKind::Correction
+            | EditionKind::Test
+            | EditionKind::Push => {
                 ("unsubscribe", Purpose::Unsubscribe, of.schedule.clone())
             }
             EditionKind::Confirmation => ("confirm", Purpose::Confirm, seconds(planned_at)),

@@ -273,14 +273,6 @@ async fn carry_once(current: &mut Ready, ahead: Option<&mut Ready>, seat: &mut S
 
 /// Records what came of an attempt, or of a claim that no attempt followed.
 pub(super) async fn record(office: &Office, claimed: &Claimed, outcome: &Outcome) {
-    let now = office.store.about_now();
-    let ended = decide::follow(claimed, outcome, office.patience, now, office.chance.draw_32());
-    metrics::counter!("allim_attempts_total", "state" => ended.state, "reason" => ended.reason.word()).increment(1);
-    if ended.state == "uncertain" {
-        metrics::counter!("allim_uncertain_total").increment(1);
-    }
-    if ended.state != "sent" {
-        tracing::info!(delivery = %claimed.key, state = ended.state, reason = %ended.reason, reply = ended.reply, "not delivered");
-    }
-    office.recorder.end(ended).await;
+    let (now, draw) = (office.store.about_now(), office.chance.draw_32());
+    decide::record(&office.recorder, claimed, outcome, office.patience, now, draw).await;
 }

@@ -4,7 +4,7 @@ pub mod inbound;
 pub mod listener;
 
 use crate::domain::clock::UnixMillis;
-use crate::store::{Store, StoreError, deliveries};
+use crate::store::{Store, StoreError, Tx, deliveries};
 
 /// What becomes of a mail whose answer was lost (docs/adr/0003-uncertain.md).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -13,7 +13,7 @@ pub enum Uncertain {
     /// It is sent again after a wait, with the same bytes and Message-ID.
     #[default]
     Resend,
-    /// It waits for an operator (`allim delivery retry`).
+    /// It waits for an operator (`allim delivery retry`). What is pushed to programs doesn't: they know a repeat by its id.
     Hold,
 }
 
@@ -23,8 +23,10 @@ pub enum Uncertain {
 /// [`StoreError`] from the database.
 pub async fn settle(store: &Store, policy: Uncertain) -> Result<(u64, Option<UnixMillis>), StoreError> {
     let now = store.now().await?;
-    if policy == Uncertain::Hold {
-        return Ok((0, None));
-    }
-    store.write(move |tx| Ok((deliveries::settle_uncertain(tx, now)?, deliveries::next_uncertain(tx)?))).await
+    let with_mail = policy == Uncertain::Resend;
+    let settle = move |tx: &mut Tx<'_>| {
+        let settled = deliveries::settle_uncertain(tx, now, with_mail)?;
+        Ok((settled, if with_mail { deliveries::next_uncertain(tx)? } else { None }))
+    };
+    store.write(settle).await
 }

@@ -1,7 +1,7 @@
 //! The counter and the numbered changes (design rule 2).
 
 use super::value::{json, params};
-use super::{StoreError, Tx, Value, posts};
+use super::{Row, StoreError, Tx, Value, posts};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::words;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,20 @@ pub struct Change {
 pub fn head(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
     let row = tx.query_opt("SELECT value FROM counters WHERE name = 'change'", &[])?;
     row.ok_or_else(|| StoreError::Shape("the change counter is missing".to_owned()))?.int(0)
+}
+
+/// The changes after a number, in their order, with their numbers.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn after(tx: &mut Tx<'_>, seq: i64, limit: i64) -> Result<Vec<(i64, Change)>, StoreError> {
+    const SQL: &str =
+        "SELECT seq, kind, post_id, story_id, language, at FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2";
+    let read = |row: &Row| {
+        let (kind, post_id, story_id) = (row.parse(1, ChangeKind::from_word)?, row.text(2)?, row.text(3)?);
+        Ok((row.int(0)?, Change { kind, post_id, story_id, language: row.text(4)?, at: row.at(5)? }))
+    };
+    tx.query(SQL, params![seq, limit])?.iter().map(read).collect()
 }
 
 /// When the newest change was made.

@@ -182,7 +182,7 @@ pub fn commit(
 
 /// Commits that these attempts are about to pass the point of no return, and returns those that may: the claim still
 /// stands, no hold is on, the edition wasn't replaced (a repeat of an uncertain one keeps its content, unless that was
-/// withdrawn) and it isn't its night, and the subscriber is still there.
+/// withdrawn) and it isn't its night, and the subscriber or endpoint is still there.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -204,8 +204,10 @@ fn begin_rows(tx: &mut Tx<'_>, attempts: &[AttemptRef], now: UnixMillis) -> Resu
            AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND (e.replaced_at IS NULL
                 OR (deliveries.uncertain_at IS NOT NULL AND e.withdrawn_at IS NULL))
                 AND (e.quiet_until_at IS NULL OR $2 < e.quiet_from_at OR $2 >= e.quiet_until_at))
-           AND EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
+           AND (EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
                 AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL)
+              OR EXISTS (SELECT 1 FROM endpoints x WHERE x.id = deliveries.recipient_id AND x.carrier = deliveries.carrier
+                AND x.ended_at IS NULL AND (x.until_at IS NULL OR x.until_at > $2)))
          RETURNING plan_id, recipient_id, carrier";
     let allowed: HashSet<DeliveryKey> =
         tx.query(SQL, &[json(attempts)?, now.into()])?.iter().map(key).collect::<Result<_, _>>()?;
@@ -341,20 +343,22 @@ pub fn lose_sending(tx: &mut Tx<'_>, term: i64, now: UnixMillis, settle_at: Unix
 }
 
 /// Uncertain deliveries whose wait is over are due again, with the same content. Those that hold a withdrawn post or
-/// whose reader left stay uncertain for good: they aren't sent again, and count as given.
+/// whose reader left stay uncertain for good: they aren't sent again, and count as given. Mail only if `with_mail`.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn settle_uncertain(tx: &mut Tx<'_>, now: UnixMillis) -> Result<u64, StoreError> {
+pub fn settle_uncertain(tx: &mut Tx<'_>, now: UnixMillis, with_mail: bool) -> Result<u64, StoreError> {
     const KEEP: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $1
          WHERE state = 'uncertain' AND due_at <= $1
            AND (EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.withdrawn_at IS NOT NULL)
              OR NOT EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
-                  AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL))";
-    tx.execute(KEEP, params![now])?;
+                  AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL)
+               AND NOT EXISTS (SELECT 1 FROM endpoints x WHERE x.id = deliveries.recipient_id AND x.ended_at IS NULL))
+           AND (carrier <> 'email' OR $2 = 1)";
+    tx.execute(KEEP, params![now, i64::from(with_mail)])?;
     const AGAIN: &str = "UPDATE deliveries SET state = 'due', due_at = $1 WHERE state = 'uncertain' AND due_at <= $1
-         RETURNING edition_id";
-    let again = tx.query(AGAIN, params![now])?;
+           AND (carrier <> 'email' OR $2 = 1) RETURNING edition_id";
+    let again = tx.query(AGAIN, params![now, i64::from(with_mail)])?;
     reopen(tx, &again.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?)?;
     Ok(again.len() as u64)
 }

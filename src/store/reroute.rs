@@ -2,6 +2,7 @@
 
 use super::value::{json, params};
 use super::{StoreError, Tx};
+use crate::domain::destination;
 
 /// Rows moved in one transaction at most.
 pub const MOVED_MAX: i64 = 1_000;
@@ -35,7 +36,8 @@ pub fn named(tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
             named.remove(held);
         }
     }
-    Ok(named.into_iter().collect())
+    // An endpoint is its own destination, which no configuration names.
+    Ok(named.into_iter().filter(|name| destination::is_mail(name)).collect())
 }
 
 /// Moves what waits at `from` to `to`, or a part of it: fewer than [`MOVED_MAX`] rows or batches mean that all is done. What

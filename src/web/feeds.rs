@@ -6,12 +6,11 @@ mod delta;
 mod find;
 mod kept;
 mod made;
-mod which;
 mod write;
 
 use super::validators::fixed;
 use super::{Front, pages, ui};
-use crate::render::feed::Kind;
+use crate::render::feed::{Kind, Subject, Which};
 use crate::store::changes;
 use axum::body::Body;
 use axum::extract::State;
@@ -25,8 +24,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
-pub(super) use which::{ALL, tag_path};
-use which::{Subject, Which};
 
 /// How often the counter is looked at: a change made by another process shows after this at the latest.
 const LOOK: Duration = Duration::from_millis(500);
@@ -132,12 +129,12 @@ pub(super) fn raw(front: &Front, path: &str, query: Option<&str>, headers: &Head
 }
 
 fn fresh(front: &Front, path: &str, query: Option<&str>) -> Option<Arc<Made>> {
-    front.feeds.fresh(&Which::read(front, path, query)?)
+    front.feeds.fresh(&Which::read(&front.house, path, query)?)
 }
 
 /// One feed.
 pub(super) async fn serve(State(front): State<Arc<Front>>, request: Request<Body>) -> Response {
-    let Some(which) = Which::read(&front, request.uri().path(), request.uri().query()) else {
+    let Some(which) = Which::read(&front.house, request.uri().path(), request.uri().query()) else {
         return pages::no_feed(&front, &request);
     };
     match ready(&front, &which).await {
@@ -187,7 +184,7 @@ async fn ready(front: &Arc<Front>, which: &Which) -> anyhow::Result<Option<Arc<M
         Ok(None) => return Ok(None),
         Err(error) => {
             let Some(made) = front.feeds.kept(which) else { return Err(error) };
-            tracing::warn!(%error, feed = which.name(front), "a feed could not be made anew");
+            tracing::warn!(%error, feed = which.name(&front.house), "a feed could not be made anew");
             return Ok(Some(made));
         }
     };

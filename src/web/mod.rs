@@ -23,6 +23,7 @@ mod ui;
 mod unsubscribe;
 mod validators;
 mod views;
+mod websub;
 
 pub use api::Token;
 pub use client::{BadRange, TrustedProxies};
@@ -30,16 +31,17 @@ pub use feeds::{Feeds, watch_changes};
 pub use samples::Sample;
 pub use server::{listen, serve};
 pub use views::keep_views;
+pub use websub::Hub;
 
 use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
 use crate::domain::language::Language;
-use crate::domain::post::TAG_PREFIX;
 use crate::domain::schedule::Schedule;
 use crate::intake::Intake;
 use crate::intake::wire::MESSAGE_BYTES_MAX;
 use crate::plan::Planner;
 use crate::render::RenderError;
+use crate::render::feed::House;
 use crate::render::share::ShareLink;
 use crate::render::site::{LocalText, Site};
 use crate::render::templates::Templates;
@@ -100,8 +102,10 @@ pub struct Parts {
     pub shares: Vec<ShareLink>,
     /// Templates.
     pub templates: Arc<Templates>,
-    /// Where the server listens: the beginning of links as long as no public address is configured.
-    pub listen: String,
+    /// Our own hub, where there is one.
+    pub hub: Option<Hub>,
+    /// What feeds have in common.
+    pub house: Arc<House>,
     /// Whether it is counted how often posts are looked at.
     pub count_views: bool,
     /// Proxies whose word counts.
@@ -123,6 +127,8 @@ pub struct Front {
     chance: Arc<dyn Chance>,
     planner: Planner,
     networks: people::Networks,
+    hub: Option<Hub>,
+    hub_networks: people::Networks,
     site: Site,
     tag_authority: String,
     zone: jiff::tz::TimeZone,
@@ -145,6 +151,8 @@ pub struct Front {
     style: Bytes,
     style_path: String,
     feeds: Feeds,
+    /// What feeds have in common.
+    house: Arc<House>,
     views: views::Views,
     /// Whose turn it is to search.
     searching: tokio::sync::Semaphore,
@@ -162,8 +170,7 @@ impl Front {
         let spoken = |language: &&Language| page_languages.iter().find(|page| page.base() == language.base());
         let language_default = parts.languages.iter().find_map(|language| spoken(&language)).cloned();
         let english = || page_languages.iter().find(|language| language.base() == "en").cloned();
-        let origin = parts.site.public_url.clone().unwrap_or_else(|| format!("http://{}", parts.listen));
-        let origin = origin.trim_end_matches('/').to_owned();
+        let origin = parts.house.origin.clone();
         let path = url::Url::parse(&origin).map(|url| url.path().trim_end_matches('/').to_owned());
         Ok(Self {
             language_default: language_default.or_else(english).unwrap_or_else(|| parts.languages[0].clone()),
@@ -173,6 +180,7 @@ impl Front {
             style: style.into(),
             style_path,
             feeds: Feeds::new(parts.topics.len(), parts.languages.len()),
+            house: parts.house,
             searching: tokio::sync::Semaphore::new(1),
             views: views::Views::new(parts.count_views),
             store: parts.store,
@@ -184,6 +192,8 @@ impl Front {
             chance: parts.chance,
             planner: parts.planner,
             networks: people::Networks::default(),
+            hub: parts.hub,
+            hub_networks: people::Networks::default(),
             site: parts.site,
             tag_authority: parts.tag_authority,
             zone: parts.zone,
@@ -200,8 +210,7 @@ impl Front {
 
     /// A topic's title in a language; a tag is its own.
     fn topic_title(&self, topic: &str, language: &Language) -> String {
-        let title = self.topics.iter().find(|(name, _)| name == topic).map(|(_, title)| title.get(language).to_owned());
-        title.unwrap_or_else(|| topic.strip_prefix(TAG_PREFIX).unwrap_or(topic).to_owned())
+        self.house.topic_title(topic, language)
     }
 }
 
@@ -212,6 +221,7 @@ fn router(front: Arc<Front>) -> Router {
         .route("/", get(pages::home))
         .route("/posts/{id}", get(pages::post))
         .route("/share/{name}/{id}", get(share::ask))
+        .route("/websub", post(websub::ask))
         .route("/editions/{name}", get(editions::show))
         .route("/topics/{topic}", get(pages::topic))
         .route("/feeds", get(pages::feeds))

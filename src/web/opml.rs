@@ -1,9 +1,9 @@
 //! `GET /feeds.opml`: the feeds of all topics for programs that take many at once (OPML 2.0, <http://opml.org/spec2.opml>).
 //! One format of each, in all languages or with `?lang=` in one: whoever takes the whole list gets no post twice for it.
 
-use super::feeds::ALL;
 use super::validators::{etag, fixed, is_known, value};
 use super::{Front, ui};
+use crate::domain::feed::ALL;
 use crate::domain::language::Language;
 use crate::domain::text::CleanText;
 use crate::render::feed::Format;

@@ -1,10 +1,10 @@
 //! The pages for readers: the first one, those of topics, and those of posts.
 
-use super::feeds::{ALL, tag_path};
 use super::ui::{Asked, parameter};
 use super::validators::fixed;
 use super::{Front, client, mails};
 use crate::domain::clock::UnixMillis;
+use crate::domain::feed::{self, ALL};
 use crate::domain::language::Language;
 use crate::domain::post::{Post, Showable, Standing};
 use crate::render::calendar;
@@ -139,7 +139,7 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
         topics.iter().filter(|name| front.topics.iter().any(|(known, _)| known == *name)).collect();
     let titled = |name: &&String| (front.topic_title(name, asked.language()), (*name).clone());
     let titles: Vec<(String, String)> = known.iter().map(titled).collect();
-    let tags = showable.post().tags.iter().take(TAGS_DISCOVERED_MAX).map(|tag| tag_link(&look, &tag_path(tag), tag));
+    let tags = showable.post().tags.iter().take(TAGS_DISCOVERED_MAX).map(|tag| tag_link(&look, &feed::tag_name(tag), tag));
     let of_topics = titles.iter().flat_map(|(title, name)| feed_links(&look, name, title, None));
     let discover: Vec<FeedLink> = of_topics.chain(tags).collect();
     let shown = PostPage {

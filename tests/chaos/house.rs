@@ -21,6 +21,8 @@ pub const READERS: usize = 40;
 const RECOVERY_MAX: Duration = Duration::from_secs(10);
 /// A limit, not a wait: a machine that compiles meanwhile is slow.
 pub const LIMIT: Duration = Duration::from_secs(60);
+/// Lines of each daemon's log that are shown where that was not enough.
+const LAST_WORDS: usize = 25;
 
 /// Posts that were confirmed, by id.
 pub type Confirmed = Arc<Mutex<BTreeMap<String, serde_json::Value>>>;
@@ -281,7 +283,21 @@ impl House {
             }
         };
         let done = tokio::time::timeout(LIMIT, waiting).await;
-        assert!(done.is_ok(), "{}: waited for {what}; {:?}", self.name, self.counted().await);
+        if done.is_err() {
+            panic!("{}: waited for {what}; {:?}{}", self.name, self.counted().await, self.last_words());
+        }
+    }
+
+    /// The ends of the daemons' logs.
+    fn last_words(&self) -> String {
+        let mut words = String::new();
+        for (number, replica) in self.replicas.iter().enumerate() {
+            let log = std::fs::read_to_string(replica.setting.path().join("log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n");
+            words.push_str(&format!("\n-- the last words of replica {number}:\n{last}"));
+        }
+        words
     }
 
     /// Waits until each post that was let through is confirmed.

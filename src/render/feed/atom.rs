@@ -20,7 +20,9 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], gone: &[Tombstone], upda
         ..Link::default()
     };
     let own = [link("self", meta.self_url, OWN_TYPE), link("alternate", meta.page_url, "text/html")];
+    let hub = |hub: &String| Link { href: hub.clone(), rel: "hub".to_owned(), ..Link::default() };
     let others = meta.history.links().map(|(rel, href)| link(rel, href, OWN_TYPE));
+    let others = meta.hubs.iter().map(hub).chain(others);
     let mut extensions = tombstones(meta, gone);
     if meta.history.is_archive {
         let (prefix, _) = history::NAMESPACE;

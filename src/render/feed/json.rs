@@ -15,7 +15,16 @@ struct JsonFeed {
     description: String,
     language: String,
     authors: Vec<Author>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hubs: Vec<Hub>,
     items: Vec<Item>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Hub {
+    #[serde(rename = "type")]
+    kind: String,
+    url: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,6 +76,7 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry]) -> Option<Vec<u8>> {
         description: meta.title.to_owned(),
         language: meta.language.to_string(),
         authors: vec![Author { name: meta.site.name.get(meta.language).to_owned() }],
+        hubs: meta.hubs.iter().map(|url| Hub { kind: "WebSub".to_owned(), url: url.clone() }).collect(),
         items: entries.iter().map(item).collect(),
     };
     serde_json::to_vec_pretty(&feed).ok()

@@ -20,6 +20,8 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], updated_at: UnixMillis) 
         ..Link::default()
     };
     let others = meta.history.links().map(|(rel, href)| link(rel, href));
+    let hub = |hub: &String| Link { href: hub.clone(), rel: "hub".to_owned(), ..Link::default() };
+    let others = meta.hubs.iter().map(hub).chain(others);
     let namespaces = [(media::PREFIX, media::NAMESPACE), TERMS, history::NAMESPACE];
     let channel = Channel {
         title: meta.title.to_owned(),

@@ -2,9 +2,8 @@
 
 use super::find::find;
 use super::made::{Made, Version};
-use super::which::Which;
 use super::write::write;
-use crate::render::feed::{Kind, updated_at};
+use crate::render::feed::{Kind, Which, updated_at};
 use crate::web::Front;
 use crate::web::validators::{asked_tags, weight};
 use axum::http::{HeaderMap, HeaderName};
@@ -53,7 +52,7 @@ fn write_delta(
     found: &super::find::Found,
 ) -> Option<Arc<Made>> {
     match write(front, which, found) {
-        Ok((bytes, _)) => Some(made.keep_delta(known, which.kind, bytes)),
+        Ok(written) => Some(made.keep_delta(known, which.kind, written.bytes)),
         Err(error) => {
             tracing::warn!(%error, "what is new in a feed could not be written");
             None

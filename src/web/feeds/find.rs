@@ -1,10 +1,9 @@
 //! What the store says for a feed: everything from one view of it, so that the head fits the posts.
 
-use super::which::Which;
 use crate::domain::clock::UnixMillis;
 use crate::domain::post::{Post, Showable, Standing};
 use crate::render::calendar::feed::Cancelled;
-use crate::render::feed::{Kind, Tombstone};
+use crate::render::feed::{Kind, Subject, Tombstone, Which};
 use crate::store::posts::{self, Filter};
 use crate::store::{StoreError, Tx, changes, feeds};
 use crate::web::Front;
@@ -42,15 +41,15 @@ pub(super) struct Pages {
 
 /// `None` when there is no such feed: a tag that no post ever had, a page beyond the last.
 pub(super) async fn find(front: &Front, which: &Which) -> Result<Option<Found>, StoreError> {
-    let language = which.language(front).map(ToString::to_string);
-    let filter = Filter { topic: which.topic(front), language, public_only: true, ..Filter::default() };
+    let language = which.language(&front.house).map(ToString::to_string);
+    let filter = Filter { topic: which.topic(&front.house), language, public_only: true, ..Filter::default() };
     let (now, which) = (front.clock.now(), which.clone());
     front.store.read(move |tx| Ok(look(tx, &which, &filter, now)?.filter(|found| exists(&which, found)))).await
 }
 
 /// A tag is a feed as long as a post has it, or had it when it was withdrawn.
 fn exists(which: &Which, found: &Found) -> bool {
-    let is_tag = matches!(which.subject, super::Subject::Tag(_));
+    let is_tag = matches!(which.subject, Subject::Tag(_));
     !is_tag || found.pages.all > 0 || !(found.posts.is_empty() && found.gone.is_empty() && found.cancelled.is_empty())
 }
 

@@ -2,7 +2,7 @@
 //! makes place, and one is made at a time.
 
 use super::made::Made;
-use super::which::Which;
+use crate::render::feed::Which;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

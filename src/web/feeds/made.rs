@@ -1,6 +1,6 @@
 //! A feed as it is served: compressed once, its headers written once, with a memory of what it said before.
 
-use super::write::Entries;
+use super::write::Written;
 use crate::domain::clock::UnixMillis;
 use crate::render::feed::Kind;
 use crate::web::validators::{Coding, codings, date, etag, fixed, is_known, rounded_up, value};
@@ -30,6 +30,8 @@ pub(super) struct Made {
     gzip: Option<Representation>,
     brotli: Option<Representation>,
     last_modified: Option<UnixMillis>,
+    /// The header field that leads to the hubs, where there is one.
+    link: Option<HeaderValue>,
     version: Arc<Version>,
     earlier: Vec<Arc<Version>>,
     /// What is new since an earlier version, by its ETag, as far as anybody has asked.
@@ -40,7 +42,8 @@ pub(super) struct Made {
 pub(super) struct Version {
     /// The ETag of the plain document without its quotes.
     tag: String,
-    entries: Entries,
+    /// The posts in it, each with the date of its last revision.
+    entries: Vec<(String, UnixMillis)>,
 }
 
 impl Version {
@@ -67,10 +70,12 @@ pub(in crate::web) struct Raw {
 }
 
 impl Made {
-    /// A feed of these bytes, that holds these posts with these dates.
-    pub(super) fn new(kind: Kind, bytes: Vec<u8>, head: i64, changed_at: Option<UnixMillis>, entries: Entries) -> Self {
-        let tag = etag(&bytes, "").trim_matches('"').to_owned();
-        Self::with(StatusCode::OK, kind, bytes, head, changed_at.map(rounded_up), Version { tag, entries })
+    /// A feed as it was written, when the change counter stood at `head`.
+    pub(super) fn new(kind: Kind, written: Written, head: i64, changed_at: Option<UnixMillis>) -> Self {
+        let tag = etag(&written.bytes, "").trim_matches('"').to_owned();
+        let version = Version { tag, entries: written.entries };
+        let link = written.link.as_deref().map(value);
+        Self::with(StatusCode::OK, kind, written.bytes, head, changed_at.map(rounded_up), link, version)
     }
 
     fn with(
@@ -79,6 +84,7 @@ impl Made {
         bytes: Vec<u8>,
         head: i64,
         last_modified: Option<UnixMillis>,
+        link: Option<HeaderValue>,
         version: Version,
     ) -> Self {
         let written = |coding: Coding, bytes: Vec<u8>| {
@@ -88,14 +94,14 @@ impl Made {
                 Coding::Brotli => "-br",
             };
             let etag = format!("\"{}{suffix}\"", version.tag);
-            Representation::new(status, kind, etag, bytes, coding, last_modified)
+            Representation::new(status, kind, etag, bytes, coding, last_modified, link.as_ref())
         };
         let shorter = |packed: &Vec<u8>| packed.len() < bytes.len();
         let gzip = gzip(&bytes).filter(shorter).map(|packed| written(Coding::Gzip, packed));
         let brotli = brotli(&bytes).filter(shorter).map(|packed| written(Coding::Brotli, packed));
         let plain = written(Coding::Identity, bytes);
         let (version, deltas) = (Arc::new(version), Mutex::default());
-        Self { head, plain, gzip, brotli, last_modified, version, earlier: Vec::new(), deltas }
+        Self { head, plain, gzip, brotli, last_modified, link, version, earlier: Vec::new(), deltas }
     }
 
     /// The same, with the memory of the one that it takes the place of.
@@ -123,7 +129,8 @@ impl Made {
     /// Keeps what is new since an earlier version. It has the ETag of the whole feed, of which the client has the rest.
     pub(super) fn keep_delta(&self, known: &Version, kind: Kind, bytes: Vec<u8>) -> Arc<Self> {
         let version = Version { tag: self.version.tag.clone(), entries: Vec::new() };
-        let delta = Self::with(StatusCode::IM_USED, kind, bytes, self.head, self.last_modified, version);
+        let (status, link) = (StatusCode::IM_USED, self.link.clone());
+        let delta = Self::with(status, kind, bytes, self.head, self.last_modified, link, version);
         let delta = Arc::new(delta);
         self.deltas.lock().unwrap_or_else(PoisonError::into_inner).insert(known.tag.clone(), delta.clone());
         delta
@@ -182,6 +189,7 @@ impl Representation {
         bytes: Vec<u8>,
         coding: Coding,
         last_modified: Option<UnixMillis>,
+        link: Option<&HeaderValue>,
     ) -> Self {
         let is_delta = status == StatusCode::IM_USED;
         let mut headers = fixed([
@@ -202,6 +210,9 @@ impl Representation {
             headers.insert(HeaderName::from_static("im"), HeaderValue::from_static("feed"));
         }
         headers.insert(header::ETAG, value(&etag));
+        if let Some(link) = link {
+            headers.insert(header::LINK, link.clone());
+        }
         if let Some(at) = last_modified {
             headers.insert(header::LAST_MODIFIED, value(&date(at)));
         }

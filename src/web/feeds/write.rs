@@ -2,11 +2,11 @@
 
 use super::find::{Found, Pages, find};
 use super::made::Made;
-use super::which::{Subject, Which};
 use crate::domain::clock::UnixMillis;
 use crate::render::calendar::feed::{self as calendar, About};
-use crate::render::feed::{Format, History, Kind, Meta, feed};
+use crate::render::feed::{Format, History, House, Kind, Which};
 use crate::web::Front;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// `None` when there is no such feed.
@@ -14,68 +14,61 @@ pub(super) async fn make(front: Arc<Front>, which: Which) -> anyhow::Result<Opti
     let Some(found) = find(&front, &which).await? else { return Ok(None) };
     let (head, changed_at, kind) = (found.head, found.changed_at, which.kind);
     // Sanitising fifty posts and compressing them takes a while; the threads that answer others go on.
-    let work =
-        move || write(&front, &which, &found).map(|(bytes, entries)| Made::new(kind, bytes, head, changed_at, entries));
+    let work = move || write(&front, &which, &found).map(|written| Made::new(kind, written, head, changed_at));
     Ok(Some(tokio::task::spawn_blocking(work).await??))
 }
 
-/// Posts with the dates of their last revisions.
-pub(super) type Entries = Vec<(String, UnixMillis)>;
+/// A document.
+pub(super) struct Written {
+    pub bytes: Vec<u8>,
+    /// The posts in it, each with the date of its last revision.
+    pub entries: Vec<(String, UnixMillis)>,
+    /// The header field that leads to the hubs, where there is one.
+    pub link: Option<String>,
+}
 
-/// The document, and the posts in it with the dates of their last revisions.
-pub(super) fn write(front: &Front, which: &Which, found: &Found) -> anyhow::Result<(Vec<u8>, Entries)> {
-    let language = which.language(front);
-    let title_language = language.or(front.languages.first()).unwrap_or(&front.language_default);
-    let site_name = front.site.name.get(title_language);
-    let titled = |topic: String| format!("{} · {site_name}", front.topic_title(&topic, title_language));
-    let title = which.topic(front).map_or_else(|| site_name.to_owned(), titled);
-    let name = which.name(front);
-    let page = match &which.subject {
-        Subject::Topic(_) => format!("/topics/{name}"),
-        Subject::All | Subject::Tag(_) => "/".to_owned(),
-    };
-    let page_url = format!("{}{page}{}", front.origin, which.query(front));
-    let self_url = which.url(front, which.page);
-    let (bytes, entries, left_out) = match which.kind {
+/// Writes the document.
+pub(super) fn write(front: &Front, which: &Which, found: &Found) -> anyhow::Result<Written> {
+    let house = &front.house;
+    let self_url = which.url(house, which.page);
+    let (bytes, entries, left_out, link) = match which.kind {
         Kind::Calendar => {
             let about = About {
-                title: &title,
+                title: &house.title(which),
                 self_url: &self_url,
-                page_url: &page_url,
+                page_url: &house.page_url(which),
                 authority: front.tag_authority.split(',').next().unwrap_or_default(),
                 zone: &front.zone,
             };
-            let page_of = |post_id: &str| Some(format!("{}/posts/{post_id}", front.origin));
+            let page_of = |post_id: &str| Some(format!("{}/posts/{post_id}", house.origin));
             let made = calendar::feed(&about, &found.posts, &found.cancelled, page_of)?;
-            (made.text.into_bytes(), Vec::new(), made.left_out)
+            (made.text.into_bytes(), Vec::new(), made.left_out, None)
         }
         Kind::Entries(format) => {
-            let meta = Meta {
-                title: &title,
-                name: &language.map_or_else(|| name.clone(), |language| format!("{name}/{language}")),
-                language: title_language,
-                self_url: &self_url,
-                page_url: &page_url,
-                site: &front.site,
-                zone: &front.zone,
-                tag_authority: &front.tag_authority,
-                history: &history(front, which, format, found.pages),
-                topic_title: &|topic, language| front.topic_title(topic, language),
-            };
-            let made = feed(format, &meta, &found.posts, &found.gone, &front.templates)?;
-            (made.bytes, made.entries, made.left_out)
+            let history = history(house, which, format, found.pages);
+            let made = house.write(which, format, &found.posts, &found.gone, &history, &front.templates)?;
+            (made.bytes, made.entries, made.left_out, link(house, &self_url))
         }
     };
     for (post_id, reason) in &left_out {
-        tracing::error!(post_id, reason, feed = name, "a post was left out of a feed, which it would spoil");
+        tracing::error!(post_id, reason, feed = self_url, "a post was left out of a feed, which it would spoil");
     }
-    Ok((bytes, entries))
+    Ok(Written { bytes, entries, link })
+}
+
+/// Where subscribers find the hubs, also those that read no XML (W3C WebSub section 4).
+fn link(house: &House, self_url: &str) -> Option<String> {
+    let mut link = String::new();
+    for hub in &house.hubs {
+        let _ = write!(link, "<{hub}>; rel=\"hub\", ");
+    }
+    (!link.is_empty()).then(|| format!("{link}<{self_url}>; rel=\"self\""))
 }
 
 /// Where the other documents are. Pages lead from the newest to the first; archives are those that are full. JSON Feed knows
 /// pages alone.
-fn history(front: &Front, which: &Which, format: Format, pages: Pages) -> History {
-    let at = |page: Option<u32>| page.filter(|page| *page > 0).map(|page| which.url(front, Some(page)));
+fn history(house: &House, which: &Which, format: Format, pages: Pages) -> History {
+    let at = |page: Option<u32>| page.filter(|page| *page > 0).map(|page| which.url(house, Some(page)));
     let Some(page) = which.page else {
         return History { next: at(Some(pages.all)), prev_archive: at(Some(pages.full)), ..History::default() };
     };
@@ -83,7 +76,7 @@ fn history(front: &Front, which: &Which, format: Format, pages: Pages) -> Histor
     let before = at(Some(page - 1));
     History {
         is_archive: is_archive && format != Format::Json,
-        current: Some(which.url(front, None)),
+        current: Some(which.url(house, None)),
         next: before.clone(),
         previous: at(Some(page + 1).filter(|page| *page <= pages.all)),
         prev_archive: before,

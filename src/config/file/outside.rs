@@ -1,0 +1,57 @@
+//! What goes to others than subscribers.
+
+use super::span;
+use crate::send::carriers::websub::Signature;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// `[websub]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebSubTable {
+    /// Whether feeds have a hub of their own.
+    pub enabled: bool,
+    /// How long a subscription lasts that asks for no time.
+    #[serde(with = "span")]
+    pub lease: Duration,
+    /// How long one lasts at most.
+    #[serde(with = "span")]
+    pub lease_max: Duration,
+    /// How many there may be.
+    pub subscribers_max: u32,
+    /// How deliveries are signed.
+    pub signature: Signature,
+    /// Hubs of others that are told of each change.
+    pub hubs: Vec<String>,
+}
+
+impl Default for WebSubTable {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            lease: Duration::from_secs(10 * 86_400),
+            lease_max: Duration::from_secs(30 * 86_400),
+            subscribers_max: 10_000,
+            signature: Signature::Sha256,
+            hubs: Vec::new(),
+        }
+    }
+}
+
+/// `[outgoing]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutgoingTable {
+    /// Whether `http` may be asked.
+    pub allow_http: bool,
+    /// The ports that may be asked.
+    pub ports: Vec<u16>,
+    /// Own networks that may be asked at any port, without TLS.
+    pub own_networks: Vec<String>,
+}
+
+impl Default for OutgoingTable {
+    fn default() -> Self {
+        Self { allow_http: false, ports: vec![443], own_networks: Vec::new() }
+    }
+}

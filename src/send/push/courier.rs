@@ -1,0 +1,69 @@
+//! The seam between the ledger and the programs that endpoints are: a courier writes an edition once, and carries it to one endpoint
+//! at a time.
+
+use crate::domain::clock::UnixMillis;
+use crate::domain::delivery::{DeliveryKey, Outcome, Reason};
+use crate::domain::post::Showable;
+use crate::guard::{Answer, Failure};
+use crate::render::RenderError;
+use crate::render::feed::Tombstone;
+use crate::render::templates::Templates;
+use crate::send::carrier::{Gate, Later};
+use crate::store::endpoints::Endpoint;
+
+/// A carrier to endpoints.
+pub trait Courier: Send + Sync {
+    /// Its name in the ledger.
+    fn carrier(&self) -> &'static str;
+
+    /// Writes what all endpoints of this subject get. It is kept, so that a repeat is byte-equal.
+    ///
+    /// # Errors
+    /// [`RenderError`]; a repeat would end the same.
+    fn write(&self, subject: &str, news: &News, templates: &Templates) -> Result<String, RenderError>;
+
+    /// Carries it. It must call [`Gate::pass`] before the point of no return, and go no further when that says no.
+    fn carry<'a>(&'a self, push: &'a Push<'a>, gate: &'a mut Gate) -> Later<'a, Outcome>;
+}
+
+/// What happened.
+pub enum News {
+    /// A post became public, or has a newer revision.
+    Post(Box<Showable>),
+    /// A post was withdrawn.
+    Gone {
+        /// What stays of it in feeds.
+        tombstone: Tombstone,
+        /// Path and query of each feed that showed it.
+        feeds: Vec<String>,
+    },
+}
+
+/// One delivery.
+pub struct Push<'a> {
+    /// The delivery, whose text id stays the same over all attempts.
+    pub key: &'a DeliveryKey,
+    /// To whom.
+    pub endpoint: &'a Endpoint,
+    /// What was written.
+    pub body: &'a str,
+    /// When this attempt began.
+    pub now: UnixMillis,
+}
+
+/// What an HTTP answer means to a delivery: 2xx is success and nothing else, 410 the end (RFC 9110 section 15).
+#[must_use]
+pub fn judge(answered: &Result<Answer, Failure>, now: UnixMillis) -> Outcome {
+    let later = |reason, reply, not_before| Outcome::TryLater { reason, reply, not_before };
+    match answered {
+        Ok(answer) => match answer.status {
+            200..300 => Outcome::Sent { reply: answer.words() },
+            410 => Outcome::Refused { reason: Reason::Gone, reply: answer.words() },
+            408 | 429 | 500.. => later(Reason::Busy, answer.words(), answer.retry_at(now)),
+            _ => later(Reason::Deferred, answer.words(), answer.retry_at(now)),
+        },
+        Err(Failure::Refused(refused)) => later(Reason::Deferred, refused.to_string(), None),
+        Err(Failure::Unreachable(words)) => later(Reason::Unreachable, words.clone(), None),
+        Err(Failure::Lost(words)) => Outcome::Uncertain { reason: Reason::AnswerLost, reply: words.clone() },
+    }
+}

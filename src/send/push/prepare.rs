@@ -1,0 +1,81 @@
+//! Makes an edition ready for endpoints: writes it once, and keeps it.
+
+use super::courier::{Courier, News};
+use crate::domain::post::Showable;
+use crate::render::RenderError;
+use crate::render::feed::Tombstone;
+use crate::render::templates::Templates;
+use crate::store::editions::{self, Edition};
+use crate::store::{Store, StoreError, Tx, posts};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Editions kept in memory: those of a busy hour.
+const KEPT_MAX: usize = 64;
+
+/// Why an edition can't be made ready.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PrepareError {
+    /// The store can't say.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It can't be written; a repeat would end the same.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+pub(super) struct Prepare {
+    store: Store,
+    templates: Arc<Templates>,
+    kept: Mutex<HashMap<i64, Arc<str>>>,
+}
+
+impl Prepare {
+    pub(super) fn new(store: Store, templates: Arc<Templates>) -> Self {
+        Self { store, templates, kept: Mutex::default() }
+    }
+
+    /// What an edition's endpoints get.
+    pub(super) async fn edition(&self, id: i64, courier: &dyn Courier) -> Result<Arc<str>, PrepareError> {
+        if let Some(ready) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            return Ok(ready.clone());
+        }
+        let ready: Arc<str> = self.make(id, courier).await?.into();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(id, ready.clone());
+        Ok(ready)
+    }
+
+    async fn make(&self, id: i64, courier: &dyn Courier) -> Result<String, PrepareError> {
+        let load = move |tx: &mut Tx<'_>| {
+            let edition =
+                editions::find(tx, id)?.ok_or_else(|| StoreError::Shape("an edition is missing".to_owned()))?;
+            let news = if edition.pieces.is_none() { Some(news(tx, &edition)?) } else { None };
+            Ok((edition, news))
+        };
+        let (edition, news) = self.store.read(load).await?;
+        let Some(news) = news else { return Ok(edition.pieces.unwrap_or_default()) };
+        let schedule = &edition.content.schedule;
+        let subject = schedule.split_once(':').map_or("", |(_, subject)| subject);
+        let written = courier.write(subject, &news, &self.templates)?;
+        Ok(self.store.write(move |tx| editions::keep_pieces(tx, id, &written)).await?)
+    }
+}
+
+/// What an edition tells of its post.
+fn news(tx: &mut Tx<'_>, edition: &Edition) -> Result<News, StoreError> {
+    let missing = || StoreError::Shape("a pushed edition holds no post".to_owned());
+    let item = edition.content.items.first().ok_or_else(missing)?;
+    let found = posts::at_revisions(tx, &[(item.post_id.clone(), item.revision)])?.pop();
+    let (standing, post) = found.ok_or_else(missing)?;
+    Ok(match standing.withdrawn_at {
+        None => News::Post(Box::new(Showable::pinned_by_edition(standing, post))),
+        Some(withdrawn_at) => News::Gone {
+            tombstone: Tombstone { post_id: standing.post_id, withdrawn_at },
+            feeds: crate::domain::feed::paths(&post, &crate::domain::feed::ENDINGS),
+        },
+    })
+}
