@@ -57,6 +57,12 @@ install_tools() {
         /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" \
             'icalendar==6.3.1' 'python-dateutil==2.9.0.post0' 'six==1.17.0' 'tzdata==2025.2'
     fi
+    if [[ ! -d $tools/python/flask_websub ]]; then
+        step "installing Flask-WebSub"
+        /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" 'Flask-WebSub==0.4.1' 'Flask==3.1.3' \
+            'Werkzeug==3.1.9' 'Jinja2==3.1.6' 'MarkupSafe==3.0.4' 'itsdangerous==2.2.0' 'blinker==1.9.0' 'click==8.5.1' \
+            'requests==2.34.2' 'urllib3==2.8.0' 'certifi==2026.10.18' 'charset-normalizer==3.5.2' 'idna==3.20'
+    fi
     if [[ ! -d $tools/node_modules/ical.js || ! -d $tools/node_modules/axe-core || ! -d $tools/node_modules/playwright-core ]]; then
         step "installing axe-core, playwright-core and ical.js"
         npm install --silent --no-audit --no-fund --prefix "$tools" 'axe-core@4' 'playwright-core@1' 'ical.js@2'

@@ -135,7 +135,21 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let preparer = Arc::new(Preparer::new(store.clone(), stationery.clone()));
     preparer.refresh_keys().await?;
     let (inbound_wake, hub_wake, push_wake) = (Arc::default(), Arc::default(), Arc::default());
-    Ok(App { config, world, store, intake, planner, stationery, house, preparer, plan_wake, inbound_wake, hub_wake, push_wake, lock })
+    Ok(App {
+        config,
+        world,
+        store,
+        intake,
+        planner,
+        stationery,
+        house,
+        preparer,
+        plan_wake,
+        inbound_wake,
+        hub_wake,
+        push_wake,
+        lock,
+    })
 }
 
 fn rules(config: &Config, templates: &Templates) -> Rules {

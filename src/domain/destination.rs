@@ -41,6 +41,9 @@ mod tests {
         assert_eq!(of_class(&group, "naver.com"), "email:main+spare/naver.com");
         assert_eq!(group_of(&of_class(&group, "naver.com")), group);
         assert_eq!(group_of(&group), group);
-        assert_eq!((is_mail(&group), of_endpoint("websub", 7), is_mail("websub:7")), (true, "websub:7".to_owned(), false));
+        assert_eq!(
+            (is_mail(&group), of_endpoint("websub", 7), is_mail("websub:7")),
+            (true, "websub:7".to_owned(), false)
+        );
     }
 }

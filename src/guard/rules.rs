@@ -80,8 +80,8 @@ impl Rules {
         }
         let is_plain = url.scheme() == "http" && !self.allows_http;
         let port = url.port_or_known_default().unwrap_or(0);
-        let is_odd = !self.ports.contains(&port) && !(port == 80 && url.scheme() == "http" && self.allows_http);
-        let against = if is_plain { Some(Refused::Scheme) } else { is_odd.then_some(Refused::Port) };
+        let is_usual = self.ports.contains(&port) || (port == 80 && url.scheme() == "http" && self.allows_http);
+        let against = if is_plain { Some(Refused::Scheme) } else { (!is_usual).then_some(Refused::Port) };
         // The library reads every spelling of an IPv4 address, the decimal and the octal ones too (URL standard, section 3.5).
         let literal = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),

@@ -10,9 +10,21 @@ fn rules(own: &[&str]) -> Rules {
 #[test]
 fn what_leads_inward_is_refused_however_it_is_spelled() {
     let inward = [
-        "https://127.0.0.1/", "https://2130706433/", "https://0x7f000001/", "https://0177.0.0.1/", "https://127.1/", "https://10.0.0.1/",
-        "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://[::ffff:a9fe:a9fe]/", "https://[64:ff9b::7f00:1]/",
-        "https://[2002:7f00:1::]/", "https://[fd00::1]/", "https://169.254.169.254/latest/", "https://0/", "https://１２７.０.０.１/",
+        "https://127.0.0.1/",
+        "https://2130706433/",
+        "https://0x7f000001/",
+        "https://0177.0.0.1/",
+        "https://127.1/",
+        "https://10.0.0.1/",
+        "https://[::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://[::ffff:a9fe:a9fe]/",
+        "https://[64:ff9b::7f00:1]/",
+        "https://[2002:7f00:1::]/",
+        "https://[fd00::1]/",
+        "https://169.254.169.254/latest/",
+        "https://0/",
+        "https://１２７.０.０.１/",
     ];
     for url in inward {
         assert_eq!(rules(&[]).check(url), Err(Refused::Private), "{url}");
@@ -47,7 +59,10 @@ fn own_networks_may_be_asked_at_any_port_and_nobody_elses() {
     assert_eq!(own.check("http://8.8.8.8:8080/hook"), Err(Refused::Scheme));
     assert_eq!(own.check("https://10.0.0.1/"), Err(Refused::Private));
     let plain = Rules { allows_http: true, ..rules(&[]) };
-    assert_eq!((plain.check("http://example.org/"), plain.check("http://example.org:8080/")), (Ok(()), Err(Refused::Port)));
+    assert_eq!(
+        (plain.check("http://example.org/"), plain.check("http://example.org:8080/")),
+        (Ok(()), Err(Refused::Port))
+    );
 }
 
 /// Answers one request with these words.
@@ -94,8 +109,10 @@ async fn answers_have_an_end_and_no_redirect_is_followed() {
     let answer = guard.call(get(&url)).await.unwrap();
     assert_eq!((answer.status, answer.body.as_slice(), answer.is_cut), (200, &b"0123456789"[..], true));
     assert!(String::from_utf8(asked.await.unwrap()).unwrap().contains("user-agent: allim/1"));
-    let (url, _asked) =
-        answering(b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n").await;
+    let (url, _asked) = answering(
+        b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n",
+    )
+    .await;
     let answer = guard.call(get(&url)).await.unwrap();
     assert_eq!((answer.status, answer.retry_at(UnixMillis(0))), (302, Some(UnixMillis(120_000))));
     let (url, _asked) = answering(b"").await;

@@ -241,9 +241,7 @@ impl Preparer {
             | EditionKind::Heartbeat
             | EditionKind::Correction
             | EditionKind::Test
-            | EditionKind::Push => {
-                ("unsubscribe", Purpose::Unsubscribe, of.schedule.clone())
-            }
+            | EditionKind::Push => ("unsubscribe", Purpose::Unsubscribe, of.schedule.clone()),
             EditionKind::Confirmation => ("confirm", Purpose::Confirm, seconds(planned_at)),
             EditionKind::Link | EditionKind::Granted | EditionKind::Withdrawn | EditionKind::Reminder => {
                 return self.manage_url(Purpose::Manage, subscriber_id, planned_at, key);

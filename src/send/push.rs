@@ -126,13 +126,7 @@ async fn claim(office: &Office, busy: &BTreeSet<i64>, is_in_doubt: bool) -> Resu
     office.store.write(take).await
 }
 
-fn claim_one(
-    tx: &mut Tx<'_>,
-    term: i64,
-    id: i64,
-    carrier: &str,
-    now: UnixMillis,
-) -> Result<Option<Job>, StoreError> {
+fn claim_one(tx: &mut Tx<'_>, term: i64, id: i64, carrier: &str, now: UnixMillis) -> Result<Option<Job>, StoreError> {
     let name = destination::of_endpoint(carrier, id);
     let breaker = destinations::lock(tx, &name)?.breaker;
     let Some(endpoint) = endpoints::find(tx, id)?.filter(|_| breaker.admits(now)) else { return Ok(None) };

@@ -45,7 +45,8 @@ pub struct Request {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn put(tx: &mut Tx<'_>, request: &Request) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO hub_requests (id, mode, subject, topic, callback, secret, lease_s, asked_at, due_at, failures)
+    const SQL: &str =
+        "INSERT INTO hub_requests (id, mode, subject, topic, callback, secret, lease_s, asked_at, due_at, failures)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 0)
          ON CONFLICT (id) DO UPDATE SET mode = excluded.mode, topic = excluded.topic, secret = excluded.secret,
              lease_s = excluded.lease_s, asked_at = excluded.asked_at, due_at = excluded.due_at, failures = 0";

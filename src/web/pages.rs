@@ -139,7 +139,8 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
         topics.iter().filter(|name| front.topics.iter().any(|(known, _)| known == *name)).collect();
     let titled = |name: &&String| (front.topic_title(name, asked.language()), (*name).clone());
     let titles: Vec<(String, String)> = known.iter().map(titled).collect();
-    let tags = showable.post().tags.iter().take(TAGS_DISCOVERED_MAX).map(|tag| tag_link(&look, &feed::tag_name(tag), tag));
+    let tags =
+        showable.post().tags.iter().take(TAGS_DISCOVERED_MAX).map(|tag| tag_link(&look, &feed::tag_name(tag), tag));
     let of_topics = titles.iter().flat_map(|(title, name)| feed_links(&look, name, title, None));
     let discover: Vec<FeedLink> = of_topics.chain(tags).collect();
     let shown = PostPage {

@@ -140,6 +140,7 @@ fn lease(own: &Hub, asked: &str) -> Result<i64, Refusal> {
     }
     let is_number = asked.len() <= LEASE_DIGITS_MAX && asked.bytes().all(|byte| byte.is_ascii_digit());
     let number: Option<i64> = asked.parse().ok().filter(|number| is_number && *number > 0);
-    let number = number.ok_or_else(|| wrong("hub.lease_seconds", "write a number of seconds above 0, of 10 digits at most"))?;
+    let number =
+        number.ok_or_else(|| wrong("hub.lease_seconds", "write a number of seconds above 0, of 10 digits at most"))?;
     Ok(number.min(seconds(own.lease_max)))
 }

@@ -516,7 +516,7 @@ async fn what_waits_for_a_lost_destination_moves_in_steps(world: World) {
     assert!(allim::send::reroute::run(&world.store, &known).await.expect("moved") > 1);
     assert_eq!(allim::send::reroute::run(&world.store, &known).await.expect("moved"), 0);
     let now = world.now().await;
-    world.store.write(move |tx| deliveries::settle_uncertain(tx, now)).await.expect("settled");
+    world.store.write(move |tx| deliveries::settle_uncertain(tx, now, true)).await.expect("settled");
     let there = world.store.write(move |tx| deliveries::claim(tx, term, "email:main", Lane::Normal, now, 100));
     let moved: BTreeSet<i64> = there.await.expect("claimed").iter().map(|claim| claim.key.recipient_id).collect();
     readers.remove(&claimed[1].key.recipient_id);
@@ -619,7 +619,7 @@ async fn what_its_reader_left_or_moved_away_from_rests_until_its_answer(world: W
     world.act(id, |tx, person, _, now| profile::set_text_only(tx, person.id, false, now)).await;
     let now = world.now().await;
     world.store.write(move |tx| processes::end(tx, term, now, now)).await.expect("ended");
-    assert_eq!(world.store.write(move |tx| deliveries::settle_uncertain(tx, now)).await.expect("settled"), 0);
+    assert_eq!(world.store.write(move |tx| deliveries::settle_uncertain(tx, now, true)).await.expect("settled"), 0);
     assert_eq!(world.state(&key).await.0, "uncertain");
     let attempts = world.store.read(move |tx| deliveries::attempts(tx, &key)).await.expect("attempts");
     assert!(attempts.iter().all(|attempt| attempt.ended_at.is_some()), "{attempts:?}");
@@ -660,7 +660,7 @@ async fn a_definite_answer_settles_an_uncertain_delivery(world: World) {
     assert!(world.begin(&claimed).await);
     let now = world.now().await;
     assert_eq!(world.record(&claimed, State::Uncertain, Some(now)).await, 1);
-    assert_eq!(world.store.write(move |tx| deliveries::settle_uncertain(tx, now)).await.expect("settled"), 1);
+    assert_eq!(world.store.write(move |tx| deliveries::settle_uncertain(tx, now, true)).await.expect("settled"), 1);
     // The answer to the first attempt comes after all, before another began.
     assert_eq!(world.record(&claimed, State::Sent, None).await, 1);
     assert_eq!(world.state(&claimed.key).await.0, "sent");
@@ -670,7 +670,7 @@ async fn a_definite_answer_settles_an_uncertain_delivery(world: World) {
     let first = world.claim(term, 1).await.remove(0);
     assert!(world.begin(&first).await);
     world.record(&first, State::Uncertain, Some(now)).await;
-    world.store.write(move |tx| deliveries::settle_uncertain(tx, now)).await.expect("settled");
+    world.store.write(move |tx| deliveries::settle_uncertain(tx, now, true)).await.expect("settled");
     let second = world.claim(term, 1).await.remove(0);
     assert_eq!((second.key.clone(), second.attempt), (first.key.clone(), 2));
     assert!(second.uncertain_at.is_some());
@@ -802,7 +802,7 @@ async fn what_was_due_before_a_restore_counts_as_sent(world: World) {
 
     // It stays so: nothing is planned for what went out, and the answer of an operator is needed for the rest.
     let later = world.now().await.plus(Duration::from_secs(30 * 86_400));
-    world.store.write(move |tx| deliveries::settle_uncertain(tx, later)).await.expect("settled");
+    world.store.write(move |tx| deliveries::settle_uncertain(tx, later, true)).await.expect("settled");
     assert_eq!(world.tick().await.planned, 0);
     assert_eq!(world.states().await, BTreeMap::from([("uncertain".to_owned(), 2)]));
 

@@ -15,6 +15,7 @@ mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;
 mod unsubscribe;
+mod websub;
 
 use reqwest::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use reqwest::{Method, StatusCode};

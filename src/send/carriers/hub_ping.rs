@@ -31,7 +31,10 @@ impl HubPing {
         }
         let headers = vec![(CONTENT_TYPE, "application/x-www-form-urlencoded".to_owned())];
         let (url, body) = (&push.endpoint.url, push.body.as_bytes().to_vec());
-        judge(&self.guard.call(Call { method: Method::POST, url, headers, body, answer_max: ANSWER_MAX }).await, push.now)
+        judge(
+            &self.guard.call(Call { method: Method::POST, url, headers, body, answer_max: ANSWER_MAX }).await,
+            push.now,
+        )
     }
 }
 

@@ -2,8 +2,8 @@
 //! that is new or was revised, signed if it gave a secret (section 7.1).
 
 use crate::domain::delivery::Outcome;
-use crate::guard::{Call, Guard};
 use crate::domain::feed;
+use crate::guard::{Call, Guard};
 use crate::render::RenderError;
 use crate::render::feed::{History, House, Kind, Which};
 use crate::render::templates::Templates;
@@ -99,7 +99,9 @@ impl Courier for WebSub {
     }
 
     fn write(&self, subject: &str, news: &News, templates: &Templates) -> Result<String, RenderError> {
-        let which = self.which(subject).ok_or(RenderError::Field { field: "feed", reason: "there is no such feed any more" })?;
+        let which = self
+            .which(subject)
+            .ok_or(RenderError::Field { field: "feed", reason: "there is no such feed any more" })?;
         let Kind::Entries(format) = which.kind else { return Err(RenderError::Empty) };
         let (posts, gone) = match news {
             News::Post(showable) => (std::slice::from_ref(&**showable), &[][..]),

@@ -51,9 +51,9 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use super::super::which::Subject;
+    use super::super::write::Written;
     use super::*;
-    use crate::render::feed::{Format, Kind};
+    use crate::render::feed::{Format, Kind, Subject};
 
     #[test]
     fn what_was_asked_for_least_recently_makes_place() {
@@ -64,7 +64,10 @@ mod tests {
             page: None,
             kind: Kind::Entries(Format::Rss),
         };
-        let made = |octets: usize| Arc::new(Made::new(Kind::Calendar, vec![0; octets], 0, None, Vec::new()));
+        let made = |octets: usize| {
+            let written = Written { bytes: vec![0; octets], entries: Vec::new(), link: None };
+            Arc::new(Made::new(Kind::Calendar, written, 0, None))
+        };
         for number in 0..FEEDS_MAX {
             kept.put(&which(number), &made(1));
         }
