@@ -9,14 +9,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("store", &["domain"]),
     ("render", &["domain"]),
+    ("guard", &["domain"]),
     ("intake", &["store", "domain"]),
     ("plan", &["store", "domain"]),
-    ("send", &["store", "domain", "render"]),
+    ("send", &["store", "domain", "render", "guard"]),
     ("settle", &["store", "domain"]),
-    ("web", &["intake", "plan", "render", "store", "domain"]),
+    ("web", &["intake", "plan", "render", "store", "domain", "guard"]),
     // Any room's settings, that is types that configuration files are made of, and nothing that works.
-    ("config", &["domain", "intake", "plan", "render", "send", "settle", "store", "web"]),
-    ("app", &["config", "domain", "intake", "plan", "render", "send", "settle", "store", "web"]),
+    ("config", &["domain", "guard", "intake", "plan", "render", "send", "settle", "store", "web"]),
+    ("app", &["config", "domain", "guard", "intake", "plan", "render", "send", "settle", "store", "web"]),
     ("cli", &["app", "config", "domain", "intake", "plan", "render", "send", "settle", "store", "web"]),
 ];
 

@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(quarantine_id("cms", &content_hash(b"x")), "vkthyhfdldrrosr3mvd5ts35g5");
         assert_eq!(occurrence_id("weekly", 1_795_392_000_000, ""), 6_137_782_426_506_211);
         assert_eq!(edition_id(7, "key"), 2_891_304_143_624_973);
-        assert_eq!(endpoint_id("websub", "/feeds/all.atom", "https://a.example/"), 0);
+        assert_eq!(endpoint_id("websub", "/feeds/all.atom", "https://a.example/"), 8_548_935_153_979_584);
         assert_eq!(inbound_id("a@b", &content_hash(b"x")), "suvg5ut73x4iwze2qkce2whn3d");
         assert_eq!(delivery_text_id(7, 8, "email"), "gkotely4btjppnnactjjdvgxsk");
     }

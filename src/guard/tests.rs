@@ -86,7 +86,7 @@ fn get(url: &str) -> Call<'_> {
 
 #[tokio::test]
 async fn a_name_that_resolves_inward_is_not_asked() {
-    crate::app::choose_tls_provider();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (url, _asked) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
     let guard = Guard::new(Rules { allows_http: true, ports: vec![port(&url)], own: Vec::new() }, "allim").unwrap();
     // The port is listed and the scheme allowed: what stands in the way is the address.
@@ -103,7 +103,7 @@ fn port(url: &str) -> u16 {
 
 #[tokio::test]
 async fn answers_have_an_end_and_no_redirect_is_followed() {
-    crate::app::choose_tls_provider();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let guard = Guard::new(rules(&["127.0.0.0/8", "::1"]), "allim/1").unwrap();
     let (url, asked) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n01234567890123456789").await;
     let answer = guard.call(get(&url)).await.unwrap();

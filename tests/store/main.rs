@@ -1,6 +1,7 @@
 //! The conformance suite of the store: every test runs on SQLite and on PostgreSQL.
 #![allow(missing_docs, reason = "a test")]
 
+mod endpoints;
 mod letters;
 #[path = "../support/mod.rs"]
 mod support;
