@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("render", &["domain"]),
     ("guard", &["domain"]),
-    ("intake", &["store", "domain"]),
+    ("intake", &["store", "domain", "guard"]),
     ("plan", &["store", "domain"]),
     ("send", &["store", "domain", "render", "guard"]),
     ("settle", &["store", "domain"]),

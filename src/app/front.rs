@@ -54,6 +54,7 @@ pub(super) fn front(
         templates: app.stationery.templates.clone(),
         count_views: file.web.count_views,
         hub: (file.websub.enabled && config.site.public_url.is_some()).then_some(hub),
+        media_folder: file.media.mirror.then(|| config.in_state(&file.media.folder)),
         house: app.house.clone(),
         proxies: config.proxies.clone(),
         samples: super::quickstart::pictures(config)?,

@@ -39,6 +39,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     let mut needs = Vec::new();
     if roles.has(Role::Intake) {
         needs.extend(start_intake(&app, &mut others, &stop).await?);
+        outside::start_mirror(&app, &mut others, &stop)?;
     }
     let sending = if roles.has(Role::Send) { Some(Sending::start(&app, &mut others, &stop).await?) } else { None };
     let destinations = sending.as_ref().map_or_else(Vec::new, |sending| sending.destinations.clone());

@@ -1,9 +1,10 @@
-//! What goes to programs: the couriers, and the hub's questions.
+//! The ways to what others name: the couriers to programs, the hub's questions, the copies of pictures.
 
 use super::App;
 use crate::domain::clock::UnixMillis;
 use crate::domain::feed::HUB_PING;
 use crate::guard::Guard;
+use crate::intake::media::{self, Mirror};
 use crate::send::carriers::hub_ping::HubPing;
 use crate::send::carriers::websub::WebSub;
 use crate::send::hub::{self, Asker};
@@ -18,10 +19,44 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+const MIB: u64 = 1_024 * 1_024;
 /// Other hubs at most; more is a mistake.
 const HUBS_MAX: i64 = 1_000;
 
-/// Starts both.
+/// Starts what copies pictures and files of posts, if they are to be copied.
+pub(super) fn start_mirror(
+    app: &Arc<App>,
+    tasks: &mut JoinSet<()>,
+    stop: &watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let table = &app.config.file.media;
+    if !table.mirror {
+        return Ok(());
+    }
+    let folder = app.config.in_state(&table.folder);
+    std::fs::create_dir_all(&folder).with_context(|| format!("media.folder {}", folder.display()))?;
+    let mirror = Mirror {
+        store: app.store.clone(),
+        guard: guard(app)?,
+        chance: app.world.chance.clone(),
+        folder,
+        bytes_max: u64::from(table.file_mib_max) * MIB,
+        total_max: u64::from(table.total_mib_max) * MIB,
+    };
+    tasks.spawn(media::run(Arc::new(mirror), stop.clone()));
+    Ok(())
+}
+
+/// The way to what others name.
+fn guard(app: &App) -> anyhow::Result<Guard> {
+    let agent = match &app.config.site.public_url {
+        Some(url) => format!("allim/{} (+{url})", env!("CARGO_PKG_VERSION")),
+        None => format!("allim/{}", env!("CARGO_PKG_VERSION")),
+    };
+    Guard::new(app.config.outgoing.clone(), &agent).context("TLS to the outside")
+}
+
+/// Starts couriers and questions.
 pub(super) async fn start(
     app: &Arc<App>,
     lease: Arc<Lease>,
@@ -29,11 +64,7 @@ pub(super) async fn start(
     senders: &mut JoinSet<()>,
     stop: &watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let agent = match &app.config.site.public_url {
-        Some(url) => format!("allim/{} (+{url})", env!("CARGO_PKG_VERSION")),
-        None => format!("allim/{}", env!("CARGO_PKG_VERSION")),
-    };
-    let guard = Guard::new(app.config.outgoing.clone(), &agent).context("TLS to the outside")?;
+    let guard = guard(app)?;
     let now = app.store.now().await?;
     let hubs = app.config.file.websub.hubs.clone();
     app.store.write(move |tx| tell_hubs(tx, &hubs, now)).await.context("websub.hubs")?;

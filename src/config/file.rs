@@ -10,7 +10,7 @@ mod span;
 pub use inbound::InboundTable;
 pub use intake::{Amqp, IntakeTable, SourceTable, Spool, Token};
 pub use mail::{DigestTable, DkimTable, Immediate, MailTable, PeopleTable, SenderTable, Topic};
-pub use outside::{OutgoingTable, WebSubTable};
+pub use outside::{MediaTable, OutgoingTable, WebSubTable};
 pub use send::{Relay, SendTable};
 
 use super::ways::PaceTable;
@@ -70,6 +70,9 @@ pub struct File {
     /// Programs that follow feeds.
     #[serde(default)]
     pub websub: WebSubTable,
+    /// Copies of what posts show.
+    #[serde(default)]
+    pub media: MediaTable,
     /// The way to what others name.
     #[serde(default)]
     pub outgoing: OutgoingTable,

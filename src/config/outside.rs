@@ -15,6 +15,13 @@ pub(super) fn rules(file: &File) -> Result<Rules, Mistake> {
         Network::parse(text).map_err(|error| Mistake::new(format!("outgoing.own_networks[{index}]"), error))
     };
     let own = table.own_networks.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    for (value, key) in
+        [(file.media.file_mib_max, "media.file_mib_max"), (file.media.total_mib_max, "media.total_mib_max")]
+    {
+        if value == 0 {
+            return Err(Mistake::new(key, "must be at least 1; `mirror = false` makes no copies"));
+        }
+    }
     if table.ports.is_empty() {
         return Err(Mistake::new("outgoing.ports", "name at least one port, such as `[443]`"));
     }

@@ -9,6 +9,7 @@ mod door;
 mod fields;
 pub mod front_matter;
 mod gather;
+pub mod media;
 pub mod post_file;
 pub mod spool;
 pub mod wire;

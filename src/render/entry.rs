@@ -6,13 +6,28 @@ use super::words::{self, Words};
 use crate::domain::language::Language;
 use crate::domain::post::{Contact, Event, Post, Showable};
 use crate::domain::text::CleanText;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Bodies up to this many characters stand in a digest as a whole; longer ones give way to summary or excerpt.
 pub(super) const WHOLE_BODY_LEN_MAX: usize = 1_500;
 
 /// Length of an excerpt in characters: about four lines of Korean.
 const EXCERPT_LEN: usize = 240;
+
+/// A copy of a picture or file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Its path.
+    pub href: String,
+    /// The path of a smaller picture.
+    pub small: Option<String>,
+    /// Width and height of the one that is shown, in pixels.
+    pub size: Option<(i64, i64)>,
+    /// Octets of the whole.
+    pub bytes: i64,
+}
 
 /// Whose eyes an entry is made for.
 #[derive(Clone, Copy)]
@@ -80,6 +95,11 @@ struct EventView {
 #[derive(Serialize)]
 struct ImageView {
     url: String,
+    /// The whole picture, where `url` is a smaller one.
+    full: Option<String>,
+    /// Pixels of what `url` leads to, where they are known.
+    width: Option<i64>,
+    height: Option<i64>,
     alt: String,
     caption: Option<String>,
 }
@@ -145,6 +165,35 @@ impl EntryView {
         }
     }
 
+    /// Shows copies in the place of what they are copies of.
+    pub(super) fn with_copies(mut self, copies: &BTreeMap<String, Copied>) -> Self {
+        let spelled: BTreeMap<String, &Copied> =
+            copies.iter().filter_map(|(url, copy)| Some((web_url(url)?, copy))).collect();
+        for image in &mut self.images {
+            if let Some(copy) = spelled.get(&image.url) {
+                image.url.clone_from(copy.small.as_ref().unwrap_or(&copy.href));
+                image.full = copy.small.is_some().then(|| copy.href.clone());
+                (image.width, image.height) = copy.size.unzip();
+            }
+        }
+        for file in &mut self.attachments {
+            if let Some(copy) = file.url.as_ref().and_then(|url| spelled.get(url)) {
+                file.url = Some(format!("{}/{}", copy.href, utf8_percent_encode(&file.name, NON_ALPHANUMERIC)));
+                file.size = words::bytes(copy.bytes).or(file.size.take());
+            }
+        }
+        // What stands in the text itself.
+        if let Some(html) = &mut self.body_html {
+            for (url, copy) in copies {
+                let there = format!("src=\"{}\"", url.replace('&', "&amp;"));
+                if html.contains(&there) {
+                    *html = html.replace(&there, &format!("src=\"{}\"", copy.small.as_ref().unwrap_or(&copy.href)));
+                }
+            }
+        }
+        self
+    }
+
     pub(super) fn title(&self) -> &str {
         &self.title
     }
@@ -205,7 +254,7 @@ fn images(post: &Post, body_html: Option<&str>) -> Vec<ImageView> {
         .filter_map(|image| {
             let caption = line(image.caption.as_ref());
             let alt = line(image.alt.as_ref()).unwrap_or_default();
-            Some(ImageView { url: web_url(&image.url)?, alt, caption })
+            Some(ImageView { url: web_url(&image.url)?, full: None, width: None, height: None, alt, caption })
         })
         .collect()
 }

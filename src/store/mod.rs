@@ -26,6 +26,7 @@ pub mod identity;
 pub mod inbound;
 mod jobs;
 pub mod large;
+pub mod media;
 mod migrate;
 pub mod moving;
 pub mod notices;

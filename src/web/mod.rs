@@ -10,6 +10,7 @@ mod lane;
 mod link;
 mod mails;
 mod manage;
+mod media;
 mod opml;
 mod pages;
 mod people;
@@ -104,6 +105,8 @@ pub struct Parts {
     pub templates: Arc<Templates>,
     /// Our own hub, where there is one.
     pub hub: Option<Hub>,
+    /// Where copies of pictures and files lie, where they are made.
+    pub media_folder: Option<PathBuf>,
     /// What feeds have in common.
     pub house: Arc<House>,
     /// Whether it is counted how often posts are looked at.
@@ -128,6 +131,7 @@ pub struct Front {
     planner: Planner,
     networks: people::Networks,
     hub: Option<Hub>,
+    media_folder: Option<PathBuf>,
     hub_networks: people::Networks,
     site: Site,
     tag_authority: String,
@@ -193,6 +197,7 @@ impl Front {
             planner: parts.planner,
             networks: people::Networks::default(),
             hub: parts.hub,
+            media_folder: parts.media_folder,
             hub_networks: people::Networks::default(),
             site: parts.site,
             tag_authority: parts.tag_authority,
@@ -222,6 +227,8 @@ fn router(front: Arc<Front>) -> Router {
         .route("/posts/{id}", get(pages::post))
         .route("/share/{name}/{id}", get(share::ask))
         .route("/websub", post(websub::ask))
+        .route("/media/{hash}", get(media::serve))
+        .route("/media/{hash}/{name}", get(media::named))
         .route("/editions/{name}", get(editions::show))
         .route("/topics/{topic}", get(pages::topic))
         .route("/feeds", get(pages::feeds))

@@ -8,12 +8,12 @@ use crate::domain::feed::{self, ALL};
 use crate::domain::language::Language;
 use crate::domain::post::{Post, Showable, Standing};
 use crate::render::calendar;
-use crate::render::page::post::PostPage;
+use crate::render::page::post::{Copied, PostPage};
 use crate::render::page::{self, FeedLink, Look, NextIssue, Notice, Now, TopicView, feed_links, feeds::tag_link};
 use crate::render::site::LocalText;
 use crate::render::words::page::own_name;
 use crate::store::posts::{self, Filter};
-use crate::store::{StoreError, Tx, deliveries, identity, views};
+use crate::store::{StoreError, Tx, deliveries, identity, media, views};
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -112,14 +112,15 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
     if let Some(id) = id.strip_suffix(".ics") {
         return calendar(&front, &asked, id.to_owned()).await;
     }
-    let counts = front.views.is_counting();
+    let (counts, copied) = (front.views.is_counting(), front.media_folder.is_some());
     let read = move |tx: &mut crate::store::Tx<'_>| {
         let Some((standing, post)) = posts::find(tx, &id)? else { return Ok(None) };
         let variants = posts::variants(tx, &standing.story_id)?;
         let seen = if counts { views::of(tx, &id)? } else { 0 };
-        Ok(Some((standing, post, variants, seen)))
+        let copies = if copied { media::copies(tx, &media::urls(&post))? } else { BTreeMap::new() };
+        Ok(Some((standing, post, variants, seen, copies)))
     };
-    let (standing, post, variants, seen) = match front.store.read(read).await {
+    let (standing, post, variants, seen, copies) = match front.store.read(read).await {
         Ok(Some(found)) => found,
         Ok(None) => return asked.notice(&front, StatusCode::NOT_FOUND, Notice::NotFound),
         Err(error) => return unavailable(&front, &asked, &error),
@@ -147,12 +148,24 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
         showable: &showable,
         variants: &variants,
         topic: titles.first(),
+        copies: &copies.into_iter().map(|(url, copy)| (url, shown_copy(&front, &copy))).collect(),
         views,
         shares: &front.shares,
         discover: &discover,
     };
     let html = page::post::post(&look, &front.templates, &shown);
     asked.answer(StatusCode::OK, html)
+}
+
+/// Where a copy is, and the smaller one that pages show.
+fn shown_copy(front: &Front, copy: &media::Copy) -> Copied {
+    let href = |hash: &str| format!("{}/media/{hash}", front.base);
+    Copied {
+        href: href(&copy.hash),
+        small: copy.small.as_ref().map(|small| href(&small.hash)),
+        size: copy.small.as_ref().map(|small| small.size).or(copy.size),
+        bytes: copy.bytes,
+    }
 }
 
 /// The event of a post, for calendars. The answer changes with a revision only.

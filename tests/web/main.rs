@@ -5,6 +5,7 @@ mod api;
 mod axe;
 mod board;
 mod calendars;
+mod copies;
 mod editions;
 mod feeds;
 mod finding;

@@ -3,6 +3,7 @@
 use super::span;
 use crate::send::carriers::websub::Signature;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `[websub]`
@@ -35,6 +36,26 @@ impl Default for WebSubTable {
             signature: Signature::Sha256,
             hubs: Vec::new(),
         }
+    }
+}
+
+/// `[media]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MediaTable {
+    /// Whether pictures and files of posts are copied.
+    pub mirror: bool,
+    /// Where copies are kept; in the state folder when relative.
+    pub folder: PathBuf,
+    /// Mebibytes of one at most.
+    pub file_mib_max: u32,
+    /// Mebibytes of all at most.
+    pub total_mib_max: u32,
+}
+
+impl Default for MediaTable {
+    fn default() -> Self {
+        Self { mirror: false, folder: PathBuf::from("media"), file_mib_max: 20, total_mib_max: 10_240 }
     }
 }
 

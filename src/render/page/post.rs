@@ -6,12 +6,14 @@ use crate::domain::language::Language;
 use crate::domain::post::{Post, Showable};
 use crate::render::RenderError;
 use crate::render::body;
+pub use crate::render::entry::Copied;
 use crate::render::entry::{EntryView, Length, Reader, cut, web_url};
 use crate::render::share::{ShareLink, Shared};
 use crate::render::templates::Templates;
 use crate::render::words::page::own_name;
 use crate::render::words::{grouped, words};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A post and what stands around it.
 pub struct PostPage<'a> {
@@ -21,6 +23,8 @@ pub struct PostPage<'a> {
     pub variants: &'a [(Language, String)],
     /// Title and name of the topic that it is shown under, if it has one.
     pub topic: Option<&'a (String, String)>,
+    /// Copies of its pictures and files, by where these are.
+    pub copies: &'a BTreeMap<String, Copied>,
     /// How often it was looked at, where that is counted.
     pub views: Option<i64>,
     /// The links by which it is passed on.
@@ -123,7 +127,7 @@ pub fn post(look: &Look<'_>, templates: &Templates, shown: &PostPage<'_>) -> Res
         },
     };
     let page = Page {
-        entry: EntryView::for_page(shown.showable, reader),
+        entry: EntryView::for_page(shown.showable, reader).with_copies(shown.copies),
         updated: changed_at.map(|at| look.instant(at)),
         views: shown.views.map(grouped),
         variants: shown.variants.iter().map(variant).collect(),

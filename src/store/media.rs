@@ -1,0 +1,215 @@
+//! Copies of what posts show: which there are, and which are to be fetched.
+
+use super::value::{json, params};
+use super::{Row, StoreError, Tx, changes};
+use crate::domain::clock::UnixMillis;
+use crate::domain::delivery::words;
+use crate::domain::post::Post;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+words! {
+    /// What is copied.
+    MediaKind {
+        /// A picture, which is looked into.
+        Picture = "picture",
+        /// A file, which isn't.
+        File = "file",
+    }
+}
+
+/// A copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy {
+    /// The SHA-256 of its octets, which it is found by.
+    pub hash: String,
+    /// What it is.
+    pub media_type: String,
+    /// Octets.
+    pub bytes: i64,
+    /// Width and height of a picture, in pixels.
+    pub size: Option<(i64, i64)>,
+    /// A smaller one, where the picture is large.
+    pub small: Option<Small>,
+}
+
+/// A smaller picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Small {
+    /// The SHA-256 of its octets.
+    pub hash: String,
+    /// What it is.
+    pub media_type: String,
+    /// Width and height, in pixels.
+    pub size: (i64, i64),
+}
+
+/// What is to be fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where it is.
+    pub url: String,
+    /// What it is.
+    pub kind: MediaKind,
+    /// How often it couldn't be had.
+    pub failures: i64,
+}
+
+/// The changes that weren't looked through yet, with their numbers.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn unseen(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(i64, changes::Change)>, StoreError> {
+    let row = tx.query_opt("SELECT value FROM counters WHERE name = 'mirrored'", &[])?;
+    let seen = row.ok_or_else(|| StoreError::Shape("the counter mirrored is missing".to_owned()))?.int(0)?;
+    changes::after(tx, seen, limit)
+}
+
+/// Changes up to `seq` were looked through.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn set_seen(tx: &mut Tx<'_>, seq: i64) -> Result<(), StoreError> {
+    // Two replicas may have looked through the same ones; what they found is the same.
+    const SQL: &str = "UPDATE counters SET value = CASE WHEN value < $1 THEN $1 ELSE value END WHERE name = 'mirrored'";
+    tx.change("moving the counter mirrored", 1, SQL, params![seq])
+}
+
+/// Has what a post shows now fetched, unless it was or is to be.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn want(
+    tx: &mut Tx<'_>,
+    post_id: &str,
+    urls: &BTreeMap<String, MediaKind>,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    const WANT: &str =
+        "INSERT INTO media (url, kind, due_at, failures) VALUES ($1, $2, $3, 0) ON CONFLICT (url) DO NOTHING";
+    const USE: &str = "INSERT INTO media_uses (url, post_id) VALUES ($1, $2) ON CONFLICT (url, post_id) DO NOTHING";
+    for (url, kind) in urls {
+        tx.execute(WANT, params![url, kind.word(), now])?;
+        tx.execute(USE, params![url, post_id])?;
+    }
+    Ok(())
+}
+
+/// Takes one that is to be fetched. It is due again at `again_at`, if nobody says what came of it.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn take(tx: &mut Tx<'_>, now: UnixMillis, again_at: UnixMillis) -> Result<Option<Wanted>, StoreError> {
+    const SQL: &str =
+        "SELECT url, kind, failures FROM media WHERE due_at <= $1 ORDER BY due_at, url LIMIT 1 {skip locked}";
+    let Some(row) = tx.query_opt(SQL, params![now])? else { return Ok(None) };
+    let wanted = Wanted { url: row.text(0)?, kind: row.parse(1, MediaKind::from_word)?, failures: row.int(2)? };
+    let values = params![&wanted.url, again_at];
+    tx.change("taking what is to be fetched", 1, "UPDATE media SET due_at = $2 WHERE url = $1", values)?;
+    Ok(Some(wanted))
+}
+
+/// When the next is due.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn next_due(tx: &mut Tx<'_>) -> Result<Option<UnixMillis>, StoreError> {
+    let row = tx.query_opt("SELECT due_at FROM media WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1", &[])?;
+    row.map(|row| row.at(0)).transpose()
+}
+
+/// It was fetched.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn keep(tx: &mut Tx<'_>, url: &str, copy: &Copy, now: UnixMillis) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE media SET due_at = NULL, hash = $2, media_type = $3, bytes = $4, width = $5, height = $6,
+             small_hash = $7, small_type = $8, small_width = $9, small_height = $10, fetched_at = $11, why = NULL
+         WHERE url = $1";
+    let (width, height) = copy.size.unzip();
+    let small = copy.small.as_ref();
+    let (small_width, small_height) = small.map(|small| small.size).unzip();
+    let values = params![
+        url,
+        &copy.hash,
+        &copy.media_type,
+        copy.bytes,
+        width,
+        height,
+        small.map(|small| small.hash.as_str()),
+        small.map(|small| small.media_type.as_str()),
+        small_width,
+        small_height,
+        now,
+    ];
+    tx.change("keeping a copy", 1, SQL, values)
+}
+
+/// It couldn't be had: tried again at `due_at`, or given up.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn fail(tx: &mut Tx<'_>, url: &str, why: &str, due_at: Option<UnixMillis>) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE media SET due_at = $3, failures = failures + 1, why = $2 WHERE url = $1";
+    tx.change("noting that something couldn't be fetched", 1, SQL, params![url, why, due_at])
+}
+
+/// Octets of all copies together.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn total(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    let row = tx.query_opt("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM media WHERE hash IS NOT NULL", &[])?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// What a post shows beside its text, by address.
+#[must_use]
+pub fn urls(post: &Post) -> Vec<&str> {
+    let pictures = post.images.iter().map(|image| image.url.as_str());
+    pictures.chain(post.attachments.iter().map(|file| file.url.as_str())).collect()
+}
+
+/// The copies of these addresses that there are.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn copies(tx: &mut Tx<'_>, urls: &[&str]) -> Result<BTreeMap<String, Copy>, StoreError> {
+    const SQL: &str = "SELECT m.url, m.hash, m.media_type, m.bytes, m.width, m.height, m.small_hash, m.small_type,
+             m.small_width, m.small_height
+         FROM media m WHERE m.hash IS NOT NULL AND m.url IN {list $1: text}";
+    if urls.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let read = |row: &Row| {
+        let small = match (row.text_opt(6)?, row.text_opt(7)?, row.int_opt(8)?, row.int_opt(9)?) {
+            (Some(hash), Some(media_type), Some(width), Some(height)) => {
+                Some(Small { hash, media_type, size: (width, height) })
+            }
+            _ => None,
+        };
+        let size = row.int_opt(4)?.zip(row.int_opt(5)?);
+        Ok((row.text(0)?, Copy { hash: row.text(1)?, media_type: row.text(2)?, bytes: row.int(3)?, size, small }))
+    };
+    tx.query(SQL, &[json(urls)?])?.iter().map(read).collect()
+}
+
+/// The type of a copy by its hash, or by that of its smaller one, if a post that may be shown shows it.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn shown(tx: &mut Tx<'_>, hash: &str) -> Result<Option<String>, StoreError> {
+    const SQL: [&str; 2] = [
+        "SELECT m.media_type FROM media m JOIN media_uses u ON u.url = m.url JOIN posts p ON p.id = u.post_id
+         WHERE m.hash = $1 AND p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL LIMIT 1",
+        "SELECT m.small_type FROM media m JOIN media_uses u ON u.url = m.url JOIN posts p ON p.id = u.post_id
+         WHERE m.small_hash = $1 AND p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL LIMIT 1",
+    ];
+    for sql in SQL {
+        if let Some(row) = tx.query_opt(sql, params![hash])? {
+            return row.text(0).map(Some);
+        }
+    }
+    Ok(None)
+}
