@@ -47,7 +47,7 @@ pub struct Answer {
     pub status: u16,
     /// The first octets of the body.
     pub body: Vec<u8>,
-    /// Whether the body was longer.
+    /// Whether the body was longer, or broke off.
     pub is_cut: bool,
     /// What it says that it is.
     pub content_type: Option<String>,
@@ -124,7 +124,11 @@ impl Guard {
         let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
         let (content_type, retry_after) = (text(CONTENT_TYPE), text(RETRY_AFTER));
         let (status, mut body, mut is_cut) = (response.status().as_u16(), Vec::new(), false);
-        while let Some(chunk) = response.chunk().await.map_err(failure)? {
+        // The status was heard: a body that breaks off or never ends changes nothing of it.
+        while let Some(chunk) = response.chunk().await.unwrap_or_else(|_| {
+            is_cut = true;
+            None
+        }) {
             let room = call.answer_max - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {

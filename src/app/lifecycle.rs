@@ -41,7 +41,8 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
         needs.extend(start_intake(&app, &mut others, &stop).await?);
         outside::start_mirror(&app, &mut others, &stop)?;
     }
-    let sending = if roles.has(Role::Send) { Some(Sending::start(&app, &mut others, &stop).await?) } else { None };
+    let sending =
+        if roles.has(Role::Send) { Some(Sending::start(&app, &custody, &mut others, &stop).await?) } else { None };
     let destinations = sending.as_ref().map_or_else(Vec::new, |sending| sending.destinations.clone());
     // Everything but the senders ends with this set; the lease goes on until the senders are done.
     others.spawn(custody.clone().watch(app.world.clock.clone(), stop.clone()));
@@ -91,7 +92,12 @@ struct Sending {
 }
 
 impl Sending {
-    async fn start(app: &Arc<App>, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) -> anyhow::Result<Self> {
+    async fn start(
+        app: &Arc<App>,
+        custody: &Custody,
+        tasks: &mut JoinSet<()>,
+        stop: &watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
         let send = &app.config.file.send;
         let (store, world) = (app.store.clone(), app.world.clone());
         let name = &app.config.file.instance.name;
@@ -118,7 +124,7 @@ impl Sending {
         for relay in &relays {
             tasks.spawn(send::purser::keep(office.clone(), relay.clone(), stop.clone()));
         }
-        outside::start(app, lease.clone(), office.recorder.clone(), &mut senders, stop).await?;
+        outside::start(app, custody, lease.clone(), office.recorder.clone(), &mut senders, stop).await?;
         let renewing = tokio::spawn(loops::renew(app.clone(), lease));
         Ok(Self { office, looking, destinations, relays, senders, recording, renewing })
     }

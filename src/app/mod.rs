@@ -41,6 +41,7 @@ use crate::store::identity::{self, Cause};
 use crate::store::token_keys::{self, TokenKey};
 use crate::store::{Location, Store, suppressions};
 use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use high_water::HighWater;
 use std::fs::File;
 use std::sync::Arc;
@@ -237,6 +238,18 @@ pub fn new_token_key(world: &World) -> TokenKey {
     }
     let id = ids::hex(&world.chance.draw().to_be_bytes()[..3]);
     TokenKey { id, secret: ids::hex(&bytes), created_at: world.clock.now() }
+}
+
+/// What a bearer token begins with, so that scanners for leaked secrets can tell it.
+const TOKEN_PREFIX: &str = "allim_";
+/// Random octets of a bearer token.
+const TOKEN_LEN: usize = 32;
+
+/// A new bearer token.
+#[must_use]
+pub fn new_token(world: &World) -> String {
+    let bytes: Vec<u8> = (0..TOKEN_LEN / 8).flat_map(|_| world.chance.draw().to_be_bytes()).collect();
+    format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// The queue that posts come from, if one is configured.

@@ -1,8 +1,7 @@
 //! The ways to what others name: the couriers to programs, the hub's questions, the copies of pictures.
 
 use super::App;
-use crate::domain::clock::UnixMillis;
-use crate::domain::feed::HUB_PING;
+use super::custody::Custody;
 use crate::guard::Guard;
 use crate::intake::media::{self, Mirror};
 use crate::send::carriers::hub_ping::HubPing;
@@ -12,16 +11,13 @@ use crate::send::lease::Lease;
 use crate::send::push::courier::Courier;
 use crate::send::push::{self, Office};
 use crate::send::recorder::Recorder;
-use crate::store::endpoints::{self, New};
-use crate::store::{StoreError, Tx};
+use crate::store::endpoints;
 use anyhow::Context as _;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 const MIB: u64 = 1_024 * 1_024;
-/// Other hubs at most; more is a mistake.
-const HUBS_MAX: i64 = 1_000;
 
 /// Starts what copies pictures and files of posts, if they are to be copied.
 pub(super) fn start_mirror(
@@ -53,42 +49,35 @@ fn guard(app: &App) -> anyhow::Result<Guard> {
         Some(url) => format!("allim/{} (+{url})", env!("CARGO_PKG_VERSION")),
         None => format!("allim/{}", env!("CARGO_PKG_VERSION")),
     };
-    Guard::new(app.config.outgoing.clone(), &agent).context("TLS to the outside")
+    let hint = "TLS to the outside: install the certificates of the authorities (Debian: ca-certificates), or turn [websub] and [media] off";
+    Guard::new(app.config.outgoing.clone(), &agent).context(hint)
 }
 
-/// Starts couriers and questions.
+/// Starts couriers and questions, where there is a hub, of our own or of others, or was one.
 pub(super) async fn start(
     app: &Arc<App>,
+    custody: &Custody,
     lease: Arc<Lease>,
     recorder: Recorder,
     senders: &mut JoinSet<()>,
     stop: &watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
+    let table = &app.config.file.websub;
+    let is_open = table.enabled && app.config.site.public_url.is_some();
+    if !is_open && table.hubs.is_empty() && !app.store.read(endpoints::any).await? {
+        return Ok(());
+    }
     let guard = guard(app)?;
-    let now = app.store.now().await?;
-    let hubs = app.config.file.websub.hubs.clone();
-    app.store.write(move |tx| tell_hubs(tx, &hubs, now)).await.context("websub.hubs")?;
-    let house = app.house.clone();
-    let websub = WebSub { guard: guard.clone(), house: house.clone(), signature: app.config.file.websub.signature };
-    let couriers: Vec<Box<dyn Courier>> =
-        vec![Box::new(websub), Box::new(HubPing { guard: guard.clone(), house: house.clone() })];
-    let (store, chance) = (app.store.clone(), app.world.chance.clone());
+    let (store, chance, house) = (app.store.clone(), app.world.chance.clone(), app.house.clone());
+    let websub = WebSub { guard: guard.clone(), house: house.clone(), signature: table.signature };
+    let couriers: Vec<Arc<dyn Courier>> =
+        vec![Arc::new(websub), Arc::new(HubPing { guard: guard.clone(), house: house.clone() })];
     let templates = app.stationery.templates.clone();
     let office = Arc::new(Office::new(store.clone(), lease, recorder, chance.clone(), couriers, templates));
     senders.spawn(push::run(office, app.push_wake.clone(), stop.clone()));
-    senders.spawn(hub::run(Arc::new(Asker { store, guard, chance }), app.hub_wake.clone(), stop.clone()));
-    Ok(())
-}
-
-/// The hubs of the configuration are told of what comes, and no others.
-fn tell_hubs(tx: &mut Tx<'_>, hubs: &[String], now: UnixMillis) -> Result<(), StoreError> {
-    for endpoint in endpoints::list(tx, HUB_PING, false, HUBS_MAX)? {
-        if !hubs.contains(&endpoint.url) {
-            endpoints::end(tx, endpoint.id, "the configuration doesn't name it any more", now)?;
-        }
-    }
-    for url in hubs {
-        endpoints::ensure(tx, &New { carrier: HUB_PING, subject: "", url, secret: None, until_at: None }, now)?;
-    }
+    let (custody, other_hubs) = (custody.clone(), table.hubs.clone());
+    let is_in_doubt = Arc::new(move || custody.is_in_doubt());
+    let asker = Arc::new(Asker { store, guard, chance, house, is_open, other_hubs, is_in_doubt });
+    senders.spawn(hub::run(asker, app.hub_wake.clone(), stop.clone()));
     Ok(())
 }

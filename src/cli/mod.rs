@@ -6,6 +6,7 @@ mod config;
 mod delivery;
 mod digest;
 mod explain;
+mod feed;
 mod hold;
 mod inbound;
 mod instant;
@@ -96,6 +97,9 @@ enum Command {
         /// The post's id, or the id that its source gave it.
         post: String,
     },
+    /// Feeds for one institution, whose address is a secret: add, list, rotate, revoke.
+    #[command(subcommand)]
+    Feed(feed::Command),
     /// Programs that follow feeds: list, drop.
     #[command(subcommand)]
     Websub(websub::Command),
@@ -175,6 +179,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Digest(command) => digest::run(command, context).await,
         Command::Delivery(command) => delivery::run(command, context).await,
         Command::Explain { address, post } => explain::run(&address, &post, context).await,
+        Command::Feed(command) => feed::run(command, context).await,
         Command::Websub(command) => websub::run(command, context).await,
         Command::Hold { action } => hold::run(action, context).await,
         Command::Token(command) => token::run(command, context).await,

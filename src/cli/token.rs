@@ -1,10 +1,9 @@
 //! `allim token`: bearer tokens of publishers, and the keys of the tokens in mailed links.
 
 use super::{Context, print};
-use crate::app::{self, Purpose, World, new_token_key};
+use crate::app::{self, Purpose, World, new_token, new_token_key};
 use crate::domain::ids;
 use crate::store::token_keys;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// What is done with tokens.
 #[derive(Debug, clap::Subcommand)]
@@ -31,18 +30,11 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
     }
 }
 
-/// What a token begins with, so that scanners for leaked secrets can tell it.
-const PREFIX: &str = "allim_";
-/// Random octets of a token.
-const TOKEN_LEN: usize = 32;
-
 fn new(name: &str, source: Option<&str>, context: &Context) -> anyhow::Result<()> {
     let source = super::post::source_of(&context.config, source)?;
     let taken = context.config.file.intake.token.iter().any(|token| token.name == name);
     anyhow::ensure!(!taken, "an [[intake.token]] has the name `{name}` already");
-    let world = World::system();
-    let bytes: Vec<u8> = (0..TOKEN_LEN / 8).flat_map(|_| world.chance.draw().to_be_bytes()).collect();
-    let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
+    let token = new_token(&World::system());
     let sha256 = ids::content_hash(token.as_bytes());
     if context.json {
         return print::json(&serde_json::json!({ "name": name, "source": source, "token": token, "sha256": sha256 }));

@@ -4,6 +4,7 @@ use super::{Context, print};
 use crate::app::{self, App, Purpose, World};
 use crate::domain::feed::{HUB_PING, WEBSUB};
 use crate::domain::{clock::UnixMillis, destination};
+use crate::send::hub::deny;
 use crate::store::endpoints::Endpoint;
 use crate::store::{StoreError, Tx, deliveries, destinations, endpoints};
 use anyhow::Context as _;
@@ -21,7 +22,7 @@ pub(super) enum Command {
         #[arg(long, default_value_t = 200)]
         limit: u32,
     },
-    /// Ends a subscription.
+    /// Ends a subscription; its callback is told. (A hub of others is told again after the next start, as long as the configuration names it.)
     Drop {
         /// Its id, as `list` prints it.
         id: i64,
@@ -53,7 +54,12 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::List { all, limit } => list(&app, all, i64::from(limit), json).await,
         Command::Drop { id } => {
             let now = app.store.now().await?;
-            let ended = app.store.write(move |tx| endpoints::end(tx, id, "an operator ended it", now)).await?;
+            let origin = app.house.origin.clone();
+            let drop = move |tx: &mut Tx<'_>| match endpoints::find(tx, id)? {
+                Some(endpoint) => deny(tx, &endpoint, &origin, "an operator ended it", now),
+                None => Ok(false),
+            };
+            let ended = app.store.write(drop).await?;
             anyhow::ensure!(ended, "there is no such subscription, or it has ended");
             print::line("ended");
             Ok(())
@@ -72,15 +78,19 @@ async fn list(app: &App, all: bool, limit: i64, json: bool) -> anyhow::Result<()
         return print::json(&rows);
     }
     let zone = &app.config.zone;
+    let now = app.store.now().await?;
     let cells = |row: &Row| {
         let state = match (&row.ended_why, row.failures) {
             (Some(why), _) => format!("ended: {why}"),
             (None, 0) => "well".to_owned(),
-            (None, failures) => format!("failed {failures} times, rests until {}", print::at_opt(row.not_before, zone)),
+            (None, failures) => match row.not_before.filter(|until| *until > now) {
+                Some(until) => format!("failed {failures} times, rests until {}", print::at(until, zone)),
+                None => format!("failed {failures} times"),
+            },
         };
         let feed = if row.carrier == HUB_PING { "(told of every change)" } else { &row.feed };
         let until = print::at_opt(row.until, zone);
-        let waiting = print::at_opt(row.waiting_since, zone);
+        let waiting = print::at_opt(row.waiting_since.filter(|since| *since <= now), zone);
         vec![row.id.to_string(), feed.to_owned(), row.url.clone(), until, waiting, state]
     };
     print::table(&["id", "feed", "callback", "until", "waiting since", "state"], rows.iter().map(cells));

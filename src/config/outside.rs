@@ -11,10 +11,14 @@ const LEASE_MIN: Duration = Duration::from_secs(60);
 /// What of the outside may be asked.
 pub(super) fn rules(file: &File) -> Result<Rules, Mistake> {
     let table = &file.outgoing;
-    let read = |(index, text): (usize, &String)| {
-        Network::parse(text).map_err(|error| Mistake::new(format!("outgoing.own_networks[{index}]"), error))
+    let networks = |texts: &[String], key: &str| {
+        let read = |(index, text): (usize, &String)| {
+            Network::parse(text).map_err(|error| Mistake::new(format!("outgoing.{key}[{index}]"), error))
+        };
+        texts.iter().enumerate().map(read).collect::<Result<Vec<Network>, Mistake>>()
     };
-    let own = table.own_networks.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    let own = networks(&table.own_networks, "own_networks")?;
+    let denied = networks(&table.denied_networks, "denied_networks")?;
     for (value, key) in
         [(file.media.file_mib_max, "media.file_mib_max"), (file.media.total_mib_max, "media.total_mib_max")]
     {
@@ -25,7 +29,7 @@ pub(super) fn rules(file: &File) -> Result<Rules, Mistake> {
     if table.ports.is_empty() {
         return Err(Mistake::new("outgoing.ports", "name at least one port, such as `[443]`"));
     }
-    Ok(Rules { allows_http: table.allow_http, ports: table.ports.clone(), own })
+    Ok(Rules { allows_http: table.allow_http, ports: table.ports.clone(), own, denied })
 }
 
 /// The hubs of the feeds, our own first. We have one where others can reach it.
@@ -39,6 +43,10 @@ pub(super) fn hubs(file: &File, public_url: Option<&str>, rules: &Rules) -> Resu
     }
     if table.subscribers_max == 0 {
         return Err(Mistake::new("websub.subscribers_max", "must be at least 1; `enabled = false` turns the hub off"));
+    }
+    if !table.hubs.is_empty() && public_url.is_none() {
+        let reason = "other hubs fetch the feeds, so they need `web.public_url`";
+        return Err(Mistake::new("websub.hubs", reason));
     }
     for (index, hub) in table.hubs.iter().enumerate() {
         let mistake = |error| Mistake::new(format!("websub.hubs[{index}]"), format!("{error}; see [outgoing]"));

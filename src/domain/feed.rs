@@ -22,10 +22,17 @@ pub const ENDINGS: [&str; 3] = ["atom", "rss", "json"];
 #[must_use]
 pub fn paths(post: &Post, endings: &[&str]) -> Vec<String> {
     let names = post.topics_all().into_iter().map(|topic| name(&topic)).chain([ALL.to_owned()]);
+    // A feed in a language holds its regional forms too.
+    let mut tags = vec![post.language.as_str()];
+    while let Some((wider, _)) = tags[tags.len() - 1].rsplit_once('-') {
+        tags.push(wider);
+    }
+    let languages: Vec<Language> = tags.into_iter().filter_map(|tag| Language::parse(tag).ok()).collect();
     let mut paths = Vec::new();
     for name in names {
         for ending in endings {
-            paths.extend([None, Some(&post.language)].map(|language| path(&name, ending, language)));
+            paths.push(path(&name, ending, None));
+            paths.extend(languages.iter().map(|language| path(&name, ending, Some(language))));
         }
     }
     paths

@@ -25,7 +25,9 @@ impl Network {
         let address: IpAddr = address.parse().map_err(|_| BadNetwork)?;
         let all = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(all), |bits| bits.parse().map_err(|_| BadNetwork))?;
-        if bits > all { Err(BadNetwork) } else { Ok(Self { address, bits }) }
+        // IPv4 written as IPv6 would hold nothing: addresses are compared as what they are.
+        let is_mapped = matches!(address, IpAddr::V6(_)) && address.to_canonical().is_ipv4();
+        if bits > all || is_mapped { Err(BadNetwork) } else { Ok(Self { address, bits }) }
     }
 
     /// Whether an address lies in it. IPv4 written as IPv6 (`::ffff:10.0.0.1`) is IPv4.
@@ -197,7 +199,16 @@ mod tests {
         assert!(!holds("127.0.0.0/8", "128.0.0.1") && !holds("127.0.0.0/8", "::1"));
         assert!(holds("192.0.2.7", "192.0.2.7") && !holds("192.0.2.7", "192.0.2.8"));
         assert!(holds("0.0.0.0/0", "8.8.8.8") && holds("fd00::/8", "fdff::1") && !holds("fd00::/8", "fc00::1"));
-        for wrong in ["", "10.0.0.0/33", "fd00::/129", "10.0.0.0/", "10.0.0/8", "example.org", "10.0.0.0/-1"] {
+        for wrong in [
+            "",
+            "10.0.0.0/33",
+            "fd00::/129",
+            "10.0.0.0/",
+            "10.0.0/8",
+            "example.org",
+            "10.0.0.0/-1",
+            "::ffff:10.0.0.0/104",
+        ] {
             assert_eq!(Network::parse(wrong), Err(BadNetwork), "{wrong}");
         }
     }

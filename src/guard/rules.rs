@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 /// Octets of an address at most.
-const URL_LEN_MAX: usize = 2_048;
+const URL_LEN_MAX: usize = 8_192;
 
 /// What may be asked of what strangers name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +16,13 @@ pub struct Rules {
     pub ports: Vec<u16>,
     /// The operator's own networks: may be asked, at any port and without TLS.
     pub own: Vec<Network>,
+    /// Networks that aren't to be asked, though they are the public's.
+    pub denied: Vec<Network>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { allows_http: false, ports: vec![443], own: Vec::new() }
+        Self { allows_http: false, ports: vec![443], own: Vec::new(), denied: Vec::new() }
     }
 }
 
@@ -28,7 +30,7 @@ impl Default for Rules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It can't be read.
-    #[error("it is no absolute URL of at most 2048 octets")]
+    #[error("it is no absolute URL of at most 8192 octets")]
     NoUrl,
     /// Another scheme.
     #[error("it must begin with https://")]
@@ -106,9 +108,9 @@ impl Rules {
         self.own.iter().any(|network| network.holds(address))
     }
 
-    /// Whether an address is the public's.
+    /// Whether an address is the public's, and not denied.
     #[must_use]
     pub fn is_public(&self, address: IpAddr) -> bool {
-        public_address::is_public(address)
+        public_address::is_public(address) && !self.denied.iter().any(|network| network.holds(address))
     }
 }

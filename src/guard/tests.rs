@@ -50,7 +50,7 @@ fn what_leads_inward_is_refused_however_it_is_spelled() {
     assert_eq!(rules(&[]).check(&format!("https://example.org/{}", "a".repeat(URL_LEN))), Err(Refused::NoUrl));
 }
 
-const URL_LEN: usize = 2_048;
+const URL_LEN: usize = 8_192;
 
 #[test]
 fn own_networks_may_be_asked_at_any_port_and_nobody_elses() {
@@ -58,6 +58,8 @@ fn own_networks_may_be_asked_at_any_port_and_nobody_elses() {
     assert_eq!(own.check("http://127.0.0.1:8080/hook"), Ok(()));
     assert_eq!(own.check("http://8.8.8.8:8080/hook"), Err(Refused::Scheme));
     assert_eq!(own.check("https://10.0.0.1/"), Err(Refused::Private));
+    let denied = Rules { denied: vec![Network::parse("8.8.0.0/16").unwrap()], ..rules(&[]) };
+    assert_eq!((denied.check("https://8.8.8.8/"), denied.check("https://8.9.8.8/")), (Err(Refused::Private), Ok(())));
     let plain = Rules { allows_http: true, ..rules(&[]) };
     assert_eq!(
         (plain.check("http://example.org/"), plain.check("http://example.org:8080/")),
@@ -88,7 +90,7 @@ fn get(url: &str) -> Call<'_> {
 async fn a_name_that_resolves_inward_is_not_asked() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (url, _asked) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-    let guard = Guard::new(Rules { allows_http: true, ports: vec![port(&url)], own: Vec::new() }, "allim").unwrap();
+    let guard = Guard::new(Rules { allows_http: true, ports: vec![port(&url)], ..Rules::default() }, "allim").unwrap();
     // The port is listed and the scheme allowed: what stands in the way is the address.
     let refused = guard.call(get(&url)).await.unwrap_err();
     assert!(matches!(refused, Failure::Refused(Refused::Private)), "{refused:?}");

@@ -4,16 +4,21 @@
 use super::{Rules, digest};
 use crate::domain::audience::Slot;
 use crate::domain::clock::UnixMillis;
-use crate::domain::delivery::DeliveryKey;
 use crate::domain::edition::{Content, EditionKind, Item, ItemForm, PUSH};
 use crate::domain::feed::{self, ENDINGS, HUB_PING, WEBSUB};
 use crate::domain::post::{Post, Standing};
 use crate::domain::{destination, ids};
 use crate::store::changes::{self, Change, ChangeKind};
 use crate::store::{StoreError, Tx, corrections, deliveries, editions, endpoints, occurrences, posts};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Changes looked at in one transaction at most.
 const CHANGES_MAX: i64 = 50;
+/// And deliveries planned in one, but that those of one change are planned together.
+const PLANNED_MAX: usize = 2_000;
+/// Other hubs fetch what changed: by then each replica, and whatever stands before it, shows it.
+const PING_AFTER: Duration = Duration::from_secs(2);
 /// A withdrawal can be told in Atom alone (RFC 6721).
 const ENDING_OF_TOMBSTONES: &str = "atom";
 
@@ -30,20 +35,24 @@ pub(super) fn step(tx: &mut Tx<'_>, rules: &Rules, now: UnixMillis) -> Result<(u
         return Ok((0, true));
     }
     let changes = changes::after(tx, pushed, CHANGES_MAX)?;
-    let mut planned = 0;
+    let (mut planned, mut last) = (0, head);
     for (seq, change) in &changes {
         planned += plan(tx, rules, *seq, change, now)?;
+        last = *seq;
+        if planned >= PLANNED_MAX {
+            break;
+        }
     }
-    let last = changes.last().map_or(head, |(seq, _)| *seq);
     endpoints::set_pushed(tx, last)?;
     Ok((planned, last >= head))
 }
 
 fn plan(tx: &mut Tx<'_>, rules: &Rules, seq: i64, change: &Change, now: UnixMillis) -> Result<usize, StoreError> {
     let is_withdrawal = match change.kind {
-        ChangeKind::Public | ChangeKind::Revised => false,
+        // An old post that an operator releases after all is released and no more; of others the plan is there already.
+        ChangeKind::Public | ChangeKind::Released | ChangeKind::Revised => false,
         ChangeKind::Withdrawn => true,
-        ChangeKind::Released | ChangeKind::Expired => return Ok(0),
+        ChangeKind::Expired => return Ok(0),
     };
     // Locked against revision, so that the edition can't pin what was just replaced.
     if !is_withdrawal && corrections::showable(tx, &change.post_id)?.is_none() {
@@ -55,57 +64,77 @@ fn plan(tx: &mut Tx<'_>, rules: &Rules, seq: i64, change: &Change, now: UnixMill
     if !is_news || is_withdrawal != standing.withdrawn_at.is_some() {
         return Ok(0);
     }
-    let endings: &[&str] = if is_withdrawal { &[ENDING_OF_TOMBSTONES] } else { &ENDINGS };
-    let mut told = Vec::new();
-    for (id, subject) in endpoints::told_of(tx, WEBSUB, &feed::paths(&post, endings), seq, now)? {
-        told.push((WEBSUB, id, format!("{WEBSUB}:{subject}")));
-    }
-    for (id, _) in endpoints::told_of(tx, HUB_PING, &[String::new()], seq, now)? {
-        told.push((HUB_PING, id, HUB_PING.to_owned()));
-    }
-    write(tx, rules, &told, &standing, &post, now)
-}
-
-/// Writes the plan: who (carrier, endpoint) is told by which edition's schedule.
-fn write(
-    tx: &mut Tx<'_>,
-    rules: &Rules,
-    told: &[(&str, i64, String)],
-    standing: &Standing,
-    post: &Post,
-    now: UnixMillis,
-) -> Result<usize, StoreError> {
-    if told.is_empty() {
+    let plan_id = plan_id(&standing);
+    if change.kind == ChangeKind::Released && occurrences::is_there(tx, plan_id)? {
         return Ok(0);
     }
-    let what = if standing.withdrawn_at.is_some() { "withdrawn" } else { "post" };
-    let plan_id = ids::occurrence_id(PUSH, standing.revision, &format!("{what} {}", standing.post_id));
-    let slot = Slot::of(PUSH);
-    let bound = changes::head(tx)?;
-    occurrences::ensure_planned(tx, &digest::occurrence(plan_id, &slot, now, 0, bound, now), now)?;
-    let item = Item {
-        story_id: standing.story_id.clone(),
-        post_id: standing.post_id.clone(),
-        revision: standing.revision,
-        topic: String::new(),
-        also: Vec::new(),
-        form: ItemForm::Post,
-    };
-    let mut planned = 0;
-    for (carrier, id, schedule) in told {
-        let content = Content {
-            kind: EditionKind::Push,
-            schedule: schedule.clone(),
-            language: post.language.clone(),
-            sender: String::new(),
-            template: rules.template.clone(),
-            items: vec![item.clone()],
-        };
-        let edition_id = editions::ensure(tx, plan_id, &content, now)?;
-        let key = DeliveryKey { plan_id, recipient_id: *id, carrier: (*carrier).to_owned() };
-        let destination = destination::of_endpoint(carrier, *id);
-        let is_new = deliveries::put(tx, &key, edition_id, &destination, post.lane(), now, now)?;
-        planned += usize::from(is_new);
+    let endings: &[&str] = if is_withdrawal { &[ENDING_OF_TOMBSTONES] } else { &ENDINGS };
+    let followers = endpoints::told_of(tx, WEBSUB, &feed::paths(&post, endings), seq, now)?;
+    let other_hubs = endpoints::told_of(tx, HUB_PING, &[String::new()], seq, now)?;
+    if followers.is_empty() && other_hubs.is_empty() {
+        return Ok(0);
     }
-    Ok(planned)
+    let slot = Slot::of(PUSH);
+    occurrences::ensure_planned(tx, &digest::occurrence(plan_id, &slot, now, 0, seq, now), now)?;
+    let write = Write { rules, plan_id, standing: &standing, post: &post, now };
+    Ok(write.all(tx, WEBSUB, &followers, now)? + write.all(tx, HUB_PING, &other_hubs, now.plus(PING_AFTER))?)
+}
+
+/// One for each revision of a post, and one for its withdrawal.
+fn plan_id(standing: &Standing) -> i64 {
+    let what = if standing.withdrawn_at.is_some() { "withdrawn" } else { "post" };
+    ids::occurrence_id(PUSH, standing.revision, &format!("{what} {}", standing.post_id))
+}
+
+/// What is written of one change.
+struct Write<'a> {
+    rules: &'a Rules,
+    plan_id: i64,
+    standing: &'a Standing,
+    post: &'a Post,
+    now: UnixMillis,
+}
+
+impl Write<'_> {
+    /// Deliveries to endpoints (id, subject) of a carrier. Those of one subject share an edition.
+    fn all(
+        &self,
+        tx: &mut Tx<'_>,
+        carrier: &str,
+        told: &[(i64, String)],
+        due_at: UnixMillis,
+    ) -> Result<usize, StoreError> {
+        if told.is_empty() {
+            return Ok(0);
+        }
+        let subjects: BTreeSet<&str> = told.iter().map(|(_, subject)| subject.as_str()).collect();
+        let contents: Vec<Content> = subjects.iter().map(|subject| self.content(carrier, subject)).collect();
+        let editions = editions::ensure_all(tx, self.plan_id, &contents, self.now)?;
+        let edition: BTreeMap<&str, i64> = subjects.into_iter().zip(editions).collect();
+        let row = |(id, subject): &(i64, String)| {
+            Some((*id, *edition.get(subject.as_str())?, destination::of_endpoint(carrier, *id)))
+        };
+        let rows: Vec<(i64, i64, String)> = told.iter().filter_map(row).collect();
+        let new = deliveries::put_all(tx, self.plan_id, carrier, &rows, self.post.lane(), due_at, self.now)?;
+        Ok(usize::try_from(new).unwrap_or(usize::MAX))
+    }
+
+    fn content(&self, carrier: &str, subject: &str) -> Content {
+        let item = Item {
+            story_id: self.standing.story_id.clone(),
+            post_id: self.standing.post_id.clone(),
+            revision: self.standing.revision,
+            topic: String::new(),
+            also: Vec::new(),
+            form: ItemForm::Post,
+        };
+        Content {
+            kind: EditionKind::Push,
+            schedule: format!("{carrier}:{subject}"),
+            language: self.post.language.clone(),
+            sender: String::new(),
+            template: self.rules.template.clone(),
+            items: vec![item],
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::digest;
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::UnixMillis;
 use crate::store::occurrences::SlotState;
-use crate::store::{StoreError, Tx, occurrences, restore};
+use crate::store::{StoreError, Tx, endpoints, occurrences, restore};
 
 /// Deliveries set aside in one transaction.
 const CHUNK: i64 = 5_000;
@@ -41,6 +41,12 @@ impl Planner {
             let fired = self.store.write(move |tx| planner.count_slot(tx, state.clone(), until)).await?;
             counted.occurrences += u64::from(fired);
         }
+        let pushed = move |tx: &mut Tx<'_>| {
+            let (pushed, _) = endpoints::lock_pushed(tx)?;
+            let before = restore::head_before(tx, until)?;
+            endpoints::set_pushed(tx, pushed.max(before))
+        };
+        self.store.write(pushed).await?;
         counted.occurrences += self.store.write(move |tx| restore::finish_occurrences(tx, until, now)).await?;
         self.store.write(move |tx| restore::forget_asked(tx, until)).await?;
         while self.store.write(move |tx| restore::part_batches(tx, until, now)).await? > 0 {}

@@ -24,7 +24,7 @@ use serde::Serialize;
 pub use history::History;
 pub use house::House;
 pub use kind::{Format, Kind};
-pub use which::{Subject, Which};
+pub use which::{Private, Subject, Which};
 
 /// What a feed says of itself.
 pub struct Meta<'a> {

@@ -84,9 +84,12 @@ pub(super) async fn record(
     draw: u32,
 ) {
     let ended = follow(claimed, outcome, patience, now, draw);
-    metrics::counter!("allim_attempts_total", "state" => ended.state, "reason" => ended.reason.word()).increment(1);
+    let carrier = claimed.key.carrier.clone();
+    let (state, reason) = (ended.state, ended.reason.word());
+    metrics::counter!("allim_attempts_total", "carrier" => carrier.clone(), "state" => state, "reason" => reason)
+        .increment(1);
     if ended.state == "uncertain" {
-        metrics::counter!("allim_uncertain_total").increment(1);
+        metrics::counter!("allim_uncertain_total", "carrier" => carrier).increment(1);
     }
     if ended.state != "sent" {
         tracing::info!(delivery = %claimed.key, state = ended.state, reason = %ended.reason, reply = ended.reply, "not delivered");

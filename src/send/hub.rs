@@ -2,10 +2,11 @@
 //! verification of intent).
 
 use crate::domain::clock::{Chance, UnixMillis};
-use crate::domain::feed::WEBSUB;
+use crate::domain::feed::{HUB_PING, WEBSUB};
 use crate::domain::{backoff, ids};
 use crate::guard::{Answer, Call, Failure, Guard};
-use crate::store::endpoints::New;
+use crate::render::feed::{House, Which};
+use crate::store::endpoints::{Endpoint, New};
 use crate::store::hub::{Mode, Request};
 use crate::store::{Store, StoreError, Tx, endpoints, hub};
 use reqwest::Method;
@@ -15,7 +16,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// Callbacks that are asked at once.
-const AT_ONCE_MAX: usize = 8;
+const AT_ONCE_MAX: usize = 32;
+/// How long a callback may take to say whether it wants a feed.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// It is looked for requests this often, in case a wake-up was lost or came from another process.
 const POLL: Duration = Duration::from_secs(1);
 /// A request that was taken is taken again after this, if nobody says what came of it: longer than an answer can take.
@@ -26,6 +29,10 @@ const TRIES_MAX: i64 = 3;
 const ANSWER_MAX: usize = 1_024;
 /// Endpoints ended in one transaction at most.
 const LAPSED_MAX: i64 = 200;
+/// Endpoints that ended are forgotten after this.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(30 * 86_400);
+/// Live endpoints looked through at the start: as many as there can be.
+const LIVE_MAX: i64 = 1_000_000;
 
 /// What asks.
 pub struct Asker {
@@ -35,13 +42,27 @@ pub struct Asker {
     pub guard: Guard,
     /// For challenges.
     pub chance: Arc<dyn Chance>,
+    /// What feeds have in common.
+    pub house: Arc<House>,
+    /// Whether there is a hub of our own.
+    pub is_open: bool,
+    /// Hubs of others that are told of changes.
+    pub other_hubs: Vec<String>,
+    /// Whether the database may be another one's: then it stays as it was found (design rule 19).
+    pub is_in_doubt: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// Asks callbacks, and ends subscriptions whose time is over, until `stop` turns true.
 pub async fn run(asker: Arc<Asker>, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
-    let mut asking = JoinSet::new();
+    let (mut asking, mut is_tidy) = (JoinSet::new(), false);
     while !*stop.borrow() {
-        let rest = match round(&asker, &mut asking).await {
+        let done = match (asker.is_in_doubt)() {
+            true => Ok(()),
+            false if is_tidy => round(&asker, &mut asking).await,
+            false => tidy(&asker).await.map(|()| is_tidy = true),
+        };
+        let rest = match done {
+            Ok(()) if !is_tidy && !(asker.is_in_doubt)() => Duration::ZERO,
             Ok(()) => POLL,
             Err(error) => {
                 tracing::warn!(%error, "requests to the hub could not be looked through");
@@ -57,6 +78,64 @@ pub async fn run(asker: Arc<Asker>, wake: Arc<Notify>, mut stop: watch::Receiver
     }
     // What isn't answered is asked again by whoever comes next.
     asking.shutdown().await;
+}
+
+/// What the configuration has no use for any more ends, and the hubs that it names are told from now on.
+async fn tidy(asker: &Asker) -> Result<(), StoreError> {
+    let now = asker.store.now().await?;
+    let (house, is_open, hubs) = (asker.house.clone(), asker.is_open, asker.other_hubs.clone());
+    let tidy = move |tx: &mut Tx<'_>| {
+        endpoints::forget(tx, now.minus(FORGOTTEN_AFTER))?;
+        for endpoint in endpoints::list(tx, WEBSUB, false, LIVE_MAX)? {
+            let is_there = Which::at(&house, &endpoint.subject).is_some();
+            let why = match (is_open, is_there) {
+                (true, true) => continue,
+                (true, false) => "there is no such feed any more",
+                (false, _) => "the hub was closed",
+            };
+            deny(tx, &endpoint, &house.origin, why, now)?;
+        }
+        for endpoint in endpoints::list(tx, HUB_PING, false, LIVE_MAX)? {
+            if !hubs.contains(&endpoint.url) {
+                endpoints::end(tx, endpoint.id, "the configuration doesn't name it any more", now)?;
+            }
+        }
+        for url in &hubs {
+            endpoints::ensure(tx, &New { carrier: HUB_PING, subject: "", url, secret: None, until_at: None }, now)?;
+        }
+        Ok(())
+    };
+    asker.store.write(tidy).await
+}
+
+/// Ends a subscription and has its callback told so (section 5.2). `origin` is what the addresses of our feeds begin with. Returns
+/// whether it was alive.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn deny(
+    tx: &mut Tx<'_>,
+    endpoint: &Endpoint,
+    origin: &str,
+    why: &str,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let ended = endpoints::end(tx, endpoint.id, why, now)?;
+    if ended && endpoint.carrier == WEBSUB {
+        let request = Request {
+            id: endpoint.id,
+            mode: Mode::Denied,
+            subject: endpoint.subject.clone(),
+            topic: format!("{origin}{}", endpoint.subject),
+            callback: endpoint.url.clone(),
+            secret: None,
+            lease_s: 0,
+            asked_at: now,
+            failures: 0,
+        };
+        hub::put(tx, &request)?;
+    }
+    Ok(ended)
 }
 
 async fn round(asker: &Arc<Asker>, asking: &mut JoinSet<()>) -> Result<(), StoreError> {
@@ -97,7 +176,12 @@ async fn ask(asker: &Asker, request: Request) -> Result<(), StoreError> {
             let url = question(callback, &request, &challenge);
             let call =
                 Call { method: Method::GET, url: &url, headers: Vec::new(), body: Vec::new(), answer_max: ANSWER_MAX };
-            heard(asker.guard.call(call).await, &challenge)
+            match tokio::time::timeout(ANSWER_WITHIN, asker.guard.call(call)).await {
+                // Whoever is told that it is over needn't answer anything.
+                Ok(Ok(_)) if request.mode == Mode::Denied => Said::Yes,
+                Ok(answered) => heard(answered, &challenge),
+                Err(_) => Said::Nothing("it didn't answer in time".to_owned()),
+            }
         }
         Err(error) => Said::No(error.to_string()),
     };
@@ -127,7 +211,11 @@ fn question(mut callback: url::Url, request: &Request, challenge: &str) -> Strin
     {
         let mut query = callback.query_pairs_mut();
         query.append_pair("hub.mode", request.mode.word()).append_pair("hub.topic", &request.topic);
-        query.append_pair("hub.challenge", challenge);
+        if request.mode == Mode::Denied {
+            query.append_pair("hub.reason", "the hub has ended this subscription");
+        } else {
+            query.append_pair("hub.challenge", challenge);
+        }
         if request.mode == Mode::Subscribe {
             query.append_pair("hub.lease_seconds", &request.lease_s.to_string());
         }
@@ -142,7 +230,9 @@ fn heard(answered: Result<Answer, Failure>, challenge: &str) -> Said {
             let is_echo = !answer.is_cut && answer.body == challenge.as_bytes();
             if is_echo { Said::Yes } else { Said::No("it answered with something else than the challenge".to_owned()) }
         }
-        Ok(answer) if answer.status >= 500 || answer.status == 429 => Said::Nothing(answer.words()),
+        Ok(answer) if answer.status >= 500 || answer.status == 429 => {
+            Said::Nothing(format!("it answered {}", answer.status))
+        }
         Ok(answer) => Said::No(format!("it answered {}", answer.status)),
         Err(Failure::Refused(refused)) => Said::No(refused.to_string()),
         Err(Failure::Unreachable(words) | Failure::Lost(words)) => Said::Nothing(words),
@@ -161,12 +251,13 @@ fn follow(tx: &mut Tx<'_>, request: &Request, now: UnixMillis) -> Result<(), Sto
                 carrier: WEBSUB,
                 subject: &request.subject,
                 url: &request.callback,
-                secret: request.secret.as_deref(),
+                secret: request.secret.as_ref().map(|secret| secret.0.as_str()),
                 until_at: Some(now.plus(lease)),
             };
             endpoints::ensure(tx, &new, now)?;
             tracing::info!(feed = request.subject, "a subscriber follows a feed");
         }
+        Mode::Denied => {}
         Mode::Unsubscribe => {
             endpoints::end(tx, request.id, "it unsubscribed", now)?;
             tracing::info!(feed = request.subject, "a subscriber follows a feed no more");

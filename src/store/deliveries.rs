@@ -56,6 +56,35 @@ pub fn put(
     Ok(tx.execute(SQL, params)? == 1)
 }
 
+/// Plans deliveries to endpoints, each (recipient, edition, destination), due at `due_at`. Returns how many are new.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn put_all(
+    tx: &mut Tx<'_>,
+    plan_id: i64,
+    carrier: &str,
+    rows: &[(i64, i64, String)],
+    lane: Lane,
+    due_at: UnixMillis,
+    now: UnixMillis,
+) -> Result<u64, StoreError> {
+    const SQL: &str =
+        "INSERT INTO deliveries (plan_id, recipient_id, carrier, edition_id, destination, lane, state, due_at,
+             planned_at, attempts, failures)
+         SELECT CAST($2 AS BIGINT), b.r, CAST($3 AS TEXT), b.e, b.d, CAST($4 AS TEXT), 'due', CAST($5 AS BIGINT),
+             CAST($6 AS BIGINT), 0, 0
+         FROM {rows $1: r int, e int, d text} b WHERE true ON CONFLICT (plan_id, recipient_id, carrier) DO NOTHING";
+    #[derive(Serialize)]
+    struct New<'a> {
+        r: i64,
+        e: i64,
+        d: &'a str,
+    }
+    let rows: Vec<New<'_>> = rows.iter().map(|(r, e, d)| New { r: *r, e: *e, d }).collect();
+    tx.execute(SQL, &[json(&rows)?, plan_id.into(), carrier.into(), lane.word().into(), due_at.into(), now.into()])
+}
+
 /// Takes up to `limit` waiting deliveries of one destination and lane, oldest first. Nothing while a hold is on or the
 /// lease of `term` has ended.
 ///
@@ -202,7 +231,7 @@ fn begin_rows(tx: &mut Tx<'_>, attempts: &[AttemptRef], now: UnixMillis) -> Resu
            AND EXISTS (SELECT 1 FROM processes x WHERE x.term = b.t AND x.ended_at IS NULL)
            AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.scope IN ('all', 'destination:' || deliveries.destination))
            AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND (e.replaced_at IS NULL
-                OR (deliveries.uncertain_at IS NOT NULL AND e.withdrawn_at IS NULL))
+                OR (deliveries.uncertain_at IS NOT NULL AND e.withdrawn_at IS NULL AND e.kind <> 'push'))
                 AND (e.quiet_until_at IS NULL OR $2 < e.quiet_from_at OR $2 >= e.quiet_until_at))
            AND (EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
                 AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL)
@@ -275,11 +304,12 @@ fn record_rows(tx: &mut Tx<'_>, ended: &[Ended], now: UnixMillis) -> Result<u64,
                 OR (deliveries.uncertain_at = deliveries.finished_at AND b.state <> 'uncertain'))";
     let rows = json(ended)?;
     let changed = tx.execute(SQL, std::slice::from_ref(&rows))?;
-    // What may have arrived and holds a withdrawn post isn't sent again: it would be claimed and refused for ever.
+    // What may have arrived and holds a withdrawn post (or tells a program of what was revised) isn't sent again: it would be claimed and refused for ever.
     const KEEP: &str = "UPDATE deliveries SET state = 'uncertain', due_at = 9223372036854775807, finished_at = $2
          FROM {rows $1: p int, r int, c text} b
          WHERE plan_id = b.p AND recipient_id = b.r AND carrier = b.c AND state = 'due' AND uncertain_at IS NOT NULL
-           AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.withdrawn_at IS NOT NULL)";
+           AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id
+                AND (e.withdrawn_at IS NOT NULL OR (e.kind = 'push' AND e.replaced_at IS NOT NULL)))";
     let waiting = ended.iter().filter(|ended| ended.state == State::Due.word());
     let editions: BTreeSet<i64> = waiting.map(|ended| ended.e).collect();
     if !editions.is_empty() {
@@ -343,14 +373,16 @@ pub fn lose_sending(tx: &mut Tx<'_>, term: i64, now: UnixMillis, settle_at: Unix
 }
 
 /// Uncertain deliveries whose wait is over are due again, with the same content. Those that hold a withdrawn post or
-/// whose reader left stay uncertain for good: they aren't sent again, and count as given. Mail only if `with_mail`.
+/// whose reader left stay uncertain for good: they aren't sent again, and count as given. So do those that told a program of what
+/// was revised since: the revision is told by itself. Mail only if `with_mail`.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn settle_uncertain(tx: &mut Tx<'_>, now: UnixMillis, with_mail: bool) -> Result<u64, StoreError> {
     const KEEP: &str = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = $1
          WHERE state = 'uncertain' AND due_at <= $1
-           AND (EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.withdrawn_at IS NOT NULL)
+           AND (EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id
+                  AND (e.withdrawn_at IS NOT NULL OR (e.kind = 'push' AND e.replaced_at IS NOT NULL)))
              OR NOT EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
                   AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL)
                AND NOT EXISTS (SELECT 1 FROM endpoints x WHERE x.id = deliveries.recipient_id AND x.ended_at IS NULL))
@@ -391,6 +423,7 @@ pub fn retry(tx: &mut Tx<'_>, key: &DeliveryKey, now: UnixMillis) -> Result<bool
          WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3
            AND (state IN ('due', 'refused', 'abandoned') OR (state = 'uncertain' AND NOT EXISTS
                 (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.withdrawn_at IS NOT NULL)))
+           AND (carrier = 'email' OR EXISTS (SELECT 1 FROM endpoints x WHERE x.id = deliveries.recipient_id AND x.ended_at IS NULL))
          RETURNING edition_id";
     let Some(row) = tx.query_opt(SQL, params![key.plan_id, key.recipient_id, &key.carrier, now])? else {
         return Ok(false);

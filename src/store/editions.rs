@@ -336,7 +336,10 @@ pub fn set_moved(tx: &mut Tx<'_>, id: i64, now: UnixMillis) -> Result<bool, Stor
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn close_finished(tx: &mut Tx<'_>, now: UnixMillis) -> Result<u64, StoreError> {
-    const SQL: &str = "UPDATE editions SET closed_at = $1 WHERE closed_at IS NULL
+    // What programs were told is of no use any more, and each of them holds a whole post.
+    const SQL: &str = "UPDATE editions SET closed_at = $1, pieces = CASE WHEN kind = 'push' AND NOT EXISTS
+             (SELECT 1 FROM deliveries d WHERE d.edition_id = editions.id AND d.state = 'uncertain') THEN NULL ELSE pieces END
+         WHERE closed_at IS NULL
            AND EXISTS (SELECT 1 FROM occurrences o WHERE o.id = editions.plan_id AND o.planned_at IS NOT NULL)
            AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.edition_id = editions.id AND d.state IN ('due', 'claimed', 'sending'))
            AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.edition_id = editions.id AND b.state IN ('due', 'claimed'))";

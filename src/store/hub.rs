@@ -1,5 +1,6 @@
 //! What was asked of our hub and isn't confirmed yet.
 
+use super::endpoints::{Secret, host};
 use super::value::params;
 use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
@@ -14,6 +15,8 @@ words! {
         Subscribe = "subscribe",
         /// To be told no more.
         Unsubscribe = "unsubscribe",
+        /// Nothing: the hub has ended it, and tells it so (section 5.2).
+        Denied = "denied",
     }
 }
 
@@ -31,7 +34,7 @@ pub struct Request {
     /// Where it is told.
     pub callback: String,
     /// What deliveries are to be signed with.
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// For how long, in seconds.
     pub lease_s: i64,
     /// When it was asked for.
@@ -46,12 +49,23 @@ pub struct Request {
 /// [`StoreError`] from the database.
 pub fn put(tx: &mut Tx<'_>, request: &Request) -> Result<(), StoreError> {
     const SQL: &str =
-        "INSERT INTO hub_requests (id, mode, subject, topic, callback, secret, lease_s, asked_at, due_at, failures)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 0)
+        "INSERT INTO hub_requests (id, mode, subject, topic, callback, host, secret, lease_s, asked_at, due_at, failures)
+         VALUES ($1, $2, $3, $4, $5, $9, $6, $7, $8, $8, 0)
          ON CONFLICT (id) DO UPDATE SET mode = excluded.mode, topic = excluded.topic, secret = excluded.secret,
-             lease_s = excluded.lease_s, asked_at = excluded.asked_at, due_at = excluded.due_at, failures = 0";
+             lease_s = excluded.lease_s, asked_at = excluded.asked_at, due_at = excluded.due_at, failures = 0
+         WHERE hub_requests.subject = excluded.subject AND hub_requests.callback = excluded.callback";
     let Request { id, mode, subject, topic, callback, secret, lease_s, asked_at, .. } = request;
-    let values = params![*id, mode.word(), subject, topic, callback, secret.as_deref(), *lease_s, *asked_at];
+    let values = params![
+        *id,
+        mode.word(),
+        subject,
+        topic,
+        callback,
+        secret.as_ref().map(|secret| secret.0.as_str()),
+        *lease_s,
+        *asked_at,
+        host(callback)
+    ];
     tx.change("keeping a request to the hub", 1, SQL, values)
 }
 
@@ -75,7 +89,7 @@ fn read(row: &Row) -> Result<Request, StoreError> {
         subject: row.text(2)?,
         topic: row.text(3)?,
         callback: row.text(4)?,
-        secret: row.text_opt(5)?,
+        secret: row.text_opt(5)?.map(Secret),
         lease_s: row.int(6)?,
         asked_at: row.at(7)?,
         failures: row.int(8)?,
@@ -98,6 +112,15 @@ pub fn settle(tx: &mut Tx<'_>, request: &Request) -> Result<bool, StoreError> {
 pub fn put_off(tx: &mut Tx<'_>, request: &Request, due_at: UnixMillis) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE hub_requests SET due_at = $3, failures = failures + 1 WHERE id = $1 AND asked_at = $2";
     tx.execute(SQL, params![request.id, request.asked_at, due_at]).map(drop)
+}
+
+/// How many wait for callbacks at a host.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn waiting_at(tx: &mut Tx<'_>, host: &str) -> Result<i64, StoreError> {
+    let row = tx.query_opt("SELECT COUNT(*) FROM hub_requests WHERE host = $1", params![host])?;
+    row.map_or(Ok(0), |row| row.int(0))
 }
 
 /// How many wait, and when the next is due.

@@ -35,6 +35,7 @@ pub mod owed;
 pub mod people;
 mod postgres;
 pub mod posts;
+pub mod private_feeds;
 pub mod processes;
 pub mod profile;
 pub mod quarantine;

@@ -120,6 +120,14 @@ pub fn ensure_planned(tx: &mut Tx<'_>, occurrence: &Occurrence, now: UnixMillis)
     tx.execute(SQL, params![*id, slot.as_str(), slot.schedule(), *due_at, *floor, *bound, now]).map(drop)
 }
 
+/// Whether there is a firing of this id.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn is_there(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    Ok(tx.query_opt("SELECT 1 FROM occurrences WHERE id = $1", params![id])?.is_some())
+}
+
 /// Lets one reader have at once what their immediate subscriptions owe after a change of language or schedule.
 /// Nothing happens when they have no such subscription.
 ///

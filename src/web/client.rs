@@ -137,7 +137,7 @@ pub(super) async fn log(State(front): State<Arc<Front>>, request: Request, next:
 }
 
 /// Paths below these hold a token.
-const SECRET_BELOW: [&str; 3] = ["/unsubscribe/", "/manage/", "/confirm/"];
+const SECRET_BELOW: [&str; 4] = ["/unsubscribe/", "/manage/", "/confirm/", "/feeds/private/"];
 
 /// A path as the log may hold it.
 fn told(path: &str) -> &str {

@@ -6,6 +6,7 @@ mod delta;
 mod find;
 mod kept;
 mod made;
+mod private;
 mod write;
 
 use super::validators::fixed;
@@ -20,6 +21,7 @@ pub(super) use delta::A_IM;
 use kept::Kept;
 use made::Made;
 pub(super) use made::Raw;
+pub(super) use private::serve as serve_private;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -184,7 +186,7 @@ async fn ready(front: &Arc<Front>, which: &Which) -> anyhow::Result<Option<Arc<M
         Ok(None) => return Ok(None),
         Err(error) => {
             let Some(made) = front.feeds.kept(which) else { return Err(error) };
-            tracing::warn!(%error, feed = which.name(&front.house), "a feed could not be made anew");
+            tracing::warn!(%error, feed = front.house.title(which), "a feed could not be made anew");
             return Ok(Some(made));
         }
     };

@@ -234,6 +234,7 @@ fn router(front: Arc<Front>) -> Router {
         .route("/feeds", get(pages::feeds))
         .route("/feeds.opml", get(opml::serve).options(feeds::preflight))
         .route("/feeds/{file}", get(feeds::serve).options(feeds::preflight))
+        .route("/feeds/private/{file}", get(feeds::serve_private))
         .route("/feeds/{subject}/{page}", get(feeds::serve).options(feeds::preflight))
         .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::leave))
         .route("/subscribe", get(subscribe::show).post(subscribe::ask))

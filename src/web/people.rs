@@ -109,6 +109,11 @@ impl Form {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.trim())
     }
 
+    /// The first field of this name, as it was sent.
+    pub(super) fn raw(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
     /// All fields of this name that aren't empty.
     pub(super) fn all(&self, name: &str) -> Vec<String> {
         let theirs = self.0.iter().filter(|(key, value)| key == name && !value.trim().is_empty());

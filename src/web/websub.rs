@@ -6,7 +6,7 @@ use super::{Front, client, people};
 use crate::domain::feed::WEBSUB;
 use crate::guard::Rules;
 use crate::render::feed::{Kind, Which};
-use crate::store::endpoints::New;
+use crate::store::endpoints::{New, Secret};
 use crate::store::hub::{Mode, Request as Asked};
 use crate::store::{StoreError, Tx, endpoints, hub};
 use axum::extract::{Request, State};
@@ -20,6 +20,12 @@ use tokio::sync::Notify;
 const SECRET_LEN: usize = 200;
 /// Requests that wait to be confirmed, at most: each is a question that somebody else's server is asked.
 const WAITING_MAX: i64 = 1_000;
+/// Of these for callbacks at one host: so nobody takes all the room, nor has us ask one server too often.
+const WAITING_AT_HOST_MAX: i64 = 100;
+/// The part of all subscriptions that one host may have: one in four.
+const HOST_SHARE: i64 = 4;
+/// Octets of a callback and of a feed's address at most: both are asked back in one line.
+const ADDRESS_LEN_MAX: usize = 1_500;
 /// Digits of a lease at most: three hundred years.
 const LEASE_DIGITS_MAX: usize = 10;
 /// Whoever comes when there is no room comes again after this, in seconds.
@@ -86,9 +92,16 @@ fn busy(status: StatusCode, words: &'static str) -> Response {
 /// Whether there was room for it.
 fn keep(tx: &mut Tx<'_>, asked: &Asked, subscribers_max: i64) -> Result<bool, StoreError> {
     let is_known = endpoints::find(tx, asked.id)?.is_some_and(|endpoint| endpoint.ended_at.is_none());
-    let is_new = asked.mode == Mode::Subscribe && !is_known;
-    if hub::waiting(tx)?.0 >= WAITING_MAX || (is_new && endpoints::count(tx, WEBSUB)? >= subscribers_max) {
-        return Ok(false);
+    // Whoever is there already may always renew and leave.
+    if !is_known {
+        let host = endpoints::host(&asked.callback);
+        let is_full = hub::waiting(tx)?.0 >= WAITING_MAX
+            || hub::waiting_at(tx, &host)? >= WAITING_AT_HOST_MAX
+            || endpoints::count(tx, WEBSUB)? >= subscribers_max
+            || endpoints::count_at(tx, WEBSUB, &host)? >= (subscribers_max / HOST_SHARE).max(1);
+        if is_full {
+            return Ok(false);
+        }
     }
     hub::put(tx, asked)?;
     Ok(true)
@@ -97,27 +110,36 @@ fn keep(tx: &mut Tx<'_>, asked: &Asked, subscribers_max: i64) -> Result<bool, St
 fn read(front: &Front, own: &Hub, form: &Form) -> Result<Asked, Refusal> {
     let mode = match form.get("hub.mode") {
         "publish" => return Err(wrong("hub.mode", "this hub pushes its own feeds, by itself")),
-        word => Mode::from_word(word).ok_or_else(|| wrong("hub.mode", "write subscribe or unsubscribe"))?,
+        "subscribe" => Mode::Subscribe,
+        "unsubscribe" => Mode::Unsubscribe,
+        _ => return Err(wrong("hub.mode", "write subscribe or unsubscribe")),
     };
-    let callback = form.get("hub.callback");
+    let (callback, topic) = (form.get("hub.callback"), form.get("hub.topic"));
+    for (field, text) in [("hub.callback", callback), ("hub.topic", topic)] {
+        if text.len() > ADDRESS_LEN_MAX {
+            return Err(wrong(field, format!("must not be longer than {ADDRESS_LEN_MAX} octets")));
+        }
+    }
     own.rules.check(callback).map_err(|refused| wrong("hub.callback", refused))?;
-    let topic = form.get("hub.topic");
+    // One callback has one spelling.
+    let callback = url::Url::parse(callback).map_err(|error| wrong("hub.callback", error))?.to_string();
     let subject = subject(front, topic)
         .ok_or_else(|| wrong("hub.topic", format!("no feed of ours: {}/feeds lists them", front.origin)))?;
-    let secret = Some(form.get("hub.secret")).filter(|secret| !secret.is_empty());
+    let secret = Some(form.raw("hub.secret")).filter(|secret| !secret.is_empty());
     if secret.is_some_and(|secret| secret.len() >= SECRET_LEN) {
         return Err(wrong("hub.secret", "must be shorter than 200 octets"));
     }
-    let new = New { carrier: WEBSUB, subject: &subject, url: callback, secret, until_at: None };
+    let new = New { carrier: WEBSUB, subject: &subject, url: &callback, secret, until_at: None };
     Ok(Asked {
         id: new.id(),
         mode,
         topic: topic.to_owned(),
-        callback: callback.to_owned(),
-        secret: secret.map(str::to_owned),
-        lease_s: lease(own, form.get("hub.lease_seconds"))?,
+        secret: secret.map(|secret| Secret(secret.to_owned())),
+        // Whoever leaves may say anything of it (section 5.1).
+        lease_s: if mode == Mode::Subscribe { lease(own, form.get("hub.lease_seconds"))? } else { 0 },
         asked_at: front.clock.now(),
         failures: 0,
+        callback,
         subject,
     })
 }
@@ -125,8 +147,7 @@ fn read(front: &Front, own: &Hub, form: &Form) -> Result<Asked, Refusal> {
 /// Path and query of the feed that an address means, spelled as we spell it.
 fn subject(front: &Front, topic: &str) -> Option<String> {
     let rest = topic.strip_prefix(&front.origin)?;
-    let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
-    let which = Which::read(&front.house, path, query)?;
+    let which = Which::at(&front.house, rest)?;
     let is_followed = which.page.is_none() && matches!(which.kind, Kind::Entries(_));
     let url = which.url(&front.house, None);
     is_followed.then(|| url.strip_prefix(&front.origin).map(str::to_owned)).flatten()

@@ -7,7 +7,7 @@ use allim::domain::destination;
 use allim::domain::feed::{HUB_PING, WEBSUB};
 use allim::intake::accept::Verdict;
 use allim::store::deliveries::{self, Claimed};
-use allim::store::endpoints::{self, New};
+use allim::store::endpoints::{self, New, Ready};
 use allim::store::hub::{self, Mode, Request};
 use allim::store::{Tx, reroute};
 use serde_json::json;
@@ -18,6 +18,9 @@ on_both!(
     an_endpoint_that_ended_gets_nothing_more,
     a_revision_takes_the_place_of_what_waits,
     a_lease_ends_and_is_renewed,
+    a_renewal_outlives_what_was_seen_before_it,
+    regional_forms_are_told_to_those_who_follow_the_language,
+    what_is_on_its_way_when_an_endpoint_ends_is_settled_by_its_answer,
     the_newest_request_to_the_hub_counts,
 );
 
@@ -111,11 +114,13 @@ async fn an_endpoint_that_ended_gets_nothing_more(world: World) {
     assert!(!world.begin(&claimed[0]).await, "what was claimed doesn't go out");
     let settled = world.store.write(move |tx| deliveries::settle_uncertain(tx, now, false)).await.expect("settled");
     assert_eq!(settled, 0, "what may have arrived isn't sent again");
-    assert!(world.store.read(move |tx| endpoints::ready(tx, now)).await.expect("read").is_empty());
-    assert_eq!(states(&world, id).await, ["cancelled", "claimed", "uncertain"]);
+    assert!(world.store.read(move |tx| endpoints::ready(tx, now, 9)).await.expect("read").is_empty());
+    assert_eq!(states(&world, id).await, ["cancelled", "cancelled", "uncertain"]);
     world.publish("four", &["events"]).await;
     world.tick().await;
     assert_eq!(states(&world, id).await.len(), 3);
+    let key = lost.key.clone();
+    assert!(!world.store.write(move |tx| deliveries::retry(tx, &key, now)).await.expect("asked"), "nobody is there");
     // Whoever comes again begins anew.
     follow(&world, WEBSUB, "/feeds/all.atom", None).await;
     world.publish("five", &["events"]).await;
@@ -128,7 +133,8 @@ async fn a_revision_takes_the_place_of_what_waits(world: World) {
     world.publish("one", &["events"]).await;
     world.tick().await;
     let now = world.now().await;
-    assert_eq!(world.store.read(move |tx| endpoints::ready(tx, now)).await.expect("read"), [(id, WEBSUB.to_owned())]);
+    let ready = world.store.read(move |tx| endpoints::ready(tx, now, 9)).await.expect("read");
+    assert_eq!(ready, [Ready { id, carrier: WEBSUB.to_owned(), is_on_trial: false }]);
     revise(&world, "one").await;
     let term = world.register().await;
     let claimed = claim(&world, term, WEBSUB, id).await;
@@ -136,6 +142,74 @@ async fn a_revision_takes_the_place_of_what_waits(world: World) {
     world.record(&claimed[0], State::Due, Some(world.now().await)).await;
     world.tick().await;
     assert_eq!(states(&world, id).await, ["cancelled", "due"]);
+    // What may have arrived as it was isn't told again after its revision.
+    let claimed = claim(&world, term, WEBSUB, id).await;
+    assert!(world.begin(&claimed[0]).await);
+    world.record(&claimed[0], State::Uncertain, Some(world.now().await)).await;
+    world.clock.set(world.now().await.plus(Duration::from_secs(1)));
+    let mut message = world.post("one", &["events"]).await;
+    message["title"] = json!("또 고침");
+    assert_eq!(world.accept(&message).await, Verdict::Revised);
+    world.tick().await;
+    let now = world.now().await.plus(Duration::from_secs(60));
+    assert_eq!(world.store.write(move |tx| deliveries::settle_uncertain(tx, now, true)).await.expect("settled"), 0);
+    assert_eq!(states(&world, id).await, ["cancelled", "due", "uncertain"]);
+}
+
+/// A delivery that is on its way when its endpoint ends is settled by its answer, and never goes again.
+async fn what_is_on_its_way_when_an_endpoint_ends_is_settled_by_its_answer(world: World) {
+    let id = follow(&world, WEBSUB, "/feeds/all.atom", None).await;
+    world.publish("one", &["events"]).await;
+    world.publish("two", &["events"]).await;
+    world.tick().await;
+    let term = world.register().await;
+    let claimed = claim(&world, term, WEBSUB, id).await;
+    for one in &claimed {
+        assert!(world.begin(one).await);
+    }
+    let now = world.now().await;
+    assert!(world.store.write(move |tx| endpoints::end(tx, id, "it unsubscribed", now)).await.expect("ended"));
+    world.record(&claimed[0], State::Sent, None).await;
+    world.record(&claimed[1], State::Due, Some(now)).await;
+    assert_eq!(states(&world, id).await, ["cancelled", "sent"]);
+    let ended = world.store.read(move |tx| endpoints::find(tx, id)).await.expect("read").expect("it is there");
+    assert!(
+        ended.secret.is_none()
+            && !world.store.write(move |tx| endpoints::end(tx, id, "again", now)).await.expect("asked")
+    );
+    let later = now.plus(Duration::from_secs(1));
+    assert_eq!(world.store.write(move |tx| endpoints::forget(tx, later)).await.expect("forgotten"), 1);
+}
+
+/// A feed in a language holds its regional forms too.
+async fn regional_forms_are_told_to_those_who_follow_the_language(world: World) {
+    let wide = follow(&world, WEBSUB, "/feeds/all.atom?lang=zh", None).await;
+    let narrow = follow(&world, WEBSUB, "/feeds/all.atom?lang=zh-Hans", None).await;
+    let other = follow(&world, WEBSUB, "/feeds/all.atom?lang=zh-Hant", None).await;
+    let mut message = world.post("one", &["events"]).await;
+    message["language"] = json!("zh-Hans");
+    assert_eq!(world.accept(&message).await, Verdict::Stored);
+    world.tick().await;
+    for (id, count) in [(wide, 1), (narrow, 1), (other, 0)] {
+        assert_eq!(states(&world, id).await.len(), count);
+    }
+}
+
+/// One that was renewed this moment isn't ended by what was seen before.
+async fn a_renewal_outlives_what_was_seen_before_it(world: World) {
+    let id = follow(&world, WEBSUB, "/feeds/all.atom", None).await;
+    let seen = world.store.read(move |tx| endpoints::find(tx, id)).await.expect("read").expect("it is there");
+    let now = world.now().await.plus(Duration::from_millis(5));
+    let new = New {
+        carrier: WEBSUB,
+        subject: "/feeds/all.atom",
+        url: "https://reader.example.net/",
+        secret: None,
+        until_at: None,
+    };
+    world.store.write(move |tx| endpoints::ensure(tx, &new, now)).await.expect("renewed");
+    let end = move |tx: &mut Tx<'_>| endpoints::end_unless_renewed(tx, &seen, "it answered 410 Gone", now);
+    assert!(!world.store.write(end).await.expect("asked"));
 }
 
 async fn a_lease_ends_and_is_renewed(world: World) {

@@ -12,6 +12,7 @@ mod finding;
 mod history;
 mod pages;
 mod passed_on;
+mod private;
 mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;

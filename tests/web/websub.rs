@@ -209,7 +209,7 @@ fn asked(conduct: &Shared) -> usize {
 async fn what_cannot_be_is_refused_in_words() {
     let site = Site::new();
     let (topic, far) = (site.setting.url("/feeds/all.atom"), "https://reader.example.net/hook");
-    let long = "s".repeat(200);
+    let (long, longest) = ("s".repeat(200), format!("{far}?{}", "a".repeat(1_500)));
     let of = |path: &str| site.setting.url(path);
     let (archive, calendar, none, page) =
         (of("/feeds/all/1.atom"), of("/feeds/all.ics"), of("/feeds/none.atom"), of("/topics/events"));
@@ -231,6 +231,8 @@ async fn what_cannot_be_is_refused_in_words() {
         (vec![("hub.topic", &none)], "hub.topic: no feed of ours"),
         (vec![("hub.topic", &page)], "hub.topic: no feed of ours"),
         (vec![("hub.mode", "publish")], "hub.mode: this hub pushes its own feeds"),
+        (vec![("hub.callback", &longest)], "hub.callback: must not be longer than 1500 octets"),
+        (vec![("hub.mode", "denied")], "hub.mode: write"),
         (vec![("hub.mode", "")], "hub.mode: write subscribe or unsubscribe"),
     ];
     for (changed, says) in cases {
@@ -317,6 +319,9 @@ async fn one_that_fails_is_tried_again_and_holds_nobody_up() {
     let id: Vec<Value> = serde_json::from_str(&id).expect("JSON");
     let dropped = id.iter().find(|row| row["url"] == good.as_str()).expect("it is listed");
     site.setting.run(&["websub", "drop", &dropped["id"].to_string()]);
+    wait_until("it to be told that it is over", LIMIT, || {
+        conduct.lock().expect("not poisoned").heard.iter().any(|(_, uri, _)| uri.contains("hub.mode=denied"))
+    });
     site.publish(&post("three", "셋째", "ko", &["events"])).await;
     wait_until("the one that is left to be told", LIMIT, || posts(&failing) == 5);
     assert_eq!(posts(&conduct), 2);

@@ -69,10 +69,12 @@ pub struct OutgoingTable {
     pub ports: Vec<u16>,
     /// Own networks that may be asked at any port, without TLS.
     pub own_networks: Vec<String>,
+    /// Public networks that aren't to be asked.
+    pub denied_networks: Vec<String>,
 }
 
 impl Default for OutgoingTable {
     fn default() -> Self {
-        Self { allow_http: false, ports: vec![443], own_networks: Vec::new() }
+        Self { allow_http: false, ports: vec![443], own_networks: Vec::new(), denied_networks: Vec::new() }
     }
 }

@@ -47,6 +47,9 @@ impl House {
     pub fn title(&self, which: &Which) -> String {
         let site_name = self.site.name.get(self.title_language(which));
         let titled = |topic: String| format!("{} · {site_name}", self.topic_title(&topic, self.title_language(which)));
+        if let Subject::Private(private) = &which.subject {
+            return format!("{site_name} · {}", private.name);
+        }
         which.topic(self).map_or_else(|| site_name.to_owned(), titled)
     }
 
@@ -61,7 +64,7 @@ impl House {
     pub fn page_url(&self, which: &Which) -> String {
         let page = match &which.subject {
             Subject::Topic(_) => format!("/topics/{}", which.name(self)),
-            Subject::All | Subject::Tag(_) => "/".to_owned(),
+            Subject::All | Subject::Tag(_) | Subject::Private(_) => "/".to_owned(),
         };
         format!("{}{page}{}", self.origin, which.query(self))
     }
@@ -79,7 +82,13 @@ impl House {
         history: &History,
         templates: &Templates,
     ) -> Result<Feed, RenderError> {
-        let name = which.name(self);
+        // A secret is no part of an identity, and what is pushed to everybody isn't pushed from here.
+        let (name, hubs) = match &which.subject {
+            Subject::Private(private) => (format!("private/{}", private.name), &[][..]),
+            // Pages of older posts are followed by nobody.
+            _ if which.page.is_some() => (which.name(self), &[][..]),
+            _ => (which.name(self), &self.hubs[..]),
+        };
         let meta = Meta {
             title: &self.title(which),
             name: &which.language(self).map_or_else(|| name.clone(), |language| format!("{name}/{language}")),
@@ -90,7 +99,7 @@ impl House {
             zone: &self.zone,
             tag_authority: &self.tag_authority,
             history,
-            hubs: &self.hubs,
+            hubs,
             topic_title: &|topic, language| self.topic_title(topic, language),
         };
         feed(format, &meta, posts, gone, templates)

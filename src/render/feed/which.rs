@@ -4,6 +4,7 @@ use super::{House, Kind};
 use crate::domain::feed::{self, ALL};
 use crate::domain::language::Language;
 use crate::domain::post::TAG_PREFIX;
+use std::sync::Arc;
 
 /// Digits of a page's number, at most.
 const PAGE_DIGITS_MAX: usize = 6;
@@ -30,6 +31,19 @@ pub enum Subject {
     Topic(usize),
     /// The tag's name.
     Tag(String),
+    /// A selection for one institution.
+    Private(Arc<Private>),
+}
+
+/// A feed whose address is a secret.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Private {
+    /// The secret.
+    pub token: String,
+    /// For whom it is.
+    pub name: String,
+    /// The topics in it; none: everything.
+    pub topics: Vec<String>,
 }
 
 impl Which {
@@ -64,6 +78,13 @@ impl Which {
         Some(Self { subject, language, page, kind })
     }
 
+    /// Reads path and query together.
+    #[must_use]
+    pub fn at(house: &House, path: &str) -> Option<Self> {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        Self::read(house, path, query)
+    }
+
     /// Its name in addresses and ids.
     #[must_use]
     pub fn name(&self, house: &House) -> String {
@@ -71,6 +92,7 @@ impl Which {
             Subject::All => ALL.to_owned(),
             Subject::Topic(index) => house.topics.get(*index).map_or_else(String::new, |(name, _)| name.clone()),
             Subject::Tag(tag) => feed::tag_name(tag),
+            Subject::Private(private) => format!("private/{}", private.token),
         }
     }
 
@@ -78,7 +100,7 @@ impl Which {
     #[must_use]
     pub fn topic(&self, house: &House) -> Option<String> {
         match &self.subject {
-            Subject::All => None,
+            Subject::All | Subject::Private(_) => None,
             Subject::Topic(index) => house.topics.get(*index).map(|(name, _)| name.clone()),
             Subject::Tag(tag) => Some(format!("{TAG_PREFIX}{tag}")),
         }
@@ -93,7 +115,8 @@ impl Which {
     /// What its address ends with.
     #[must_use]
     pub fn query(&self, house: &House) -> String {
-        self.language(house).map_or_else(String::new, |language| format!("?lang={language}"))
+        let is_told = !matches!(self.subject, Subject::Private(_));
+        self.language(house).filter(|_| is_told).map_or_else(String::new, |language| format!("?lang={language}"))
     }
 
     /// The address of the same feed, or of one of its pages.

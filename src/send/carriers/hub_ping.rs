@@ -5,7 +5,7 @@ use crate::domain::delivery::Outcome;
 use crate::domain::feed;
 use crate::guard::{Call, Guard};
 use crate::render::RenderError;
-use crate::render::feed::House;
+use crate::render::feed::{House, Which};
 use crate::render::templates::Templates;
 use crate::send::carrier::{Gate, Later};
 use crate::send::push::courier::{Courier, News, Push, judge};
@@ -50,7 +50,8 @@ impl Courier for HubPing {
         };
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("hub.mode", "publish");
-        for path in feeds {
+        // A language or a topic of the post that isn't ours has no feed.
+        for path in feeds.iter().filter(|path| Which::at(&self.house, path).is_some()) {
             form.append_pair("hub.url", &format!("{}{path}", self.house.origin));
         }
         Ok(form.finish())

@@ -66,15 +66,11 @@ pub struct WebSub {
 }
 
 impl WebSub {
-    fn which(&self, subject: &str) -> Option<Which> {
-        let (path, query) = subject.split_once('?').map_or((subject, None), |(path, query)| (path, Some(query)));
-        Which::read(&self.house, path, query)
-    }
-
     async fn push(&self, push: &Push<'_>, gate: &mut Gate) -> Outcome {
         let endpoint = push.endpoint;
         gate.ask();
-        let kind = self.which(&endpoint.subject).map_or("application/octet-stream", |which| which.kind.media_type());
+        let kind = Which::at(&self.house, &endpoint.subject)
+            .map_or("application/octet-stream", |which| which.kind.media_type());
         let mut link = String::new();
         for hub in &self.house.hubs {
             let _ = write!(link, "<{hub}>; rel=\"hub\", ");
@@ -82,7 +78,7 @@ impl WebSub {
         let _ = write!(link, "<{}{}>; rel=\"self\"", self.house.origin, endpoint.subject);
         let mut headers = vec![(CONTENT_TYPE, format!("{kind}; charset=utf-8")), (LINK, link)];
         if let Some(secret) = &endpoint.secret {
-            headers.push((SIGNATURE, self.signature.sign(secret, push.body.as_bytes())));
+            headers.push((SIGNATURE, self.signature.sign(&secret.0, push.body.as_bytes())));
         }
         if !gate.pass().await {
             return Outcome::NotAllowed;
@@ -99,8 +95,7 @@ impl Courier for WebSub {
     }
 
     fn write(&self, subject: &str, news: &News, templates: &Templates) -> Result<String, RenderError> {
-        let which = self
-            .which(subject)
+        let which = Which::at(&self.house, subject)
             .ok_or(RenderError::Field { field: "feed", reason: "there is no such feed any more" })?;
         let Kind::Entries(format) = which.kind else { return Err(RenderError::Empty) };
         let (posts, gone) = match news {

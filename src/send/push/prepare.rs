@@ -10,8 +10,8 @@ use crate::store::{Store, StoreError, Tx, posts};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Editions kept in memory: those of a busy hour.
-const KEPT_MAX: usize = 64;
+/// Octets of editions kept in memory: those of a busy hour.
+const KEPT_LEN_MAX: usize = 16 * 1_024 * 1_024;
 
 /// Why an edition can't be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -28,28 +28,39 @@ pub(super) struct Prepare {
     store: Store,
     templates: Arc<Templates>,
     kept: Mutex<HashMap<i64, Arc<str>>>,
+    /// Held by the one who makes one.
+    making: tokio::sync::Mutex<()>,
 }
 
 impl Prepare {
     pub(super) fn new(store: Store, templates: Arc<Templates>) -> Self {
-        Self { store, templates, kept: Mutex::default() }
+        Self { store, templates, kept: Mutex::default(), making: tokio::sync::Mutex::default() }
     }
 
     /// What an edition's endpoints get.
-    pub(super) async fn edition(&self, id: i64, courier: &dyn Courier) -> Result<Arc<str>, PrepareError> {
-        if let Some(ready) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
-            return Ok(ready.clone());
+    pub(super) async fn edition(&self, id: i64, courier: &Arc<dyn Courier>) -> Result<Arc<str>, PrepareError> {
+        if let Some(ready) = self.kept(id) {
+            return Ok(ready);
+        }
+        // Its endpoints come together, and one of them makes it.
+        let _making = self.making.lock().await;
+        if let Some(ready) = self.kept(id) {
+            return Ok(ready);
         }
         let ready: Arc<str> = self.make(id, courier).await?.into();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_MAX {
+        if kept.values().map(|text| text.len()).sum::<usize>() + ready.len() > KEPT_LEN_MAX {
             kept.clear();
         }
         kept.insert(id, ready.clone());
         Ok(ready)
     }
 
-    async fn make(&self, id: i64, courier: &dyn Courier) -> Result<String, PrepareError> {
+    fn kept(&self, id: i64) -> Option<Arc<str>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    async fn make(&self, id: i64, courier: &Arc<dyn Courier>) -> Result<String, PrepareError> {
         let load = move |tx: &mut Tx<'_>| {
             let edition =
                 editions::find(tx, id)?.ok_or_else(|| StoreError::Shape("an edition is missing".to_owned()))?;
@@ -58,9 +69,14 @@ impl Prepare {
         };
         let (edition, news) = self.store.read(load).await?;
         let Some(news) = news else { return Ok(edition.pieces.unwrap_or_default()) };
-        let schedule = &edition.content.schedule;
-        let subject = schedule.split_once(':').map_or("", |(_, subject)| subject);
-        let written = courier.write(subject, &news, &self.templates)?;
+        let (courier, templates, schedule) = (courier.clone(), self.templates.clone(), edition.content.schedule);
+        // A long post takes a while to be sanitised; the threads that serve others go on.
+        let write = move || {
+            let subject = schedule.split_once(':').map_or("", |(_, subject)| subject);
+            courier.write(subject, &news, &templates)
+        };
+        let written = tokio::task::spawn_blocking(write).await;
+        let written = written.map_err(|_| RenderError::Field { field: "post", reason: "it makes us stumble" })??;
         Ok(self.store.write(move |tx| editions::keep_pieces(tx, id, &written)).await?)
     }
 }

@@ -7,6 +7,7 @@ CREATE TABLE endpoints (
     carrier TEXT NOT NULL,
     subject TEXT NOT NULL,
     url TEXT NOT NULL,
+    host TEXT NOT NULL,
     secret TEXT,
     since BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
@@ -16,6 +17,7 @@ CREATE TABLE endpoints (
     ended_why TEXT
 ) {without rowid};
 CREATE INDEX endpoints_live ON endpoints (carrier, subject) WHERE ended_at IS NULL;
+CREATE INDEX endpoints_host ON endpoints (carrier, host) WHERE ended_at IS NULL;
 CREATE INDEX endpoints_until ON endpoints (until_at) WHERE ended_at IS NULL AND until_at IS NOT NULL;
 
 -- What somebody asked our hub for in the name of a callback, until that has confirmed it. The newest request counts.
@@ -25,6 +27,7 @@ CREATE TABLE hub_requests (
     subject TEXT NOT NULL,
     topic TEXT NOT NULL,
     callback TEXT NOT NULL,
+    host TEXT NOT NULL,
     secret TEXT,
     lease_s BIGINT NOT NULL,
     asked_at BIGINT NOT NULL,

@@ -7,6 +7,7 @@ use crate::render::feed::{Kind, Subject, Tombstone, Which};
 use crate::store::posts::{self, Filter};
 use crate::store::{StoreError, Tx, changes, feeds};
 use crate::web::Front;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Posts in a feed, and in a page of older ones. Changing it moves every page: those who have read pages read them again.
@@ -69,6 +70,11 @@ fn look(tx: &mut Tx<'_>, which: &Which, filter: &Filter, now: UnixMillis) -> Res
     if let Some(page) = which.page {
         return window(tx, filter, page, found);
     }
+    if let Subject::Private(private) = &which.subject
+        && !private.topics.is_empty()
+    {
+        return selection(tx, filter, &private.topics, now, found).map(Some);
+    }
     let mut newest = posts::list(tx, filter, POSTS_MAX + 1)?;
     if newest.len() as i64 > POSTS_MAX {
         newest.truncate(POSTS_MAX as usize);
@@ -79,6 +85,29 @@ fn look(tx: &mut Tx<'_>, which: &Which, filter: &Filter, now: UnixMillis) -> Res
     found.gone = gone.into_iter().map(|(post_id, withdrawn_at)| Tombstone { post_id, withdrawn_at }).collect();
     found.posts = newest.into_iter().filter_map(|(standing, post)| Showable::public(standing, post).ok()).collect();
     Ok(Some(found))
+}
+
+/// The newest posts of several topics together. It has no pages.
+fn selection(
+    tx: &mut Tx<'_>,
+    filter: &Filter,
+    topics: &[String],
+    now: UnixMillis,
+    mut found: Found,
+) -> Result<Found, StoreError> {
+    let (mut newest, mut gone) = (BTreeMap::new(), BTreeMap::new());
+    for topic in topics {
+        let filter = Filter { topic: Some(topic.clone()), ..filter.clone() };
+        let posts = posts::list(tx, &filter, POSTS_MAX)?;
+        newest.extend(
+            posts.into_iter().map(|(standing, post)| ((post.published_at, standing.post_id.clone()), (standing, post))),
+        );
+        gone.extend(posts::withdrawn_since(tx, &filter, now.minus(TOMBSTONE_AGE_MAX), TOMBSTONES_MAX)?);
+    }
+    let newest = newest.into_values().rev().take(POSTS_MAX as usize);
+    found.posts = newest.filter_map(|(standing, post)| Showable::public(standing, post).ok()).collect();
+    found.gone = gone.into_iter().map(|(post_id, withdrawn_at)| Tombstone { post_id, withdrawn_at }).collect();
+    Ok(found)
 }
 
 /// Posts that no archive holds yet stand in the feed itself, also where their dates would have others before them: who reads it

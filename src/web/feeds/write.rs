@@ -4,7 +4,7 @@ use super::find::{Found, Pages, find};
 use super::made::Made;
 use crate::domain::clock::UnixMillis;
 use crate::render::calendar::feed::{self as calendar, About};
-use crate::render::feed::{Format, History, House, Kind, Which};
+use crate::render::feed::{Format, History, House, Kind, Subject, Which};
 use crate::web::Front;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -47,11 +47,18 @@ pub(super) fn write(front: &Front, which: &Which, found: &Found) -> anyhow::Resu
         Kind::Entries(format) => {
             let history = history(house, which, format, found.pages);
             let made = house.write(which, format, &found.posts, &found.gone, &history, &front.templates)?;
-            (made.bytes, made.entries, made.left_out, link(house, &self_url))
+            let is_followed = which.page.is_none() && !matches!(which.subject, Subject::Private(_));
+            let link = link(house, &self_url).filter(|_| is_followed);
+            (made.bytes, made.entries, made.left_out, link)
         }
     };
     for (post_id, reason) in &left_out {
-        tracing::error!(post_id, reason, feed = self_url, "a post was left out of a feed, which it would spoil");
+        tracing::error!(
+            post_id,
+            reason,
+            feed = house.title(which),
+            "a post was left out of a feed, which it would spoil"
+        );
     }
     Ok(Written { bytes, entries, link })
 }
