@@ -373,3 +373,33 @@ async fn other_hubs_are_told_which_feeds_have_changed() {
     }
     assert!(!body.contains("notices"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_replicas_tell_each_change_once() {
+    let Some(postgres) = support::server("ALLIM_TEST_POSTGRES") else { return };
+    let url = support::create_database(&postgres, &format!("websub_{}", std::process::id())).await;
+    let (follower, conduct) = callback().await;
+    let first = Setting { store_url: url.clone(), store_connections: 4, extra: OWN.to_owned(), ..Setting::new() };
+    let second = Setting { store_url: url, store_connections: 4, extra: OWN.to_owned(), ..Setting::new() };
+    let second = Setting { public_port: Some(first.port), name: "second".to_owned(), ..second };
+    let (first, second) = (Site::with(first), Site::with(second));
+    assert_eq!(subscribe(&first, &follower).await.status, 202);
+    wait_until("it to follow", LIMIT, || list(&second, &[]).contains(&follower));
+    for number in 0..30 {
+        let site = if number % 2 == 0 { &first } else { &second };
+        site.publish(&post(&format!("p{number}"), &format!("{number}번째 소식"), "ko", &["events"])).await;
+    }
+    wait_until("it to be told of all", LIMIT, || posts(&conduct) >= 30);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let heard = conduct.lock().expect("not poisoned").heard.clone();
+    let told: Vec<String> =
+        heard.iter().filter(|(method, ..)| method == "POST").map(|(.., body)| body.clone()).collect();
+    assert_eq!(told.len(), 30, "each once");
+    for number in 0..30 {
+        let title = format!("<title>{number}번째 소식</title>");
+        assert_eq!(told.iter().filter(|body| body.contains(&title)).count(), 1, "{title}");
+    }
+    let sent: Vec<Value> =
+        serde_json::from_str(&first.setting.run(&["delivery", "list", "--json", "--limit", "100"])).expect("JSON");
+    assert!(sent.iter().all(|one| one["state"] == "sent" && one["attempts"] == 1), "{sent:?}");
+}
