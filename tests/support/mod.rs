@@ -10,9 +10,11 @@ pub mod proxy;
 pub mod sink;
 pub mod tls;
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// The token whose hash stands in [`Setting::config`].
@@ -32,8 +34,16 @@ pub fn server(variable: &str) -> Option<String> {
     value
 }
 
+/// A port that nobody listens at, and that no other test of this process was given: the system may hand out the same one twice
+/// before it is used, and then one of two daemons ends while its test takes the other for it.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        if GIVEN.lock().expect("not poisoned").insert(port) {
+            return port;
+        }
+    }
 }
 
 /// Waits for something that another process does, looking every few milliseconds; the time is a limit, not a wait.
@@ -245,15 +255,19 @@ public_url = "http://127.0.0.1:{public_port}"
 
     /// Starts `allim run` by a command of the test's own.
     pub fn start_by(&self, mut command: Command) -> Daemon {
-        let log = std::fs::File::options().create(true).append(true).open(self.path().join("log")).expect("a log");
+        let path = self.path().join("log");
+        let log = std::fs::File::options().create(true).append(true).open(&path).expect("a log");
+        // Somebody else may listen at its port, so its log has the word.
+        let runs = || std::fs::read_to_string(&path).unwrap_or_default().matches(" running ").count();
+        let before = runs();
         command.stdout(Stdio::null()).stderr(log);
         let child = command.spawn().expect("the daemon starts");
-        let mut daemon = Daemon { child, log: self.path().join("log") };
+        let mut daemon = Daemon { child, log: path.clone() };
         wait_until("the daemon to be ready", Duration::from_secs(30), || {
             if let Some(status) = daemon.child.try_wait().expect("a status") {
                 panic!("the daemon ended with {status}: {}", daemon.log());
             }
-            std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+            runs() > before && std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
         });
         daemon
     }
