@@ -16,8 +16,9 @@ use tokio::io::AsyncReadExt as _;
 
 /// Octets read from a file at once.
 const CHUNK_LEN: usize = 64 * 1024;
-/// Types that a browser shows as they are, in a page that nothing can run in; everything else it stores.
-const SHOWN: [&str; 5] = ["image/jpeg", "image/png", "image/gif", "image/webp", "application/pdf"];
+/// Types that are told as they are. Pictures are shown, in a page that nothing can run in; everything else is stored: no browser
+/// shows a document in such a page.
+const TOLD: [&str; 5] = ["image/jpeg", "image/png", "image/gif", "image/webp", "application/pdf"];
 
 pub(super) async fn named(
     front: State<Arc<Front>>,
@@ -62,9 +63,9 @@ pub(super) async fn serve(State(front): State<Arc<Front>>, Path(hash): Path<Stri
             return ui::not_found(&front, &request);
         }
     };
-    let shown = SHOWN.into_iter().find(|shown| *shown == media_type);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(shown.unwrap_or("application/octet-stream")));
-    if shown.is_none() {
+    let kind = TOLD.into_iter().find(|told| *told == media_type).unwrap_or("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if !kind.starts_with("image/") {
         headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     }
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
