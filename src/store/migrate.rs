@@ -25,6 +25,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (8, "people", Kind::Breaks, include_str!("migrations/0008_people.sql")),
     (9, "letters", Kind::Breaks, include_str!("migrations/0009_letters.sql")),
     (10, "views", Kind::Expands, include_str!("migrations/0010_views.sql")),
+    (12, "pages", Kind::Expands, include_str!("migrations/0012_pages.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

@@ -22,6 +22,7 @@ pub mod feeds;
 pub mod fresh;
 pub mod identity;
 pub mod inbound;
+pub mod issues;
 mod jobs;
 pub mod large;
 mod migrate;

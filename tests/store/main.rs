@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod letters;
+mod pages;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
