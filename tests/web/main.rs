@@ -9,11 +9,14 @@ mod editions;
 mod feeds;
 mod finding;
 mod history;
+mod issues;
+mod languages;
 mod pages;
 mod passed_on;
 mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;
+mod theme;
 mod unsubscribe;
 
 use reqwest::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH};
