@@ -36,6 +36,11 @@ for (const colorScheme of ["light", "dark"]) {
         return [root.scrollWidth, root.clientWidth];
       });
       if (whole > shown) wrong.push(`${where}: ${whole} px wide, so it must be moved sideways`);
+      const flat = await page.evaluate(() => {
+        const isFlat = (image) => image.complete && image.naturalWidth > 0 && Math.min(image.clientWidth, image.clientHeight) < 4;
+        return [...document.images].filter(isFlat).map((image) => image.src);
+      });
+      if (flat.length > 0) wrong.push(`${where}: pictures without room: ${flat.join(" ")}`);
       // By the debugger and not by an element: the pages' policy lets nothing run.
       await page.evaluate(axe);
       // Frames by themselves: that of a mail lets nothing run, and axe would wait for an answer from it.

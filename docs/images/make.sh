@@ -21,8 +21,10 @@ cd "$work"
 # The pictures of the posts come from this daemon, at its own address.
 sed -i "s/127.0.0.1:8025/127.0.0.1:$port/; s/show_mail_folder = true/show_mail_folder = false/" config/quickstart.toml
 grep -rl 8025 config | xargs -r sed -i "s/:8025/:$port/g"
-# Somebody whose digest says that there is nothing new.
-sed -i '/^name = "weekly"/a heartbeat = true' config/quickstart.toml
+# Somebody whose digest says that there is nothing new, once it fires in its turn: a little later, when they have had an issue.
+line=$(TZ=Asia/Seoul LC_ALL=C date -d '+4 minutes' '+%-M %-H * * %^a')
+sed -i "/^name = \"weekly\"/a heartbeat = true
+    s/^schedule = \"0 9 \* \* MON\"/schedule = \"$line\"/" config/quickstart.toml
 echo 'soyeon@example.net,박소연,ko,events,weekly' >>config/quickstart/subscribers.csv
 allim=("${ALLIM:-$target/debug/allim}" --config config/quickstart.toml)
 "${allim[@]}" run 2>log &
@@ -59,7 +61,7 @@ PY
 # The first mail to an address that this many others precede.
 nth_to() {
     local found
-    for ((tenths = 0; tenths < 600; tenths++)); do
+    for ((tenths = 0; tenths < 3600; tenths++)); do
         mapfile -t found < <({ grep -l "$1@example.net" var/quickstart/mail/new/* 2>/dev/null || true; } | xargs -r ls -tr)
         if ((${#found[@]} > $2)); then echo "${found[$2]}"; return; fi
         sleep 0.1
@@ -70,11 +72,35 @@ nth_to() {
 parts "$(grep -l 'minji@example.net' var/quickstart/mail/new/* | xargs ls -S | head -n 1)" mail
 "${allim[@]}" digest now weekly >/dev/null
 nth_to soyeon 0 >/dev/null
-"${allim[@]}" digest now weekly >/dev/null
 parts "$(nth_to soyeon 1)" heartbeat
 before=$(grep -l "minji@example.net" var/quickstart/mail/new/* | wc -l)
 more lecture '"events"' '12월 시민 강좌: 우리 동네 물길 걷기 (날짜 변경)' '연구원과 함께 옛 물길을 걷습니다. 날짜가 12월 19일로 바뀌었습니다.'
 "${allim[@]}" post correct lecture
 parts "$(nth_to minji "$before")" correction
-node "$here/make.mjs" "$target/test-tools" "http://127.0.0.1:$port" "$work" "$here"
+pictures() { node "$here/make.mjs" "$target/test-tools" "http://127.0.0.1:$port" "$work" "$here" "$@"; }
+pictures
+# The same pages as they look where somebody has given them colours, a logo and a text at the foot.
+kill "$daemon"
+wait "$daemon" || true
+cat >config/logo.svg <<'SVG'
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48"><circle cx="24" cy="24" r="23" fill="#0b6e4f"/><path d="M8 28c5-6 11-6 16 0s11 6 16 0M10 36c5-5 9-5 14 0s9 5 14 0" fill="none" stroke="#ffffff" stroke-width="3" stroke-linecap="round"/><circle cx="24" cy="15" r="5" fill="#f4b942"/></svg>
+SVG
+cat >>config/quickstart.toml <<'TOML'
+[site.theme]
+logo = "logo.svg"
+footer = { ko = "모든 소식은 출처를 밝히고 자유롭게 이용하실 수 있습니다.", en = "Everything here may be used freely if you name its source.", zh = "注明出处即可自由使用本站内容。" }
+[site.theme.light]
+accent = "#0b6e4f"
+ground = "#eef3f0"
+panel = "#eaf3ee"
+[site.theme.dark]
+accent = "#7fd6b0"
+TOML
+"${allim[@]}" run 2>>log &
+daemon=$!
+for ((tenths = 0; tenths < 300; tenths++)); do
+    ! curl -fso /dev/null "http://127.0.0.1:$port/readyz" || break
+    sleep 0.1
+done
+pictures themed
 ls -l "$here"/*.png

@@ -7,6 +7,7 @@ pub mod high_water;
 pub mod inbound;
 pub mod lifecycle;
 pub mod lock;
+pub mod logo;
 mod loops;
 mod outside;
 pub mod posture;

@@ -73,6 +73,7 @@ pub(super) async fn run(loaded: Result<Config, ConfigError>, path: &Path, json: 
             findings.extend(ledger::findings(&config).await);
             findings.extend(broker(&config).await);
             findings.extend(spool(&config));
+            findings.extend(logo(&config));
             findings.extend(relays::findings(&config).await);
             findings.extend(relays::ways(&config));
             findings.extend(dkim::findings(&config));
@@ -141,6 +142,15 @@ async fn broker(config: &Config) -> Option<Finding> {
         Ok(Ok(())) => Finding::ok(POINT, format!("logged in; posts come from the queue `{}`", settings.queue)),
         Ok(Err(error)) => Finding::new(POINT, Verdict::Fail, format!("{error:#}"), fix),
         Err(_) => Finding::new(POINT, Verdict::Fail, "no answer in time", fix),
+    })
+}
+
+fn logo(config: &Config) -> Option<Finding> {
+    const POINT: &str = "logo";
+    let path = config.file.site.theme.logo.as_ref()?;
+    Some(match app::logo::theme(config) {
+        Ok(_) => Finding::ok(POINT, config.base.join(path).display().to_string()),
+        Err(error) => Finding::new(POINT, Verdict::Fail, format!("{error:#}"), "correct the file, or the path"),
     })
 }
 

@@ -115,7 +115,7 @@ fn every_key_of_the_example_is_explained() {
 fn the_defaults_in_the_example_are_the_defaults() {
     let (least, whole) = (parsed(EXAMPLE).file, parsed(&whole()).file);
     let text = |part: &dyn Fn(&File) -> String| (part(&least), part(&whole));
-    let parts: [&dyn Fn(&File) -> String; 6] = [
+    let parts: [&dyn Fn(&File) -> String; 7] = [
         // That there is no name server of one's own can't be written.
         &|file| format!("{:?}", SendTable { resolver: None, ..file.send.clone() }),
         &|file| format!("{:?}", file.store),
@@ -123,9 +123,12 @@ fn the_defaults_in_the_example_are_the_defaults() {
         &|file| format!("{} {}", file.instance.name, file.web.listen),
         &|file| format!("{:?} {}", file.digest[0].max_late, file.web.show_mail_folder),
         &|file| format!("{:?}", file.intake.source[0].republish),
+        &|file| format!("{} {}", file.web.count_views, file.web.show_issues),
     ];
     for part in parts {
         let (default, shown) = text(part);
         assert_eq!(default, shown);
     }
+    let (least, whole) = (parsed(EXAMPLE).theme, parsed(&self::whole()).theme);
+    assert_eq!((least.light, least.dark, least.show_name), (whole.light, whole.dark, whole.show_name));
 }

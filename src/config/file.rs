@@ -16,6 +16,7 @@ pub use send::{Relay, SendTable};
 use super::ways::PaceTable;
 use crate::render::share::ShareTable;
 use crate::render::site::LocalText;
+use crate::render::theme::ThemeTable;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -134,6 +135,9 @@ pub struct SiteTable {
     pub postal_address: Option<String>,
     /// The year and domain that feed entry ids are minted under (`tag:` URIs, RFC 4151); never change it.
     pub tag_authority: String,
+    /// How its pages look.
+    #[serde(default)]
+    pub theme: ThemeTable,
 }
 
 /// `[languages]`
@@ -162,6 +166,8 @@ pub struct Web {
     pub show_mail_folder: bool,
     /// Counts how often posts are looked at, and shows it.
     pub count_views: bool,
+    /// Lists the issues of digests that went out, for everybody.
+    pub show_issues: bool,
 }
 
 impl Default for Web {
@@ -172,6 +178,7 @@ impl Default for Web {
             trusted_proxies: Vec::new(),
             show_mail_folder: false,
             count_views: true,
+            show_issues: true,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::plan::release;
 use crate::render::letter::Sender;
 use crate::render::share::{self, ShareLink};
 use crate::render::site::{LocalText, Site};
+use crate::render::theme::Theme;
 use crate::store::Location;
 use crate::web::TrustedProxies;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,8 @@ pub struct Config {
     pub release: release::Rules,
     /// The institution.
     pub site: Site,
+    /// How its pages look; the pictures are read by `app`, as whatever else lies in files of its own.
+    pub theme: Theme,
     /// The site's zone.
     pub zone: jiff::tz::TimeZone,
     /// Senders by name.
@@ -108,6 +111,7 @@ impl Config {
             dkim: dkim::check(&file, &senders)?,
             inbound_domains: inbound::domains(&file, &senders)?,
             shares: shares(&file)?,
+            theme: theme(&file)?,
             resolver: resolver(&file)?,
             hubs: outside::hubs(&file, site.public_url.as_deref(), &outgoing)?,
             outgoing,
@@ -282,6 +286,10 @@ fn routes(file: &File, senders: &BTreeMap<String, Arc<Sender>>) -> Result<Routes
 
 fn shares(file: &File) -> Result<Vec<ShareLink>, Mistake> {
     share::links(&file.share).map_err(|bad| Mistake::new(format!("share[{}].{}", bad.index, bad.field), bad.reason))
+}
+
+fn theme(file: &File) -> Result<Theme, Mistake> {
+    Theme::read(&file.site.theme).map_err(|bad| Mistake::new(format!("site.theme.{}", bad.field), bad.reason))
 }
 
 /// The port that name servers listen at (RFC 1035 section 4.2).

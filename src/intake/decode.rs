@@ -42,6 +42,7 @@ fn read(incoming: &Incoming, policy: &SourcePolicy, known: &mut Known) -> Result
     let repairs = Repairs::default();
     let fields = Fields::root(&data, path, &repairs);
     let source_id = fields.required("id", "write the id that the source knows the post by")?.key(ID_CHARS_MAX)?;
+    let mut has_default_topics = false;
     let (change, content, content_hash, revision) = match kind {
         EventKind::Withdrawn => {
             let reason = fields.optional_line("reason", CAPTION_CHARS_MAX)?;
@@ -55,6 +56,7 @@ fn read(incoming: &Incoming, policy: &SourcePolicy, known: &mut Known) -> Result
             let hash = content_hash(content.as_bytes());
             if post.topics.is_empty() && !policy.topics_default.is_empty() {
                 post.topics.clone_from(&policy.topics_default);
+                has_default_topics = true;
                 content = json_of(&post, path)?;
             }
             if post.topics.is_empty() {
@@ -70,7 +72,18 @@ fn read(incoming: &Incoming, policy: &SourcePolicy, known: &mut Known) -> Result
     };
     let source = policy.name.clone();
     let repairs = repairs.take();
-    Ok(Event { source, event_source, event_id, content_hash, source_id, revision, change, content, repairs })
+    Ok(Event {
+        source,
+        event_source,
+        event_id,
+        content_hash,
+        source_id,
+        revision,
+        change,
+        content,
+        has_default_topics,
+        repairs,
+    })
 }
 
 /// The post's id, if it can be told.

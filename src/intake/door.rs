@@ -9,7 +9,7 @@ use crate::domain::post::{Post, Standing};
 use crate::store::changes::{Change, ChangeKind};
 use crate::store::fresh::{self, Fresh};
 use crate::store::posts::{self, Revision};
-use crate::store::{StoreError, Tx, corrections, editions, releases};
+use crate::store::{StoreError, Tx, corrections, editions, releases, views};
 
 /// One event at the door.
 pub(super) struct Door<'a, 't> {
@@ -55,7 +55,8 @@ impl Door<'_, '_> {
                 return Ok(Receipt { post_id: Some(post_id), verdict: Verdict::Stored });
             }
             (Said::Published(post), Some(standing)) => {
-                if self.source.republish == Republish::Quarantine && !self.same_as_newest(event, standing)? {
+                let is_other = self.compare(event, post, &standing.post_id, standing.revision)? == Compared::Other;
+                if self.source.republish == Republish::Quarantine && is_other {
                     return self.refuse(event, RejectReason::Republished, "id", "a post of this id was published before with other content, and this source may not revise that way");
                 }
                 self.revise(event, post, standing)?
@@ -80,33 +81,49 @@ impl Door<'_, '_> {
         Ok(Receipt { post_id: Some(post_id), verdict })
     }
 
-    fn same_as_newest(&mut self, event: &Event, standing: &Standing) -> Result<bool, StoreError> {
-        let newest = posts::revision_hash(self.tx, &standing.post_id, standing.revision)?;
-        Ok(newest.as_deref() == Some(event.content_hash.as_str()))
+    /// How what was said differs from a kept revision. How often a post was looked at is no part of what it says: a source that counts
+    /// views and announces a post again has not revised it.
+    fn compare(&mut self, event: &Event, post: &Post, post_id: &str, number: i64) -> Result<Compared, StoreError> {
+        let Some(kept) = posts::revision_hash(self.tx, post_id, number)? else { return Ok(Compared::Missing) };
+        if kept == event.content_hash {
+            return Ok(Compared::Same);
+        }
+        let revision = posts::at_revisions(self.tx, &[(post_id.to_owned(), number)])?;
+        let views = revision.first().and_then(|(_, kept)| kept.views);
+        let is_same = views != post.views && hash_with_views(event, post, views) == kept;
+        Ok(if is_same { Compared::OtherViews } else { Compared::Other })
+    }
+
+    /// Nothing new was said of a post but, perhaps, how often it was looked at by now.
+    fn repeated(&mut self, post: &Post, standing: &Standing, number: i64) -> Result<Taken, StoreError> {
+        if let Some(told) = post.views.filter(|_| number == standing.revision) {
+            views::tell(self.tx, &standing.post_id, told)?;
+        }
+        Ok(Ok(Verdict::Duplicate))
     }
 
     fn revise(&mut self, event: &Event, post: &Post, standing: &Standing) -> Result<Taken, StoreError> {
         if standing.withdrawn_at.is_some() {
             return Ok(Err((RejectReason::WithdrawnPost, "this post was withdrawn; publish it under a new id")));
         }
-        let number = match event.revision {
-            None if self.same_as_newest(event, standing)? => return Ok(Ok(Verdict::Duplicate)),
-            None => standing.revision + 1,
-            Some(number) => number,
+        let said = event.revision.unwrap_or(standing.revision);
+        let number = match (self.compare(event, post, &standing.post_id, said)?, event.revision) {
+            (Compared::Same, _) => return Ok(Ok(Verdict::Duplicate)),
+            (Compared::OtherViews, _) => return self.repeated(post, standing, said),
+            (Compared::Missing, _) => said,
+            (Compared::Other, None) => standing.revision + 1,
+            (Compared::Other, Some(_)) => {
+                let fix = "this revision number came before with other content; count on";
+                return Ok(Err((RejectReason::RevisionReused, fix)));
+            }
         };
-        if let Some(kept) = posts::revision_hash(self.tx, &standing.post_id, number)? {
-            return Ok(if kept == event.content_hash {
-                Ok(Verdict::Duplicate)
-            } else {
-                Err((RejectReason::RevisionReused, "this revision number came before with other content; count on"))
-            });
-        }
         let revision = revision(event, post, number, self.now);
         posts::insert_revision(self.tx, &standing.post_id, &revision)?;
         if number < standing.revision {
             return Ok(Ok(Verdict::Stale));
         }
         posts::set_head(self.tx, &standing.post_id, &revision)?;
+        views::forget_told(self.tx, &standing.post_id)?;
         let look_at = if standing.public_at.is_some() { self.now } else { post.public_due_at().max(self.now) };
         releases::ask_for_look(self.tx, &standing.story_id, look_at)?;
         if standing.is_public() {
@@ -180,6 +197,29 @@ pub(super) fn new_post<'a>(
         backfill_at: held.then_some(now),
     };
     Fresh { standing, revision, event_source: &event.event_source, look_at: post.public_due_at().max(now) }
+}
+
+/// What the hash of a content would be if the source had told these views.
+fn hash_with_views(event: &Event, post: &Post, views: Option<i64>) -> String {
+    let mut said = post.clone();
+    said.views = views;
+    if event.has_default_topics {
+        said.topics.clear();
+    }
+    serde_json::to_string(&said).map_or_else(|_| String::new(), |json| ids::content_hash(json.as_bytes()))
+}
+
+/// How what was said of a post differs from a revision of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    /// In nothing.
+    Same,
+    /// In how often the post was looked at, and in nothing else.
+    OtherViews,
+    /// In what readers read.
+    Other,
+    /// There is no such revision.
+    Missing,
 }
 
 /// What was taken, or why it can't be.

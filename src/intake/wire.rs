@@ -107,6 +107,8 @@ pub struct Event {
     pub change: Change,
     /// The post as JSON, as the store keeps it; empty when it was withdrawn.
     pub content: String,
+    /// Whether its topics are the default ones of this installation, which `content_hash` knows nothing of.
+    pub has_default_topics: bool,
     /// What was cleaned, each with its path, such as `data.title: 1 control character removed`.
     pub repairs: Vec<String>,
 }

@@ -48,6 +48,7 @@ fn withdrawal(source: &str, source_id: &str) -> Event {
         revision: None,
         change: Change::Withdrawn { reason: None },
         content: String::new(),
+        has_default_topics: false,
         repairs: Vec::new(),
     }
 }

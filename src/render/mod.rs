@@ -8,6 +8,7 @@ mod entry;
 pub mod feed;
 mod header;
 pub mod letter;
+pub mod logo;
 pub mod mail;
 pub mod page;
 mod part;
@@ -18,6 +19,7 @@ pub mod service;
 pub mod share;
 pub mod site;
 pub mod templates;
+pub mod theme;
 pub mod words;
 
 /// Why something can't be rendered. Names templates, lines, variables and fields, never an address or a body.

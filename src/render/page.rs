@@ -3,49 +3,23 @@
 pub mod edition;
 pub mod feeds;
 pub mod found;
+pub mod issues;
 mod linked;
+mod look;
 pub mod people;
 pub mod post;
 mod views;
 
 use super::RenderError;
-use super::entry::cut;
 use super::feed::Kind;
-use super::site::Site;
 use super::templates::Templates;
-use super::words::page::{PageWords, own_name, page_words};
+use super::words::page::own_name;
 use super::words::people::people_words;
-use super::words::{Words, words};
-use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
-use crate::domain::post::Showable;
-use crate::domain::text::CleanText;
 use serde::Serialize;
 
+pub use look::Look;
 pub use views::{FeedLink, Mail, MailLine, NextIssue, Now, PostLine, TopicView};
-
-/// Who looks at a page, and at which.
-#[derive(Clone, Copy)]
-pub struct Look<'a> {
-    /// The language of the page.
-    pub language: &'a Language,
-    /// Whether it was asked for in the address, so that links keep it.
-    pub is_chosen: bool,
-    /// The languages that the page can be had in.
-    pub offered: &'a [Language],
-    /// The page's own path, with which a change of language leads to it again.
-    pub path: &'a str,
-    /// What stands before every path: empty unless allim's pages lie below a folder of the site.
-    pub base: &'a str,
-    /// What absolute links begin with, `base` included and without a slash at the end.
-    pub origin: &'a str,
-    /// The path of the style sheet.
-    pub style: &'a str,
-    /// The institution.
-    pub site: &'a Site,
-    /// The zone in which dates are written.
-    pub zone: &'a jiff::tz::TimeZone,
-}
 
 /// What a page says that has nothing else to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,106 +45,6 @@ pub enum Leaving {
     Done,
     /// They had left before.
     Before,
-}
-
-#[derive(Serialize)]
-struct Frame<'a, T: Serialize> {
-    language: &'a str,
-    /// What links end with to keep a chosen language.
-    query: String,
-    base: &'a str,
-    style: &'a str,
-    site_name: &'a str,
-    contact: Option<&'a str>,
-    postal_address: Option<&'a str>,
-    languages: Vec<Choice>,
-    /// Feeds for programs that look for them.
-    discover: &'a [FeedLink],
-    words: &'static Words,
-    page: &'static PageWords,
-    #[serde(flatten)]
-    content: T,
-}
-
-#[derive(Serialize)]
-struct Choice {
-    tag: String,
-    name: String,
-    href: String,
-    is_current: bool,
-}
-
-impl Look<'_> {
-    /// The words of the page.
-    #[must_use]
-    pub fn words(&self) -> &'static PageWords {
-        page_words(self.language)
-    }
-
-    /// A path of ours as a link that keeps a chosen language.
-    #[must_use]
-    pub fn link(&self, path: &str) -> String {
-        let mark = if path.contains('?') { '&' } else { '?' };
-        if self.is_chosen {
-            format!("{}{path}{mark}lang={}", self.base, self.language)
-        } else {
-            format!("{}{path}", self.base)
-        }
-    }
-
-    /// An instant in words.
-    #[must_use]
-    pub fn instant(&self, at: UnixMillis) -> String {
-        words(self.language).instant(at, self.zone)
-    }
-
-    /// A post as a line of a list.
-    #[must_use]
-    pub fn line(&self, showable: &Showable, topic_title: impl Fn(&str) -> String) -> PostLine {
-        let (post, words) = (showable.post(), words(self.language));
-        let is_other = post.language.base() != self.language.base();
-        let summary = post.summary.as_ref().map(|text| cut(text.line().as_str()));
-        PostLine {
-            href: self.link(&format!("/posts/{}", showable.standing().post_id)),
-            title: post.title.line().into(),
-            language: post.language.to_string(),
-            other_language: is_other.then(|| words.language_name(&post.language).to_owned()),
-            date: words.date(self.zone.to_datetime(post.published_at.timestamp()).date()),
-            topics: post.topics.iter().map(|topic| topic_title(topic)).collect::<Vec<_>>().join(" · "),
-            summary: summary.filter(|text| !text.is_empty()),
-            when: post.event.as_ref().map(|event| words.event_when(event)),
-        }
-    }
-
-    fn page(
-        &self,
-        template: &str,
-        templates: &Templates,
-        discover: &[FeedLink],
-        content: impl Serialize,
-    ) -> Result<String, RenderError> {
-        let choice = |language: &Language| Choice {
-            tag: language.to_string(),
-            name: own_name(language).to_owned(),
-            href: format!("{}{}?lang={language}", self.base, self.path),
-            is_current: language == self.language,
-        };
-        let frame = Frame {
-            language: self.language.as_str(),
-            query: if self.is_chosen { format!("?lang={}", self.language) } else { String::new() },
-            base: self.base,
-            style: self.style,
-            site_name: self.site.name.get(self.language),
-            contact: self.site.contact.as_deref(),
-            postal_address: self.site.postal_address.as_deref(),
-            languages: self.offered.iter().map(choice).collect(),
-            discover,
-            words: words(self.language),
-            page: self.words(),
-            content,
-        };
-        templates.render(template, &frame).map(|html| CleanText::new(&html).into())
-    }
 }
 
 /// The feeds of a topic in one language, or in all.
@@ -213,7 +87,7 @@ pub fn home(
     }
     let discover: Vec<FeedLink> =
         topics.iter().take(1).flat_map(|topic| topic.feeds.iter().flat_map(|(_, links)| links.clone())).collect();
-    look.page("page_home.html", templates, &discover, Home { held, topics, posts, now })
+    look.public_page("page_home.html", templates, &discover, Home { held, topics, posts, now })
 }
 
 /// The posts of a topic.
@@ -234,7 +108,7 @@ pub fn topic(
         older: Option<&'a str>,
     }
     let discover: Vec<FeedLink> = topic.feeds.iter().flat_map(|(_, links)| links.clone()).collect();
-    look.page("page_topic.html", templates, &discover, Page { topic, posts, older })
+    look.public_page("page_topic.html", templates, &discover, Page { topic, posts, older })
 }
 
 /// A page that says one thing.

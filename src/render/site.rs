@@ -51,6 +51,17 @@ impl LocalText {
     }
 }
 
+impl LocalText {
+    /// Every text that was written.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let (same, each) = match &self.0 {
+            Spelling::Same(text) => (Some(text), None),
+            Spelling::Each(texts) => (None, Some(texts.values())),
+        };
+        same.into_iter().chain(each.into_iter().flatten()).map(String::as_str)
+    }
+}
+
 impl TryFrom<Spelling> for LocalText {
     type Error = NoText;
     fn try_from(spelling: Spelling) -> Result<Self, NoText> {

@@ -33,6 +33,8 @@ const COMPILED_IN: &[(&str, &str)] = &[
     ("page_events.html", include_str!("templates/page_events.html")),
     ("page_frame.html", include_str!("templates/page_frame.html")),
     ("page_home.html", include_str!("templates/page_home.html")),
+    ("page_issue.html", include_str!("templates/page_issue.html")),
+    ("page_issues.html", include_str!("templates/page_issues.html")),
     ("page_mail.html", include_str!("templates/page_mail.html")),
     ("page_feeds.html", include_str!("templates/page_feeds.html")),
     ("page_notice.html", include_str!("templates/page_notice.html")),

@@ -1,13 +1,10 @@
 //! What feeds ask for beside the newest posts: what was ever public, in the order in which it became so, and events.
 
-use super::posts::{self, Filter};
+use super::posts::{self, Filter, has_event_sql};
 use super::value::params;
 use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
 use crate::domain::post::{Post, Standing};
-
-/// How the content of a post with an event is spelled; within a text its quotes would be escaped.
-const EVENT: &str = "%\"event\":{\"starts_at\":%";
 
 /// How many posts of a topic and language were ever public: withdrawn and expired ones keep their places, so that a window
 /// of them stays what it is.
@@ -48,15 +45,18 @@ pub fn with_event(
     withdrawn_since: UnixMillis,
     limit: i64,
 ) -> Result<Vec<(Standing, Post)>, StoreError> {
-    const SQL: &str = "SELECT p.id, p.revision FROM posts p
-         JOIN revisions r ON r.post_id = p.id AND r.revision = p.revision
-         WHERE p.published_at >= $3 AND p.public_at IS NOT NULL AND r.content LIKE $6
+    const SQL: &str = concat!(
+        "SELECT p.id, p.revision FROM revisions r CROSS JOIN posts p
+         WHERE ",
+        has_event_sql!(),
+        " AND p.id = r.post_id AND p.revision = r.revision AND p.published_at >= $3 AND p.public_at IS NOT NULL
            AND ((p.withdrawn_at IS NULL AND p.expired_at IS NULL) OR p.withdrawn_at >= $4)
            AND (CAST($1 AS TEXT) IS NULL OR p.id IN (SELECT post_id FROM post_topics WHERE topic = $1))
            AND (CAST($2 AS TEXT) IS NULL OR p.language = $2 OR p.language LIKE $2 || '-%')
-         ORDER BY p.published_at DESC, p.id DESC LIMIT $5";
+         ORDER BY p.published_at DESC, p.id DESC LIMIT $5"
+    );
     let (topic, language) = (filter.topic.as_deref(), filter.language.as_deref());
-    let params = params![topic, language, since, withdrawn_since, limit, EVENT];
+    let params = params![topic, language, since, withdrawn_since, limit];
     let wanted = tx.query(SQL, params)?.iter().map(newest).collect::<Result<Vec<_>, _>>()?;
     posts::at_revisions(tx, &wanted)
 }

@@ -26,6 +26,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (9, "letters", Kind::Breaks, include_str!("migrations/0009_letters.sql")),
     (10, "views", Kind::Expands, include_str!("migrations/0010_views.sql")),
     (11, "endpoints", Kind::Breaks, include_str!("migrations/0011_endpoints.sql")),
+    (12, "pages", Kind::Expands, include_str!("migrations/0012_pages.sql")),
     (13, "media", Kind::Expands, include_str!("migrations/0013_media.sql")),
     (14, "private_feeds", Kind::Expands, include_str!("migrations/0014_private_feeds.sql")),
 ];

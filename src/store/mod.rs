@@ -24,6 +24,7 @@ pub mod fresh;
 pub mod hub;
 pub mod identity;
 pub mod inbound;
+pub mod issues;
 mod jobs;
 pub mod large;
 pub mod media;

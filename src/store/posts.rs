@@ -72,6 +72,14 @@ macro_rules! standing_sql {
     };
 }
 
+/// Of a revision `r`: it announces an event. In the words of the index `revisions_event`, without which every text would be read.
+macro_rules! has_event_sql {
+    () => {
+        "r.content LIKE '%\"event\":_\"starts_at\":%'"
+    };
+}
+pub(super) use has_event_sql;
+
 pub mod search;
 
 /// The post that a source knows by `source_id`, locked until the transaction ends.

@@ -22,6 +22,34 @@ pub fn add(tx: &mut Tx<'_>, views: &BTreeMap<String, i64>) -> Result<(), StoreEr
     tx.change("counting views", rows.len(), SQL, &[json(&rows)?])
 }
 
+/// Keeps the views that a source told of its post without revising it.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn tell(tx: &mut Tx<'_>, post_id: &str, told: i64) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO post_views (post_id, views, told) VALUES ($1, 0, $2)
+         ON CONFLICT (post_id) DO UPDATE SET told = excluded.told";
+    tx.change("keeping the views that were told", 1, SQL, params![post_id, told])
+}
+
+/// From now on those count that the post itself has: it was revised.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn forget_told(tx: &mut Tx<'_>, post_id: &str) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE post_views SET told = NULL WHERE post_id = $1 AND told IS NOT NULL";
+    tx.execute(SQL, params![post_id]).map(drop)
+}
+
+/// The views that were told last, if that was after the post's newest revision.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn told(tx: &mut Tx<'_>, post_id: &str) -> Result<Option<i64>, StoreError> {
+    let row = tx.query_opt("SELECT told FROM post_views WHERE post_id = $1", params![post_id])?;
+    row.map_or(Ok(None), |row| row.int_opt(0))
+}
+
 /// How often a post was looked at.
 ///
 /// # Errors

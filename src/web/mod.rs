@@ -6,8 +6,10 @@ mod confirm;
 mod editions;
 mod feeds;
 mod health;
+mod issues;
 mod lane;
 mod link;
+mod logo;
 mod mails;
 mod manage;
 mod media;
@@ -43,9 +45,11 @@ use crate::intake::wire::MESSAGE_BYTES_MAX;
 use crate::plan::Planner;
 use crate::render::RenderError;
 use crate::render::feed::House;
+use crate::render::logo::Logo;
 use crate::render::share::ShareLink;
 use crate::render::site::{LocalText, Site};
 use crate::render::templates::Templates;
+use crate::render::theme::{Palette, Theme};
 use crate::render::words::page::TAGS;
 use crate::store::Store;
 use axum::Router;
@@ -89,6 +93,8 @@ pub struct Parts {
     pub planner: Planner,
     /// The institution.
     pub site: Site,
+    /// How its pages look.
+    pub theme: Theme,
     /// Domain and year of feed entry ids.
     pub tag_authority: String,
     /// The zone in which dates are written.
@@ -111,12 +117,21 @@ pub struct Parts {
     pub house: Arc<House>,
     /// Whether it is counted how often posts are looked at.
     pub count_views: bool,
+    /// Whether past issues are listed.
+    pub show_issues: bool,
     /// Proxies whose word counts.
     pub proxies: TrustedProxies,
     /// The Maildir whose mails may be looked at while allim is tried out.
     pub mail_folder: Option<PathBuf>,
     /// The pictures of sample posts by file name, while allim is tried out.
     pub samples: BTreeMap<String, Sample>,
+}
+
+/// What `page.css` is given.
+#[derive(serde::Serialize)]
+struct Colours {
+    light: Palette,
+    dark: Palette,
 }
 
 /// What the handlers share.
@@ -134,6 +149,7 @@ pub struct Front {
     media_folder: Option<PathBuf>,
     hub_networks: people::Networks,
     site: Site,
+    theme: Theme,
     tag_authority: String,
     zone: jiff::tz::TimeZone,
     languages: Vec<Language>,
@@ -152,6 +168,9 @@ pub struct Front {
     proxies: TrustedProxies,
     mail_folder: Option<PathBuf>,
     samples: BTreeMap<String, Sample>,
+    show_issues: bool,
+    icon: Option<Logo>,
+    icon_path: String,
     style: Bytes,
     style_path: String,
     feeds: Feeds,
@@ -168,7 +187,8 @@ impl Front {
     /// # Errors
     /// [`RenderError`] when the operator's style sheet can't be rendered.
     pub fn new(parts: Parts) -> Result<Self, RenderError> {
-        let style = parts.templates.render("page.css", ())?;
+        let style = parts.templates.render("page.css", Colours { light: parts.theme.light, dark: parts.theme.dark })?;
+        let icon = parts.theme.icon();
         let style_path = format!("/style-{}.css", &ids::content_hash(style.as_bytes())[..12]);
         let page_languages: Vec<Language> = TAGS.iter().filter_map(|tag| Language::parse(tag).ok()).collect();
         let spoken = |language: &&Language| page_languages.iter().find(|page| page.base() == language.base());
@@ -200,6 +220,7 @@ impl Front {
             media_folder: parts.media_folder,
             hub_networks: people::Networks::default(),
             site: parts.site,
+            theme: parts.theme,
             tag_authority: parts.tag_authority,
             zone: parts.zone,
             languages: parts.languages,
@@ -210,7 +231,15 @@ impl Front {
             proxies: parts.proxies,
             mail_folder: parts.mail_folder,
             samples: parts.samples,
+            show_issues: parts.show_issues,
+            icon_path: icon.as_ref().map(Logo::path).unwrap_or_default(),
+            icon,
         })
+    }
+
+    /// Whether past issues are listed: without digests there are none.
+    fn has_issues(&self) -> bool {
+        self.show_issues && !self.digests.is_empty()
     }
 
     /// A topic's title in a language; a tag is its own.
@@ -229,7 +258,9 @@ fn router(front: Arc<Front>) -> Router {
         .route("/websub", post(websub::ask))
         .route("/media/{hash}", get(media::serve))
         .route("/media/{hash}/{name}", get(media::named))
+        .route("/editions", get(issues::list))
         .route("/editions/{name}", get(editions::show))
+        .route("/editions/{digest}/{at}", get(issues::show))
         .route("/topics/{topic}", get(pages::topic))
         .route("/feeds", get(pages::feeds))
         .route("/feeds.opml", get(opml::serve).options(feeds::preflight))
@@ -252,6 +283,7 @@ fn router(front: Arc<Front>) -> Router {
         .route("/sitemaps/{file}", get(sitemap::part))
         .route("/robots.txt", get(sitemap::robots))
         .route(&front.style_path, get(ui::style))
+        .route("/logo/{name}", get(logo::serve))
         .route("/api/v1/posts", post(api::posts::publish).get(api::posts::list))
         .route("/api/v1/posts/{id}", get(api::posts::show))
         .route("/api/v1/posts/{id}/withdraw", post(api::posts::withdraw))

@@ -116,11 +116,11 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
     let read = move |tx: &mut crate::store::Tx<'_>| {
         let Some((standing, post)) = posts::find(tx, &id)? else { return Ok(None) };
         let variants = posts::variants(tx, &standing.story_id)?;
-        let seen = if counts { views::of(tx, &id)? } else { 0 };
+        let seen = if counts { (views::of(tx, &id)?, views::told(tx, &id)?) } else { (0, None) };
         let copies = if copied { media::copies(tx, &media::urls(&post))? } else { BTreeMap::new() };
         Ok(Some((standing, post, variants, seen, copies)))
     };
-    let (standing, post, variants, seen, copies) = match front.store.read(read).await {
+    let (standing, post, variants, (seen, told), copies) = match front.store.read(read).await {
         Ok(Some(found)) => found,
         Ok(None) => return asked.notice(&front, StatusCode::NOT_FOUND, Notice::NotFound),
         Err(error) => return unavailable(&front, &asked, &error),
@@ -131,10 +131,12 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
     };
     super::views::count(&front, &request, &showable.standing().post_id);
     let seen = seen.saturating_add(front.views.waiting(&showable.standing().post_id));
-    let views = counts.then(|| seen.saturating_add(showable.post().views.unwrap_or(0)));
+    let views = counts.then(|| seen.saturating_add(told.or(showable.post().views).unwrap_or(0)));
     let look = asked.look(&front);
     let read_variant = |(tag, id): (String, String)| Some((Language::parse(&tag).ok()?, format!("/posts/{id}")));
-    let variants: Vec<(Language, String)> = variants.into_iter().filter_map(read_variant).collect();
+    let mut variants: Vec<(Language, String)> = variants.into_iter().filter_map(read_variant).collect();
+    let rank = |language: &Language| front.languages.iter().position(|known| known.base() == language.base());
+    variants.sort_by_key(|(language, _)| rank(language).unwrap_or(usize::MAX));
     let topics = &showable.post().topics;
     let known: Vec<&String> =
         topics.iter().filter(|name| front.topics.iter().any(|(known, _)| known == *name)).collect();

@@ -3,6 +3,7 @@
 use super::Front;
 use super::ui::Asked;
 use super::validators::fixed;
+use crate::domain::language::Language;
 use crate::render::page::Notice;
 use crate::store::posts::{self, search};
 use axum::extract::{Path, Request, State};
@@ -16,6 +17,8 @@ const FILE_POSTS_MAX: i64 = 10_000;
 /// Files of the index (sitemaps.org).
 const FILES_MAX: i64 = 50_000;
 const NAMESPACE: &str = "http://www.sitemaps.org/schemas/sitemap/0.9";
+/// Of links to a page in other languages.
+const XHTML: &str = "http://www.w3.org/1999/xhtml";
 
 /// What holds tokens is nobody's to read, and what is made anew for each question has nothing that isn't elsewhere.
 pub(super) async fn robots(State(front): State<Arc<Front>>) -> Response {
@@ -59,12 +62,10 @@ pub(super) async fn part(State(front): State<Arc<Front>>, Path(file): Path<Strin
         Ok(posts) => posts,
         Err(error) => return super::pages::unavailable(&front, &asked, &error),
     };
-    let mut xml = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<urlset xmlns=\"{NAMESPACE}\">\n");
+    let mut xml =
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<urlset xmlns=\"{NAMESPACE}\" xmlns:xhtml=\"{XHTML}\">\n");
     if number == 1 {
-        let topics = front.topics.iter().map(|(name, _)| format!("topics/{name}"));
-        for path in [String::new(), "events".to_owned()].into_iter().chain(topics) {
-            let _ = writeln!(xml, "<url><loc>{}/{path}</loc></url>", front.origin);
-        }
+        add_pages(&front, &mut xml);
     }
     for (id, changed_at) in posts {
         let day = changed_at.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ");
@@ -72,6 +73,26 @@ pub(super) async fn part(State(front): State<Arc<Front>>, Path(file): Path<Strin
     }
     xml.push_str("</urlset>\n");
     answer(xml)
+}
+
+/// The pages that aren't posts, in each language and in whichever is asked for: by the addresses that they are known by, each with all
+/// of them, as the pages say it too (`render/page/look.rs`). Posts name their variants on their own pages.
+fn add_pages(front: &Front, xml: &mut String) {
+    let topics = front.topics.iter().map(|(name, _)| format!("topics/{name}"));
+    let issues = front.has_issues().then(|| "editions".to_owned());
+    let others = ["", "events", "feeds", "subscribe"].map(str::to_owned);
+    for path in others.into_iter().chain(issues).chain(topics) {
+        let of = |language: &Language| (language.to_string(), format!("{}/{path}?lang={language}", front.origin));
+        let any = ("x-default".to_owned(), format!("{}/{path}", front.origin));
+        let all: Vec<(String, String)> = front.page_languages.iter().map(of).chain([any]).collect();
+        for (_, location) in &all {
+            let _ = write!(xml, "<url><loc>{location}</loc>");
+            for (tag, href) in &all {
+                let _ = write!(xml, "<xhtml:link rel=\"alternate\" hreflang=\"{tag}\" href=\"{href}\"/>");
+            }
+            xml.push_str("</url>\n");
+        }
+    }
 }
 
 fn answer(xml: String) -> Response {

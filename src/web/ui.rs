@@ -14,6 +14,8 @@ use std::sync::Arc;
 /// Nothing may run, be embedded or be loaded but our style sheet and the pictures of posts.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' https: http:; form-action 'self'; \
                       frame-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Parameters that say which page it is; what others bring along, as trackers do, is no part of its address.
+const TELLING: [&str; 5] = ["q", "month", "digest", "server", "before"];
 /// Longest list of languages that is read.
 const ACCEPTED_LANGUAGES_MAX: usize = 20;
 
@@ -22,6 +24,8 @@ pub(super) struct Asked {
     language: Language,
     is_chosen: bool,
     path: String,
+    /// What of the query says which page it is.
+    query: String,
     headers: HeaderMap,
 }
 
@@ -35,6 +39,7 @@ impl Asked {
             language: language.unwrap_or_else(|| front.language_default.clone()),
             is_chosen,
             path: request.uri().path().to_owned(),
+            query: telling(request.uri().query().unwrap_or_default()),
             headers: request.headers().clone(),
         }
     }
@@ -54,10 +59,14 @@ impl Asked {
             is_chosen: self.is_chosen,
             offered: &front.page_languages,
             path: &self.path,
+            query: &self.query,
             base: &front.base,
             origin: &front.origin,
             style: &front.style_path,
+            icon: &front.icon_path,
             site: &front.site,
+            theme: &front.theme,
+            has_issues: front.has_issues(),
             zone: &front.zone,
         }
     }
@@ -77,6 +86,13 @@ impl Asked {
     pub(super) fn notice(&self, front: &Front, status: StatusCode, notice: Notice) -> Response {
         self.answer(status, page::notice(&self.look(front), &front.templates, notice))
     }
+}
+
+/// Each parameter once, in the order in which we write them, so that one page has one address.
+fn telling(query: &str) -> String {
+    let value = |name: &'static str| Some((name, parameter(Some(query), name).filter(|value| !value.is_empty())?));
+    let told = TELLING.into_iter().filter_map(value);
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(told).finish()
 }
 
 /// The language of ours that the browser asks for first.

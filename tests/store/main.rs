@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod letters;
+mod pages;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

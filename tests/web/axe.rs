@@ -37,7 +37,11 @@ async fn the_check_sees_what_is_wrong() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_serious_is_wrong_with_any_page() {
     let mut setting = Setting::new();
-    setting.extra = "show_mail_folder = true\n".to_owned();
+    setting.extra = "show_mail_folder = true\n[site.theme]\nlogo = \"logo.svg\"\nfooter = \"첫 줄\\n둘째 줄\"\n\
+                     [site.theme.light]\naccent = \"#0a6b3d\"\n[site.theme.dark]\naccent = \"#7fd6a8\"\n"
+        .to_owned();
+    let logo = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 900 100\"><path fill=\"#0a6b3d\" d=\"M0 0h900v100H0z\"/></svg>";
+    std::fs::write(setting.path().join("logo.svg"), logo).expect("written");
     setting.subscribe(&[
         "ko@example.net,이하늘,ko,events notices,immediate".to_owned(),
         "en@example.net,Ann,en,events notices,often".to_owned(),
@@ -76,10 +80,16 @@ async fn nothing_serious_is_wrong_with_any_page() {
         "/subscribe",
         "/subscribe?lang=zh",
         "/link?lang=en",
+        "/feeds?lang=en",
+        "/editions?lang=ko",
+        "/editions?digest=often&lang=zh",
         "/manage/x",
     ]
     .map(str::to_owned)
     .to_vec();
+    let issues = site.until("/editions?lang=en", |answer| answer.text().contains("/editions/often/")).await.text();
+    let issue = issues.split("/editions/often/").nth(1).and_then(|rest| rest.split('"').next()).expect("an issue");
+    paths.push(format!("/editions/often/{issue}"));
     // One of each language, and the one full of what breaks pages.
     paths.extend([0, 1, 2, 7].map(|index| format!("/posts/{}", ids[index])));
     paths.push(format!("/posts/{}?lang=zh", ids[0]));

@@ -43,7 +43,7 @@ async fn everything_of_the_board_has_its_place() {
     check_headers(&answer);
     let page = answer.text();
     let url = site.setting.url(&format!("/posts/{id}"));
-    let mut rest = page.split_once("<main>").expect("a page").1;
+    let mut rest = page.split_once("<main id=\"main\">").expect("a page").1;
     // In the order in which a board has it.
     for part in [
         "<span lang=\"ko\">알림</span> › <a href=\"/topics/events?lang=ko\" lang=\"ko\">행사/활동</a></nav>",
@@ -186,4 +186,37 @@ async fn views_are_counted_once_a_person_and_without_a_trace() {
     let off = Site::with(setting);
     let id = off.publish_openly(&told).await;
     assert!(!off.get(&format!("/posts/{id}?lang=ko")).await.text().contains("조회수</dt>"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_that_is_announced_again_with_other_views_moves_no_feed() {
+    let site = Site::new();
+    let mut told = announced();
+    told["views"] = json!(1_150);
+    let id = site.publish_openly(&told).await;
+    let path = format!("/posts/{id}?lang=ko");
+    let feeds = async || {
+        let mut tags = Vec::new();
+        for feed in FEEDS {
+            tags.push(site.get(&format!("/feeds/all.{feed}")).await.header("etag").to_owned());
+        }
+        (tags, site.get("/sitemaps/1.xml").await.text(), site.get(&format!("/posts/{id}.ics")).await.text())
+    };
+    let before = feeds().await;
+    told["views"] = json!(2_300);
+    assert_eq!(site.publish(&told).await, id);
+    let page = site.until(&path, |answer| answer.text().contains("<dd>2,300</dd>")).await.text();
+    assert!(!page.contains("<dt>수정</dt>") && !page.contains("article:modified_time"), "{page}");
+    // What is public after it stands in a feed that was made after it.
+    let next = site.publish_openly(&post("next", "다음 글", "ko", &["notices"])).await;
+    site.until("/feeds/all.atom", |answer| answer.text().contains(&next)).await;
+    site.api(Method::POST, &format!("/api/v1/posts/{next}/withdraw"), None).await;
+    assert_eq!(before.2, feeds().await.2);
+    let atom = site.until("/feeds/all.atom", |answer| !answer.text().contains("다음 글")).await.text();
+    let entry = atom.split("<entry>").nth(1).expect("an entry");
+    let of = |tag: &str| {
+        entry.split(&format!("<{tag}>")).nth(1).and_then(|rest| rest.split('<').next()).expect("a date").to_owned()
+    };
+    assert_eq!(of("updated"), of("published"), "{entry}");
+    assert_eq!(before.1, site.get("/sitemaps/1.xml").await.text());
 }

@@ -10,12 +10,15 @@ mod editions;
 mod feeds;
 mod finding;
 mod history;
+mod issues;
+mod languages;
 mod pages;
 mod passed_on;
 mod private;
 mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;
+mod theme;
 mod unsubscribe;
 mod websub;
 

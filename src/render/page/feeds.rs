@@ -37,5 +37,8 @@ pub fn list(
         opml: String,
     }
     let page = Page { topics, is_missing, opml: format!("{}/feeds.opml", look.base) };
-    look.page("page_feeds.html", templates, &[], page)
+    if is_missing {
+        return look.page("page_feeds.html", templates, &[], page);
+    }
+    look.public_page("page_feeds.html", templates, &[], page)
 }

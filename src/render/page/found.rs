@@ -31,7 +31,7 @@ pub fn search(look: &Look<'_>, templates: &Templates, found: &Found<'_>) -> Resu
     }
     let page =
         Page { asked: found.asked, action: format!("{}/search", look.base), posts: found.posts, older: found.older };
-    look.page("page_search.html", templates, &[], page)
+    look.public_page("page_search.html", templates, &[], page)
 }
 
 /// The events of a month. `month` is its first day; before and after are the paths of its neighbours.
@@ -53,7 +53,7 @@ pub fn events(
         after: Option<String>,
     }
     let page = Page { month: words(look.language).month(month), posts, before: around.0, after: around.1 };
-    look.page("page_events.html", templates, &[], page)
+    look.public_page("page_events.html", templates, &[], page)
 }
 
 /// Everything of a post that a reader can read, in lower case, to be searched.

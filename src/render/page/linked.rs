@@ -10,11 +10,12 @@ use serde_json::{Map, Value, json};
 /// A post as a `NewsArticle`, and as an `Event` where it announces one, ready to stand in a `<script>`.
 pub(super) fn linked(look: &Look<'_>, showable: &Showable, url: &str, description: Option<&str>) -> String {
     let post = showable.post();
-    let publisher = json!({
-        "@type": "Organization",
-        "name": look.site.name.get(&post.language),
-        "url": format!("{}/", look.origin),
-    });
+    let publisher = object([
+        ("@type", Some("Organization".into())),
+        ("name", Some(look.site.name.get(&post.language).into())),
+        ("url", Some(format!("{}/", look.origin).into())),
+        ("logo", look.theme.logo.as_ref().map(|logo| format!("{}{}", look.origin, logo.path()).into())),
+    ]);
     let mut graph = vec![article(showable, url, description, &publisher)];
     graph.extend(post.event.as_ref().map(|event| happening(post, event, url, description, &publisher)));
     harmless(&json!({ "@context": "https://schema.org", "@graph": graph }))

@@ -126,7 +126,7 @@ pub fn subscribe(look: &Look<'_>, templates: &Templates, asking: &Asking) -> Res
         asking: &'a Asking,
         action: String,
     }
-    look.page("page_subscribe.html", templates, &[], look.with(Page { asking, action: look.link("/subscribe") }))
+    look.public_page("page_subscribe.html", templates, &[], look.with(Page { asking, action: look.link("/subscribe") }))
 }
 
 /// The page on which somebody confirms what was asked for in their name; no wish: a change of address.

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 pub struct PostPage<'a> {
     /// The post.
     pub showable: &'a Showable,
-    /// The languages of its story with the paths of their pages, itself included.
+    /// The languages of its story with the paths of their pages, itself included, those first that the site prefers.
     pub variants: &'a [(Language, String)],
     /// Title and name of the topic that it is shown under, if it has one.
     pub topic: Option<&'a (String, String)>,
@@ -39,6 +39,8 @@ struct Page<'a> {
     updated: Option<String>,
     views: Option<String>,
     variants: Vec<Variant>,
+    /// The page for those who read none of these languages.
+    elsewhere: Option<String>,
     /// The headings above it on the source's site.
     steps: Vec<String>,
     topic: Option<Topic<'a>>,
@@ -84,6 +86,8 @@ struct Card<'a> {
     locales: Vec<&'static str>,
     image: Option<String>,
     image_alt: Option<String>,
+    /// The picture is the post's own, and worth its room.
+    is_large: bool,
     published: String,
     modified: Option<String>,
 }
@@ -131,6 +135,7 @@ pub fn post(look: &Look<'_>, templates: &Templates, shown: &PostPage<'_>) -> Res
         updated: changed_at.map(|at| look.instant(at)),
         views: shown.views.map(grouped),
         variants: shown.variants.iter().map(variant).collect(),
+        elsewhere: shown.variants.first().map(|first| variant(first).url),
         steps: post.breadcrumb.iter().map(step).filter(|step| !step.is_empty()).collect(),
         topic: topic.as_ref().map(|(title, href)| Topic { title, href: href.clone() }),
         canonical: &url,
@@ -204,7 +209,8 @@ fn card<'a>(look: &'a Look<'_>, shown: &PostPage<'_>, description: Option<&'a st
         locale,
         locales: others.filter(|other| Some(*other) != locale).collect(),
         image_alt: alt.map(|alt| String::from(alt.line())).filter(|alt| !alt.is_empty()),
-        image: picture.map(|(_, url)| url),
+        is_large: picture.is_some(),
+        image: picture.map(|(_, url)| url).or_else(|| look.picture()),
         published: instant(post.published_at),
         modified: changed_at.map(instant),
     }

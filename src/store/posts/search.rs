@@ -80,15 +80,15 @@ fn pattern(word: &str) -> String {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn with_events(tx: &mut Tx<'_>, since: UnixMillis, until: UnixMillis) -> Result<Vec<(Standing, Post)>, StoreError> {
-    // As the content is written; within its texts these quotes would be escaped.
-    const EVENT: &str = "%\"event\":%";
-    const SQL: &str = standing_sql!(
-        ", r.content FROM posts p JOIN revisions r ON r.post_id = p.id AND r.revision = p.revision
-         WHERE p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
-           AND p.published_at >= $1 AND p.published_at < $2 AND r.content LIKE $3
-         ORDER BY p.published_at DESC, p.id DESC LIMIT $4"
+    const SQL: &str = concat!(
+        standing_sql!(", r.content FROM revisions r CROSS JOIN posts p WHERE "),
+        has_event_sql!(),
+        " AND p.id = r.post_id AND p.revision = r.revision
+           AND p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
+           AND p.published_at >= $1 AND p.published_at < $2
+         ORDER BY p.published_at DESC, p.id DESC LIMIT $3"
     );
-    let rows = tx.query(SQL, params![since, until, EVENT, EVENTS_MAX])?;
+    let rows = tx.query(SQL, params![since, until, EVENTS_MAX])?;
     let mut posts: Vec<(Standing, Post)> = rows.iter().map(with_content).collect::<Result<_, _>>()?;
     posts.retain(|(_, post)| post.event.is_some());
     Ok(posts)
