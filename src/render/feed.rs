@@ -16,7 +16,7 @@ use super::{RenderError, body};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::{Attachment, Image, Post, Showable, TAG_PREFIX};
-use crate::domain::text::CleanText;
+use crate::domain::text::{CleanText, legal_markup};
 use serde::Serialize;
 
 pub use history::History;
@@ -209,7 +209,7 @@ impl Entry {
             original_url: view.original_url().map(str::to_owned),
             title: view.title().to_owned(),
             summary: line(&post.summary).or_else(|| excerpt(post)),
-            html: CleanText::new(templates.render("post_content.html", content)?.trim()).into(),
+            html: legal_markup(templates.render("post_content.html", content)?.trim()),
             author: line(&post.author),
             published_at: post.published_at,
             updated_at: updated_at(showable),

@@ -19,7 +19,7 @@ use super::words::{Words, words};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
-use crate::domain::text::CleanText;
+use crate::domain::text::legal_markup;
 use serde::Serialize;
 
 pub use views::{FeedLink, Mail, MailLine, NextIssue, Now, PostLine, TopicView};
@@ -169,7 +169,7 @@ impl Look<'_> {
             page: self.words(),
             content,
         };
-        templates.render(template, &frame).map(|html| CleanText::new(&html).into())
+        templates.render(template, &frame).map(|html| legal_markup(&html))
     }
 }
 
