@@ -20,6 +20,7 @@ mod share;
 mod sitemap;
 mod subscribe;
 mod ui;
+mod unshown;
 mod unsubscribe;
 mod validators;
 mod views;
@@ -145,6 +146,7 @@ pub struct Front {
     style: Bytes,
     style_path: String,
     feeds: Feeds,
+    unshown: unshown::Unshown,
     views: views::Views,
     /// Whose turn it is to search.
     searching: tokio::sync::Semaphore,
@@ -173,6 +175,7 @@ impl Front {
             style: style.into(),
             style_path,
             feeds: Feeds::new(parts.topics.len(), parts.languages.len()),
+            unshown: unshown::Unshown::default(),
             searching: tokio::sync::Semaphore::new(1),
             views: views::Views::new(parts.count_views),
             store: parts.store,

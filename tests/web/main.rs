@@ -14,6 +14,7 @@ mod passed_on;
 mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;
+mod unshown;
 mod unsubscribe;
 
 use reqwest::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH};

@@ -53,7 +53,7 @@ fn write_delta(
     found: &super::find::Found,
 ) -> Option<Arc<Made>> {
     match write(front, which, found) {
-        Ok((bytes, _)) => Some(made.keep_delta(known, which.kind, bytes)),
+        Ok(written) => Some(made.keep_delta(known, which.kind, written.bytes)),
         Err(error) => {
             tracing::warn!(%error, "what is new in a feed could not be written");
             None

@@ -4,6 +4,7 @@ use super::find::{Found, Pages, find};
 use super::made::Made;
 use super::which::{Subject, Which};
 use crate::domain::clock::UnixMillis;
+use crate::intake::unshowable::Unshowable;
 use crate::render::calendar::feed::{self as calendar, About};
 use crate::render::feed::{Format, History, Kind, Meta, feed};
 use crate::web::Front;
@@ -14,16 +15,27 @@ pub(super) async fn make(front: Arc<Front>, which: Which) -> anyhow::Result<Opti
     let Some(found) = find(&front, &which).await? else { return Ok(None) };
     let (head, changed_at, kind) = (found.head, found.changed_at, which.kind);
     // Sanitising fifty posts and compressing them takes a while; the threads that answer others go on.
-    let work =
-        move || write(&front, &which, &found).map(|(bytes, entries)| Made::new(kind, bytes, head, changed_at, entries));
-    Ok(Some(tokio::task::spawn_blocking(work).await??))
+    let writer = front.clone();
+    let work = move || {
+        let written = write(&writer, &which, &found)?;
+        Ok::<_, anyhow::Error>((Made::new(kind, written.bytes, head, changed_at, written.entries), written.left_out))
+    };
+    let (made, left_out) = tokio::task::spawn_blocking(work).await??;
+    front.unshown.set_aside(&front, left_out).await;
+    Ok(Some(made))
 }
 
 /// Posts with the dates of their last revisions.
 pub(super) type Entries = Vec<(String, UnixMillis)>;
 
-/// The document, and the posts in it with the dates of their last revisions.
-pub(super) fn write(front: &Front, which: &Which, found: &Found) -> anyhow::Result<(Vec<u8>, Entries)> {
+/// A document, the posts in it, and those that would have spoilt it.
+pub(super) struct Written {
+    pub bytes: Vec<u8>,
+    pub entries: Entries,
+    pub left_out: Vec<Unshowable>,
+}
+
+pub(super) fn write(front: &Front, which: &Which, found: &Found) -> anyhow::Result<Written> {
     let language = which.language(front);
     let title_language = language.or(front.languages.first()).unwrap_or(&front.language_default);
     let site_name = front.site.name.get(title_language);
@@ -66,10 +78,12 @@ pub(super) fn write(front: &Front, which: &Which, found: &Found) -> anyhow::Resu
             (made.bytes, made.entries, made.left_out)
         }
     };
-    for (post_id, reason) in &left_out {
-        tracing::error!(post_id, reason, feed = name, "a post was left out of a feed, which it would spoil");
-    }
-    Ok((bytes, entries))
+    let place = format!("feeds/{name}.{}", which.kind.ending());
+    let unshowable = |(post_id, why): (String, String)| {
+        let showable = found.posts.iter().find(|post| post.standing().post_id == post_id)?.clone();
+        Some(Unshowable { showable, place: place.clone(), why })
+    };
+    Ok(Written { bytes, entries, left_out: left_out.into_iter().filter_map(unshowable).collect() })
 }
 
 /// Where the other documents are. Pages lead from the newest to the first; archives are those that are full. JSON Feed knows
