@@ -222,6 +222,15 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// What formats say that know categories by their titles alone: each once, since a tag may read as a topic does.
+    fn category_titles(&self) -> impl Iterator<Item = &String> {
+        let is_first = |index: usize, title: &String| !self.categories[..index].iter().any(|(_, other)| other == title);
+        let titles = self.categories.iter().map(|(_, title)| title).enumerate();
+        titles.filter(move |(index, title)| is_first(*index, title)).map(|(_, title)| title)
+    }
+}
+
 fn excerpt(post: &Post) -> Option<String> {
     let words = body::words_in_line(post);
     (!words.is_empty()).then(|| super::entry::cut(&words))

@@ -110,6 +110,15 @@ impl Site {
     }
 }
 
+/// What a program that looks at answers of ours finds wrong: it reads a question and prints a list of sentences.
+fn faults(program: &mut Command, question: &Value) -> Vec<String> {
+    let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
+    child.stdin.take().expect("a pipe").write_all(question.to_string().as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{program:?} failed");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
 const FEEDS: [&str; 3] = ["rss", "atom", "json"];
 
 /// A post that is full of what breaks feeds and pages.
