@@ -11,6 +11,7 @@ mod finding;
 mod history;
 mod pages;
 mod passed_on;
+mod readers;
 mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;
