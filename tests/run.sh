@@ -79,6 +79,7 @@ install_missing() {
     /usr/bin/python3 -c 'import pika, feedparser, dkim, nacl, jsonschema' 2>/dev/null ||
         packages+=(python3 python3-pika python3-feedparser python3-dkim python3-nacl python3-jsonschema)
     /usr/bin/python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+    [[ -x /usr/bin/newsboat ]] || packages+=(newsboat)
     command -v sfeed >/dev/null || packages+=(sfeed)
     command -v chromium >/dev/null || packages+=(chromium)
     fc-list 2>/dev/null | grep -q 'Noto Sans CJK' || packages+=(fontconfig fonts-noto-cjk)

@@ -9,6 +9,7 @@ mod editions;
 mod feeds;
 mod finding;
 mod history;
+mod newsboat;
 mod pages;
 mod passed_on;
 mod readers;
