@@ -13,6 +13,7 @@ mod newsboat;
 mod pages;
 mod passed_on;
 mod readers;
+mod stories;
 mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;
