@@ -50,6 +50,9 @@ async fn filled() -> (Site, Vec<String>) {
     let mut whole_day = post("day", "하루 종일 열린 집", "ko", &["events"]);
     whole_day["event"] = json!({ "starts_at": "2026-12-24", "ends_at": "2026-12-24" });
     site.publish_openly(&whole_day).await;
+    let mut poster = post("poster", "포스터", "ko", &["events"]);
+    poster["body"] = json!({ "format": "html", "content": "<p><img src=\"https://img.example.org/poster.png\"></p>" });
+    site.publish_openly(&poster).await;
     let mut revised = post("revised", "고치기 전", "ko", &["events"]);
     site.publish_openly(&revised).await;
     revised["title"] = json!("고친 뒤");

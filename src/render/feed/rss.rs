@@ -56,8 +56,9 @@ fn item(entry: &Entry) -> Item {
     Item {
         title: Some(entry.title.clone()),
         link: entry.url.clone(),
-        // Readers take a description for HTML.
-        description: entry.summary.as_deref().map(escape),
+        // Readers take a description for HTML. One of a post without words, such as a poster, is its title: some readers look at nothing
+        // else, and `content:encoded` is meant to add to one.
+        description: Some(escape(entry.summary.as_deref().unwrap_or(&entry.title))),
         categories: entry.category_titles().map(|title| Category { name: title.clone(), domain: None }).collect(),
         guid: Some(Guid { value: entry.id.clone(), permalink: false }),
         pub_date: Some(rfc822(entry.published_at)),
