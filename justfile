@@ -21,6 +21,10 @@ soak:
     ALLIM_HISTORIES=200000 cargo test --release --locked --test journey --test simulation -- --nocapture
     ALLIM_SOAK=1 bash tests/services.sh exec -- cargo test --release --locked --test chaos -- --nocapture --test-threads=3
 
+# Ten minutes of posts that hold whatever breaks readers, through every renderer (docs/soak.md)
+fuzz seconds="600":
+    ALLIM_FUZZ_SECONDS={{seconds}} cargo test --locked --test fuzz whatever -- --nocapture
+
 # Take the pictures of docs/images
 screenshots:
     cargo build --locked

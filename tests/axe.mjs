@@ -47,7 +47,8 @@ for (const colorScheme of ["light", "dark"]) {
       const options = { resultTypes: ["violations"], iframes: false };
       const { violations } = await page.evaluate((options) => window.axe.run(document, options), options);
       for (const { id, impact, nodes } of violations) {
-        if (impact !== "serious" && impact !== "critical") continue;
+        // A mail is shown within a mail program's page, which has landmarks and a heading of its own.
+        if (url.startsWith("file:") && impact !== "serious" && impact !== "critical") continue;
         wrong.push(`${where}: ${id} (${impact}): ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
       }
       await page.close();

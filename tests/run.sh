@@ -46,7 +46,7 @@ print("Python", platform.python_version(), "with feedparser", feedparser.__versi
     ((${#failed[@]} == 0))
 }
 
-# What Debian doesn't have: a reader of mails, and what looks at pages in a browser. Kept from run to run.
+# What Debian doesn't have: readers of mails and feeds, and what looks at pages in a browser. Kept from run to run.
 install_tools() {
     if [[ ! -d $tools/python/mailparser ]]; then
         step "installing mail-parser"
@@ -63,9 +63,16 @@ install_tools() {
             'Werkzeug==3.1.9' 'Jinja2==3.1.6' 'MarkupSafe==3.0.4' 'itsdangerous==2.2.0' 'blinker==1.9.0' 'click==8.5.1' \
             'requests==2.34.2' 'urllib3==2.8.0' 'certifi==2026.10.18' 'charset-normalizer==3.5.2' 'idna==3.20'
     fi
-    if [[ ! -d $tools/node_modules/ical.js || ! -d $tools/node_modules/axe-core || ! -d $tools/node_modules/playwright-core ]]; then
-        step "installing axe-core, playwright-core and ical.js"
-        npm install --silent --no-audit --no-fund --prefix "$tools" 'axe-core@4' 'playwright-core@1' 'ical.js@2'
+    if [[ ! -d $tools/python/fastfeedparser || ! -d $tools/python/jsonfeedvalidator || ! -d $tools/python/lxml ]]; then
+        step "installing fastfeedparser and jsonfeedvalidator"
+        /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" \
+            'fastfeedparser==0.6.5' 'jsonfeedvalidator==0.0.3' 'lxml==6.1.3'
+    fi
+    # All of them at once: npm takes away what it isn't told of.
+    local modules=$tools/node_modules
+    if [[ ! -d $modules/ical.js || ! -d $modules/axe-core || ! -d $modules/playwright-core || ! -d $modules/feedsmith ]]; then
+        step "installing axe-core, playwright-core, ical.js and feedsmith"
+        npm install --silent --no-audit --no-fund --prefix "$tools" 'axe-core@4' 'playwright-core@1' 'ical.js@2' 'feedsmith@3'
     fi
 }
 
@@ -75,9 +82,11 @@ install_missing() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
     [[ -x /usr/sbin/smtp-sink ]] || packages+=(postfix)
     # Debian's own interpreter: another python3 earlier in PATH does not see Debian's modules.
-    /usr/bin/python3 -c 'import pika, feedparser, dkim, nacl' 2>/dev/null ||
-        packages+=(python3 python3-pika python3-feedparser python3-dkim python3-nacl)
+    /usr/bin/python3 -c 'import pika, feedparser, dkim, nacl, jsonschema' 2>/dev/null ||
+        packages+=(python3 python3-pika python3-feedparser python3-dkim python3-nacl python3-jsonschema)
     /usr/bin/python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+    [[ -x /usr/bin/newsboat ]] || packages+=(newsboat)
+    command -v sfeed >/dev/null || packages+=(sfeed)
     command -v chromium >/dev/null || packages+=(chromium)
     fc-list 2>/dev/null | grep -q 'Noto Sans CJK' || packages+=(fontconfig fonts-noto-cjk)
     command -v node >/dev/null || packages+=(nodejs)

@@ -181,6 +181,7 @@ write_env() {
 		export ALLIM_TEST_AMQP_CTL=$dir/bin/amqp-ctl
 		export ALLIM_TEST_SMTP_SINK=/usr/sbin/smtp-sink
 		export ALLIM_TEST_PYTHON=/usr/bin/python3
+		export ALLIM_TEST_NEWSBOAT=/usr/bin/newsboat
 		export ALLIM_TEST_TOOLS=$(realpath -m "$tools")
 		export ALLIM_TEST_REQUIRE_SERVICES=1
 	ENV

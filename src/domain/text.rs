@@ -65,6 +65,14 @@ impl From<CleanText> for String {
     }
 }
 
+/// Markup whose texts are clean already, without the characters that only an escape such as `&#8;` has brought in. Nothing is composed:
+/// `>` and U+0338 would be `≯`, and a text that begins with the one would take the end from the tag before it and stand
+/// within.
+#[must_use]
+pub fn legal_markup(raw: &str) -> String {
+    raw.replace("\r\n", "\n").chars().map(|c| if c == '\r' { '\n' } else { c }).filter(|c| is_xml_char(*c)).collect()
+}
+
 /// XML 1.0 production 2, without the control characters U+007F to U+009F, which it only discourages
 /// but which no announcement means, and without U+FFFE/U+FFFF.
 fn is_xml_char(c: char) -> bool {
@@ -134,5 +142,10 @@ mod tests {
         // A syllable and the consonant that completes it are one.
         assert_eq!(CleanText::new("\u{AC00}\u{11A8}").as_str(), "각");
         assert_eq!(CleanText::counting("e\u{301}\r\n\u{8}x"), (CleanText("é\nx".to_owned()), 1));
+    }
+
+    #[test]
+    fn markup_stays_markup() {
+        assert_eq!(legal_markup("<p>\u{338} a\u{8}\r\nb\rc</p>"), "<p>\u{338} a\nb\nc</p>");
     }
 }

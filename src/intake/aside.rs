@@ -22,17 +22,7 @@ pub(super) fn set_aside(
     rejection: &Rejection,
     now: UnixMillis,
 ) -> Result<Receipt, StoreError> {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
     let clean = |text: &String| text.chars().filter(|c| *c != '\0').collect::<String>();
-    let kept = |headers: &[(String, String)]| -> Vec<(String, String)> {
-        // Credentials are none of the quarantine's business.
-        headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("authorization")).cloned().collect()
-    };
-    let message = Message {
-        content_type: incoming.content_type.clone(),
-        headers: kept(&incoming.headers),
-        bytes: STANDARD.encode(&incoming.bytes),
-    };
     let row = Quarantined {
         id: ids::quarantine_id(&incoming.source, &ids::content_hash(&incoming.bytes)),
         source: incoming.source.clone(),
@@ -42,7 +32,7 @@ pub(super) fn set_aside(
         reason: rejection.reason.word().to_owned(),
         path: clean(&rejection.path),
         detail: clean(&rejection.detail),
-        message: serde_json::to_string(&message).map_err(|e| StoreError::Shape(e.to_string()))?,
+        message: written(incoming)?,
         received_at: now,
         replayed_at: None,
     };
@@ -50,6 +40,19 @@ pub(super) fn set_aside(
     let post_id = rejection.source_id.as_deref().map(|source_id| ids::post_id(&incoming.source, source_id));
     let (id, reason, path, detail) = (row.id, row.reason, row.path, row.detail);
     Ok(Receipt { post_id, verdict: Verdict::Quarantined { id, reason, path, detail } })
+}
+
+/// A message as a quarantine row keeps it.
+pub(super) fn written(incoming: &Incoming) -> Result<String, StoreError> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    // Credentials are none of the quarantine's business.
+    let kept = incoming.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+    let message = Message {
+        content_type: incoming.content_type.clone(),
+        headers: kept.cloned().collect(),
+        bytes: STANDARD.encode(&incoming.bytes),
+    };
+    serde_json::to_string(&message).map_err(|error| StoreError::Shape(error.to_string()))
 }
 
 /// The message that a quarantine row keeps.

@@ -12,9 +12,11 @@ mod gather;
 pub mod media;
 pub mod post_file;
 pub mod spool;
+pub mod unshowable;
 pub mod wire;
 mod withdraw;
 
+use crate::domain::ids;
 use crate::store::quarantine::Quarantined;
 use crate::store::{Store, StoreError, quarantine, restore};
 use accept::{Backfill, Guard, Receipt, Source, Verdict};
@@ -178,6 +180,12 @@ impl Intake {
     pub async fn replay(&self, id: &str) -> Result<Option<Receipt>, StoreError> {
         let key = id.to_owned();
         let Some(row) = self.store.read(move |tx| quarantine::find(tx, &key)).await? else { return Ok(None) };
+        if unshowable::is_one(&row) {
+            let now = self.store.now().await?;
+            let post_id = row.source_id.as_deref().map(|source_id| ids::post_id(&row.source, source_id));
+            self.store.write(move |tx| quarantine::set_replayed(tx, &row.id, now)).await?;
+            return Ok(Some(Receipt { post_id, verdict: Verdict::Duplicate }));
+        }
         let Some(incoming) = aside::read_message(&row) else {
             return Err(StoreError::Shape("a quarantined message can't be read back".to_owned()));
         };

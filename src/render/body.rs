@@ -2,7 +2,7 @@
 
 use super::{plain_text, pseudo_tags, words};
 use crate::domain::post::{BodyFormat, Post};
-use crate::domain::text::CleanText;
+use crate::domain::text::legal_markup;
 use ammonia::{Builder, UrlRelative};
 use std::collections::{HashMap, HashSet};
 
@@ -150,7 +150,7 @@ fn clean(builder: &Builder<'_>, post: &Post) -> String {
     };
     let safe = builder.clean(&pseudo_tags::keep(&raw)).to_string();
     // `&#8;` was text before parsing and is a control character now.
-    CleanText::new(&safe).into()
+    legal_markup(&safe)
 }
 
 fn allow_list(post: &Post) -> Builder<'static> {

@@ -2,6 +2,7 @@ use super::*;
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::Body;
+use crate::domain::text::CleanText;
 
 fn post(format: BodyFormat, content: &str) -> Post {
     let mut post = crate::render::entry::tests::post("p-1", "제목", content);
@@ -14,6 +15,21 @@ fn post(format: BodyFormat, content: &str) -> Post {
 
 fn from_html(content: &str) -> String {
     html(&post(BodyFormat::Html, content))
+}
+
+/// `>` and U+0338 compose to one character: then the tag would go on, and the text would be its attributes.
+#[test]
+fn a_text_that_begins_with_a_combining_character_stays_out_of_the_tag() {
+    let text = "\u{338} onclick=alert(1) x=";
+    for (format, content) in [
+        (BodyFormat::Html, "<p>&#824; onclick=alert(1) x=</p>"),
+        (BodyFormat::Html, "<p>&#x338; onclick=alert(1) x=</p>"),
+        (BodyFormat::Markdown, text),
+        (BodyFormat::Text, text),
+    ] {
+        let html = html(&post(format, content));
+        assert!(html.contains(&format!("<p>{text}</p>")), "{html}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::{RenderError, body};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::{Attachment, Image, Post, Showable, TAG_PREFIX};
-use crate::domain::text::CleanText;
+use crate::domain::text::{CleanText, legal_markup};
 use serde::Serialize;
 
 pub use history::History;
@@ -215,7 +215,7 @@ impl Entry {
             original_url: view.original_url().map(str::to_owned),
             title: view.title().to_owned(),
             summary: line(&post.summary).or_else(|| excerpt(post)),
-            html: CleanText::new(templates.render("post_content.html", content)?.trim()).into(),
+            html: legal_markup(templates.render("post_content.html", content)?.trim()),
             author: line(&post.author),
             published_at: post.published_at,
             updated_at: updated_at(showable),
@@ -225,6 +225,15 @@ impl Entry {
             enclosures: post.attachments.iter().map(enclosure).collect(),
             license: line(&post.license),
         })
+    }
+}
+
+impl Entry {
+    /// What formats say that know categories by their titles alone: each once, since a tag may read as a topic does.
+    fn category_titles(&self) -> impl Iterator<Item = &String> {
+        let is_first = |index: usize, title: &String| !self.categories[..index].iter().any(|(_, other)| other == title);
+        let titles = self.categories.iter().map(|(_, title)| title).enumerate();
+        titles.filter(move |(index, title)| is_first(*index, title)).map(|(_, title)| title)
     }
 }
 

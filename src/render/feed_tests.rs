@@ -47,6 +47,40 @@ fn golden() {
     }
 }
 
+/// An installation that moves to another host, or to https, is the same to those who read its feeds.
+#[test]
+fn another_host_or_scheme_changes_no_id() {
+    let posts = [showable(post("1", "제목", "<p>글</p>"))];
+    for format in Format::ALL {
+        let of = |origin: &str| {
+            let mut site = site();
+            site.public_url = Some(origin.to_owned());
+            let meta = Meta {
+                title: "행사",
+                name: "events",
+                language: &language("ko"),
+                self_url: &format!("{origin}/feeds/events"),
+                page_url: &format!("{origin}/topics/events"),
+                site: &site,
+                zone: &jiff::tz::TimeZone::UTC,
+                tag_authority: "example.org,2026",
+                hubs: &[],
+                history: &History::default(),
+                topic_title: &|topic, _| topic.to_owned(),
+            };
+            let feed = feed(format, &meta, &posts, &[], &templates()).unwrap();
+            let read = feed_rs::parser::parse(feed.bytes.as_slice()).unwrap();
+            assert!(String::from_utf8(feed.bytes).unwrap().contains(origin), "{format:?}");
+            (read.id, read.entries.into_iter().map(|entry| entry.id).collect::<Vec<_>>())
+        };
+        let (here, there) = (of("https://allim.example.org"), of("http://board.example.net:8080/allim"));
+        assert_eq!(here.1, ["tag:example.org,2026:post/id1"]);
+        assert_eq!(here.1, there.1, "{format:?}");
+        // RSS and JSON Feed know a feed by its address.
+        assert!(format != Format::Atom || here.0 == there.0, "{} {}", here.0, there.0);
+    }
+}
+
 /// What announcements are full of, and what breaks feeds.
 const HARD: &str = "‧ · □ ○ ＊ <상세문의> ]]> &amp; & \u{1F393} 끝";
 
@@ -97,6 +131,7 @@ fn everything_that_a_format_has_room_for_is_told() {
     ] {
         assert!(rss.contains(part), "{part} in {rss}");
     }
+    assert!(!made(Format::Rss, &[], &[], &templates()).bytes.windows(13).any(|part| part == b"lastBuildDate"));
     let (atom, _) = read(Format::Atom, &posts);
     for part in [
         "<published>2026-04-21T05:40:00+00:00</published>",
@@ -207,4 +242,15 @@ fn a_post_that_would_spoil_the_feed_is_left_out_alone() {
             titles.into_iter().filter_map(|entry| entry.title.map(|title| title.content)).collect();
         assert_eq!(titles, ["good", "fine"]);
     }
+}
+
+/// Readers show a category for each, and JSON Feed's schema wants them to differ.
+#[test]
+fn a_tag_that_reads_as_a_topic_is_told_once() {
+    let mut tagged = post("1", "제목", "<p>글</p>");
+    tagged.tags = vec!["주제 events".to_owned(), "물".to_owned()];
+    let (rss, _) = read(Format::Rss, &[showable(tagged.clone())]);
+    assert_eq!((rss.matches("<category>주제 events<").count(), rss.matches("<category>").count()), (1, 2), "{rss}");
+    let (json, _) = read(Format::Json, &[showable(tagged)]);
+    assert_eq!(json.matches("\"주제 events\"").count(), 1, "{json}");
 }

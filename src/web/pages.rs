@@ -7,6 +7,7 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::feed::{self, ALL};
 use crate::domain::language::Language;
 use crate::domain::post::{Post, Showable, Standing};
+use crate::intake::unshowable::Unshowable;
 use crate::render::calendar;
 use crate::render::page::post::{Copied, PostPage};
 use crate::render::page::{self, FeedLink, Look, NextIssue, Notice, Now, TopicView, feed_links, feeds::tag_link};
@@ -156,6 +157,11 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
         discover: &discover,
     };
     let html = page::post::post(&look, &front.templates, &shown);
+    if let Err(error) = &html {
+        let place = format!("posts/{}", showable.standing().post_id);
+        let unshowable = Unshowable { showable: showable.clone(), place, why: error.to_string() };
+        front.unshown.set_aside(&front, vec![unshowable]).await;
+    }
     asked.answer(StatusCode::OK, html)
 }
 

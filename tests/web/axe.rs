@@ -6,13 +6,8 @@ use crate::*;
 fn wrong_with(urls: &[String]) -> Option<Vec<String>> {
     let tools = support::server("ALLIM_TEST_TOOLS")?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/axe.mjs");
-    let mut child =
-        Command::new("node").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node runs");
-    let question = json!({ "tools": tools, "urls": urls }).to_string();
-    child.stdin.take().expect("a pipe").write_all(question.as_bytes()).expect("it reads");
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "axe.mjs failed");
-    Some(serde_json::from_slice(&output.stdout).expect("JSON"))
+    let question = json!({ "tools": tools, "urls": urls });
+    Some(faults(Command::new("node").arg(script), &question))
 }
 
 /// A page that can't be read by everybody must be told of, or the next test proves nothing.
@@ -35,7 +30,7 @@ async fn the_check_sees_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_serious_is_wrong_with_any_page() {
+async fn nothing_is_wrong_with_any_page() {
     let mut setting = Setting::new();
     setting.extra = "show_mail_folder = true\n[site.theme]\nlogo = \"logo.svg\"\nfooter = \"첫 줄\\n둘째 줄\"\n\
                      [site.theme.light]\naccent = \"#0a6b3d\"\n[site.theme.dark]\naccent = \"#7fd6a8\"\n"

@@ -12,13 +12,17 @@ mod finding;
 mod history;
 mod issues;
 mod languages;
+mod newsboat;
 mod pages;
 mod passed_on;
 mod private;
+mod readers;
+mod stories;
 mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;
 mod theme;
+mod unshown;
 mod unsubscribe;
 mod websub;
 
@@ -113,6 +117,15 @@ impl Site {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// What a program that looks at answers of ours finds wrong: it reads a question and prints a list of sentences.
+fn faults(program: &mut Command, question: &Value) -> Vec<String> {
+    let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
+    child.stdin.take().expect("a pipe").write_all(question.to_string().as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{program:?} failed");
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 const FEEDS: [&str; 3] = ["rss", "atom", "json"];

@@ -106,7 +106,7 @@ fn item(entry: &Entry) -> Item {
         date_published: rfc3339(entry.published_at),
         date_modified: rfc3339(entry.updated_at),
         authors: entry.author.iter().map(|name| Author { name: name.clone() }).collect(),
-        tags: entry.categories.iter().map(|(_, title)| title.clone()).collect(),
+        tags: entry.category_titles().cloned().collect(),
         language: entry.language.to_string(),
         attachments: entry.enclosures.iter().map(attachment).collect(),
     }

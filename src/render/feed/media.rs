@@ -34,7 +34,8 @@ pub(super) fn media(entry: &Entry) -> Vec<Medium> {
 fn medium(url: &str, medium: &str, media_type: Option<&str>, bytes: Option<u64>) -> Medium {
     let mut attributes = vec![("url", url.to_owned()), ("medium", medium.to_owned())];
     attributes.extend(media_type.map(|media_type| ("type", media_type.to_owned())));
-    attributes.extend(bytes.map(|bytes| ("fileSize", bytes.to_string())));
+    // Sources that don't know a size write 0, and a size of nothing isn't one.
+    attributes.extend(bytes.filter(|bytes| *bytes > 0).map(|bytes| ("fileSize", bytes.to_string())));
     Medium { attributes, children: Vec::new() }
 }
 

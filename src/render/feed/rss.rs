@@ -28,7 +28,8 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], updated_at: UnixMillis) 
         link: meta.page_url.to_owned(),
         description: meta.title.to_owned(),
         language: Some(meta.language.to_string()),
-        last_build_date: Some(rfc822(updated_at)),
+        // Of a feed in which nothing ever stood there is no date to tell.
+        last_build_date: (updated_at > UnixMillis::default()).then(|| rfc822(updated_at)),
         generator: Some("allim".to_owned()),
         docs: Some("https://www.rssboard.org/rss-specification".to_owned()),
         items: entries.iter().map(item).collect(),
@@ -57,9 +58,10 @@ fn item(entry: &Entry) -> Item {
     Item {
         title: Some(entry.title.clone()),
         link: entry.url.clone(),
-        // Readers take a description for HTML.
-        description: entry.summary.as_deref().map(escape),
-        categories: entry.categories.iter().map(|(_, title)| Category { name: title.clone(), domain: None }).collect(),
+        // Readers take a description for HTML. One of a post without words, such as a poster, is its title: some readers look at nothing
+        // else, and `content:encoded` is meant to add to one.
+        description: Some(escape(entry.summary.as_deref().unwrap_or(&entry.title))),
+        categories: entry.category_titles().map(|title| Category { name: title.clone(), domain: None }).collect(),
         guid: Some(Guid { value: entry.id.clone(), permalink: false }),
         pub_date: Some(rfc822(entry.published_at)),
         // RSS allows one; which of several would be the reader's guess.

@@ -5,7 +5,7 @@ use super::{FeedLink, PostLine};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::Showable;
-use crate::domain::text::CleanText;
+use crate::domain::text::legal_markup;
 use crate::render::entry::cut;
 use crate::render::logo::Logo;
 use crate::render::site::Site;
@@ -222,7 +222,7 @@ impl<'a> Look<'a> {
             page: self.words(),
             content,
         };
-        templates.render(template, &frame).map(|html| CleanText::new(&html).into())
+        templates.render(template, &frame).map(|html| legal_markup(&html))
     }
 
     fn logo(&self, logo: &Logo) -> LogoView<'a> {

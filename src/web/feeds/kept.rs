@@ -65,7 +65,7 @@ mod tests {
             kind: Kind::Entries(Format::Rss),
         };
         let made = |octets: usize| {
-            let written = Written { bytes: vec![0; octets], entries: Vec::new(), link: None };
+            let written = Written { bytes: vec![0; octets], entries: Vec::new(), left_out: Vec::new(), link: None };
             Arc::new(Made::new(Kind::Calendar, written, 0, None))
         };
         for number in 0..FEEDS_MAX {

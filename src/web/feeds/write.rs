@@ -3,6 +3,7 @@
 use super::find::{Found, Pages, find};
 use super::made::Made;
 use crate::domain::clock::UnixMillis;
+use crate::intake::unshowable::Unshowable;
 use crate::render::calendar::feed::{self as calendar, About};
 use crate::render::feed::{Format, History, House, Kind, Subject, Which};
 use crate::web::Front;
@@ -14,8 +15,15 @@ pub(super) async fn make(front: Arc<Front>, which: Which) -> anyhow::Result<Opti
     let Some(found) = find(&front, &which).await? else { return Ok(None) };
     let (head, changed_at, kind) = (found.head, found.changed_at, which.kind);
     // Sanitising fifty posts and compressing them takes a while; the threads that answer others go on.
-    let work = move || write(&front, &which, &found).map(|written| Made::new(kind, written, head, changed_at));
-    Ok(Some(tokio::task::spawn_blocking(work).await??))
+    let writer = front.clone();
+    let work = move || {
+        let written = write(&writer, &which, &found)?;
+        let left_out = written.left_out.clone();
+        Ok::<_, anyhow::Error>((Made::new(kind, written, head, changed_at), left_out))
+    };
+    let (made, left_out) = tokio::task::spawn_blocking(work).await??;
+    front.unshown.set_aside(&front, left_out).await;
+    Ok(Some(made))
 }
 
 /// A document.
@@ -23,6 +31,8 @@ pub(super) struct Written {
     pub bytes: Vec<u8>,
     /// The posts in it, each with the date of its last revision.
     pub entries: Vec<(String, UnixMillis)>,
+    /// The posts that would have spoilt it.
+    pub left_out: Vec<Unshowable>,
     /// The header field that leads to the hubs, where there is one.
     pub link: Option<String>,
 }
@@ -52,15 +62,17 @@ pub(super) fn write(front: &Front, which: &Which, found: &Found) -> anyhow::Resu
             (made.bytes, made.entries, made.left_out, link)
         }
     };
-    for (post_id, reason) in &left_out {
-        tracing::error!(
-            post_id,
-            reason,
-            feed = house.title(which),
-            "a post was left out of a feed, which it would spoil"
-        );
-    }
-    Ok(Written { bytes, entries, link })
+    // A secret is no place's name.
+    let name = match &which.subject {
+        Subject::Private(private) => format!("private/{}", private.name),
+        _ => which.name(house),
+    };
+    let place = format!("feeds/{name}.{}", which.kind.ending());
+    let unshowable = |(post_id, why): (String, String)| {
+        let showable = found.posts.iter().find(|post| post.standing().post_id == post_id)?.clone();
+        Some(Unshowable { showable, place: place.clone(), why })
+    };
+    Ok(Written { bytes, entries, left_out: left_out.into_iter().filter_map(unshowable).collect(), link })
 }
 
 /// Where subscribers find the hubs, also those that read no XML (W3C WebSub section 4).
