@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// Posts in the run that is part of every test run.
 const CASES: u32 = 300;
 /// Posts between two looks at the clock, in a long run.
-const CASES_AT_ONCE: u32 = 100;
+const CASES_AT_ONCE: u32 = 20;
 
 /// What became of the posts.
 #[derive(Debug, Default)]
