@@ -1,5 +1,5 @@
 // Looks at pages as people with assistive software, dark screens and small telephones do: axe-core in Chromium, in light
-// and dark, 1200 and 360 px wide. Reads {"tools", "urls"} and prints what is wrong, one sentence each, as JSON.
+// and dark, 1200 and 360 px wide, and on paper. Reads {"tools", "urls"} and prints what is wrong, one sentence each, as JSON.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
@@ -51,6 +51,9 @@ for (const colorScheme of ["light", "dark"]) {
         if (url.startsWith("file:") && impact !== "serious" && impact !== "critical") continue;
         wrong.push(`${where}: ${id} (${impact}): ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
       }
+      await page.emulateMedia({ media: "print" });
+      const ways = await page.locator("nav:visible").count();
+      if (ways > 0) wrong.push(`${where}: ${ways} ways to other pages are printed`);
       await page.close();
     }
     await context.close();
