@@ -9,7 +9,7 @@ pub use rules::{Refused, Rules};
 
 use crate::domain::clock::UnixMillis;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, redirect};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -47,8 +47,12 @@ pub struct Answer {
     pub status: u16,
     /// The first octets of the body.
     pub body: Vec<u8>,
-    /// Whether the body was longer, or broke off.
+    /// Whether the body was longer.
     pub is_cut: bool,
+    /// Whether the body broke off.
+    pub is_broken: bool,
+    /// Where it says that what was asked for is.
+    pub location: Option<String>,
     /// What it says that it is.
     pub content_type: Option<String>,
     retry_after: Option<String>,
@@ -122,11 +126,11 @@ impl Guard {
         let request = if call.body.is_empty() { request } else { request.body(call.body) };
         let mut response = request.send().await.map_err(failure)?;
         let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let (content_type, retry_after) = (text(CONTENT_TYPE), text(RETRY_AFTER));
-        let (status, mut body, mut is_cut) = (response.status().as_u16(), Vec::new(), false);
+        let (content_type, retry_after, location) = (text(CONTENT_TYPE), text(RETRY_AFTER), text(LOCATION));
+        let (status, mut body, mut is_cut, mut is_broken) = (response.status().as_u16(), Vec::new(), false, false);
         // The status was heard: a body that breaks off or never ends changes nothing of it.
         while let Some(chunk) = response.chunk().await.unwrap_or_else(|_| {
-            is_cut = true;
+            is_broken = true;
             None
         }) {
             let room = call.answer_max - body.len();
@@ -136,7 +140,7 @@ impl Guard {
                 break;
             }
         }
-        Ok(Answer { status, body, is_cut, content_type, retry_after })
+        Ok(Answer { status, body, is_cut, is_broken, location, content_type, retry_after })
     }
 }
 

@@ -194,7 +194,9 @@ def by_rules_of_rss(faults, feed, text):
 def links(faults, found, allowed):
     for link in found:
         faults.ask(link.get("rel") in allowed, f"a link that is {link.get('rel')}")
-        faults.ask(MEDIA_TYPE.match(link.get("type")) and not link.get("title") == "", f"type or title of {link.get('href')}")
+        # What a hub is asked with says nothing of its type.
+        is_typed = link.get("rel") == "hub" or MEDIA_TYPE.match(link.get("type") or "")
+        faults.ask(is_typed and not link.get("title") == "", f"type or title of {link.get('href')}")
         faults.ask(link.get("hreflang") is None or LANGUAGE.match(link.get("hreflang")), f"language of {link.get('href')}")
         faults.ask(link.get("length") is None or int(link.get("length")) >= 0, f"length of {link.get('href')}")
         faults.ask(not len(link) and not (link.text or "").strip(), f"{link.get('href')} isn't empty")

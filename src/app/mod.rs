@@ -121,6 +121,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let store = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await?.context("store.url")?;
     refuse_unfinished(&store).await?;
     ensure_keys(&store, &world).await?;
+    ensure_authority(&store, &config.file.site.tag_authority).await?;
     let templates_folder = config.file.templates.folder.as_ref().map(|folder| config.base.join(folder));
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
     let plan_wake = Arc::new(Notify::new());
@@ -223,6 +224,18 @@ async fn ensure_keys(store: &Store, world: &World) -> anyhow::Result<()> {
         suppressions::ensure_key(tx, &hashes)
     });
     made.await.context("the first keys")
+}
+
+/// The ids of feed entries are minted for good.
+async fn ensure_authority(store: &Store, authority: &str) -> anyhow::Result<()> {
+    let own = authority.to_owned();
+    let kept = store.write(move |tx| identity::keep_authority(tx, &own)).await.context("site.tag_authority")?;
+    anyhow::ensure!(
+        kept == authority,
+        "site.tag_authority: this installation's feed entries were minted under `{kept}`; with another one every post would be new \
+         to every feed reader: write `{kept}` again"
+    );
+    Ok(())
 }
 
 /// A new key for the tokens in mailed links.

@@ -33,8 +33,9 @@ pub(super) fn start_mirror(
     std::fs::create_dir_all(&folder).with_context(|| format!("media.folder {}", folder.display()))?;
     let mirror = Mirror {
         store: app.store.clone(),
-        guard: guard(app)?,
+        guard: guard(app, table.from_own_networks)?,
         chance: app.world.chance.clone(),
+        unpacking: tokio::sync::Mutex::default(),
         folder,
         bytes_max: u64::from(table.file_mib_max) * MIB,
         total_max: u64::from(table.total_mib_max) * MIB,
@@ -44,13 +45,17 @@ pub(super) fn start_mirror(
 }
 
 /// The way to what others name.
-fn guard(app: &App) -> anyhow::Result<Guard> {
+fn guard(app: &App, with_own_networks: bool) -> anyhow::Result<Guard> {
     let agent = match &app.config.site.public_url {
         Some(url) => format!("allim/{} (+{url})", env!("CARGO_PKG_VERSION")),
         None => format!("allim/{}", env!("CARGO_PKG_VERSION")),
     };
+    let mut rules = app.config.outgoing.clone();
+    if !with_own_networks {
+        rules.own.clear();
+    }
     let hint = "TLS to the outside: install the certificates of the authorities (Debian: ca-certificates), or turn [websub] and [media] off";
-    Guard::new(app.config.outgoing.clone(), &agent).context(hint)
+    Guard::new(rules, &agent).context(hint)
 }
 
 /// Starts couriers and questions, where there is a hub, of our own or of others, or was one.
@@ -67,7 +72,7 @@ pub(super) async fn start(
     if !is_open && table.hubs.is_empty() && !app.store.read(endpoints::any).await? {
         return Ok(());
     }
-    let guard = guard(app)?;
+    let guard = guard(app, true)?;
     let (store, chance, house) = (app.store.clone(), app.world.chance.clone(), app.house.clone());
     let websub = WebSub { guard: guard.clone(), house: house.clone(), signature: table.signature };
     let couriers: Vec<Arc<dyn Courier>> =

@@ -10,6 +10,7 @@ mod feed;
 mod hold;
 mod inbound;
 mod instant;
+mod media;
 mod migrate;
 mod post;
 mod print;
@@ -100,6 +101,9 @@ enum Command {
     /// Feeds for one institution, whose address is a secret: add, list, rotate, revoke.
     #[command(subcommand)]
     Feed(feed::Command),
+    /// Copies of pictures and files that failed: list, retry.
+    #[command(subcommand)]
+    Media(media::Command),
     /// Programs that follow feeds: list, drop.
     #[command(subcommand)]
     Websub(websub::Command),
@@ -180,6 +184,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Delivery(command) => delivery::run(command, context).await,
         Command::Explain { address, post } => explain::run(&address, &post, context).await,
         Command::Feed(command) => feed::run(command, context).await,
+        Command::Media(command) => media::run(command, context).await,
         Command::Websub(command) => websub::run(command, context).await,
         Command::Hold { action } => hold::run(action, context).await,
         Command::Token(command) => token::run(command, context).await,

@@ -312,8 +312,9 @@ fn sources(file: &File) -> Result<BTreeMap<String, Source>, Mistake> {
     let (mut sources, mut seen, mut topics) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
     for (index, topic) in file.topic.iter().enumerate() {
         name(&topic.name, &format!("topic[{index}].name"), &mut topics)?;
-        if topic.name == "all" {
-            let reason = "`all` names the feed of all topics; choose another name";
+        if topic.name == "all" || topic.name == "private" {
+            let reason =
+                "`all` names the feed of all topics, `private` those of single institutions; choose another name";
             return Err(Mistake::new(format!("topic[{index}].name"), reason));
         }
     }

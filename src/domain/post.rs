@@ -90,12 +90,40 @@ impl Post {
         self.embargo_until.map_or(self.published_at, |until| until.max(self.published_at))
     }
 
+    /// The addresses of pictures in its text, as far as they are absolute: `<img src="…">`, and `![…](…)` in Markdown.
+    #[must_use]
+    pub fn pictures_in_text(&self) -> Vec<String> {
+        let text = self.body.content.as_str();
+        let found: Vec<String> = match self.body.format {
+            BodyFormat::Html => text
+                .split("<img")
+                .skip(1)
+                .filter_map(|rest| {
+                    let (_, rest) = rest.split_once('>').map_or(rest, |(tag, _)| tag).split_once("src=")?;
+                    let mark = rest.chars().next().filter(|mark| matches!(mark, '"' | '\''))?;
+                    Some(rest[1..].split(mark).next()?.replace("&amp;", "&"))
+                })
+                .collect(),
+            BodyFormat::Markdown => text
+                .split("![")
+                .skip(1)
+                .filter_map(|rest| Some(rest.split_once("](")?.1.split([')', ' ']).next()?.to_owned()))
+                .collect(),
+            BodyFormat::Text => Vec::new(),
+        };
+        let is_absolute = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+        found.into_iter().filter(is_absolute).take(PICTURES_IN_TEXT_MAX).collect()
+    }
+
     /// The lane in which its mail goes when it goes alone.
     #[must_use]
     pub fn lane(&self) -> Lane {
         if self.urgent { Lane::Urgent } else { Lane::Normal }
     }
 }
+
+/// Pictures in a text that are looked at.
+const PICTURES_IN_TEXT_MAX: usize = 100;
 
 /// What distinguishes a tag from a board among topics.
 pub const TAG_PREFIX: &str = "tag:";

@@ -128,6 +128,8 @@ fn a_date_to_wait_for_is_read() {
         status: 503,
         body: b"busy\r\n  now".to_vec(),
         is_cut: false,
+        is_broken: false,
+        location: None,
         content_type: None,
         retry_after: Some(text.to_owned()),
     };

@@ -6,7 +6,6 @@ mod picture;
 use crate::domain::backoff;
 use crate::domain::clock::{Chance, UnixMillis};
 use crate::domain::ids;
-use crate::domain::post::Post;
 use crate::guard::{Call, Failure, Guard};
 use crate::store::changes::ChangeKind;
 use crate::store::media::{self, Copy, MediaKind, Small, Wanted};
@@ -30,6 +29,10 @@ const AT_ONCE_MAX: usize = 4;
 const TAKEN_FOR: Duration = Duration::from_secs(300);
 /// How often something that can't be had is tried: over some two hours.
 const TRIES_MAX: i64 = 5;
+/// Redirections that are followed, each of them judged as the first address.
+const REDIRECTIONS_MAX: usize = 3;
+/// Copies forgotten in one transaction at most.
+const FORGOTTEN_MAX: i64 = 1_000;
 /// A type of the far side's is believed up to so many octets.
 const TYPE_LEN_MAX: usize = 100;
 
@@ -47,6 +50,8 @@ pub struct Mirror {
     pub bytes_max: u64,
     /// Octets of all together at most.
     pub total_max: u64,
+    /// Held by the one who unpacks a picture.
+    pub unpacking: tokio::sync::Mutex<()>,
 }
 
 /// Tells the files apart that this process writes.
@@ -87,7 +92,11 @@ pub async fn run(mirror: Arc<Mirror>, mut stop: watch::Receiver<bool>) {
 async fn round(mirror: &Arc<Mirror>, fetching: &mut JoinSet<()>) -> Result<(), StoreError> {
     let now = mirror.store.now().await?;
     while mirror.store.read(|tx| Ok(!media::unseen(tx, 1)?.is_empty())).await? {
-        mirror.store.write(move |tx| look_through(tx, now)).await?;
+        let needless = mirror.store.write(move |tx| look_through(tx, now)).await?;
+        let folder = mirror.folder.clone();
+        // One that stays is found by nobody; the ledger has forgotten it.
+        let remove = move || needless.iter().for_each(|hash| _ = std::fs::remove_file(path(&folder, hash)));
+        let _ = tokio::task::spawn_blocking(remove).await;
     }
     while fetching.len() < AT_ONCE_MAX && mirror.store.read(media::next_due).await?.is_some_and(|due| due <= now) {
         let Some(wanted) = mirror.store.write(move |tx| media::take(tx, now, now.plus(TAKEN_FOR))).await? else {
@@ -103,23 +112,23 @@ async fn round(mirror: &Arc<Mirror>, fetching: &mut JoinSet<()>) -> Result<(), S
     Ok(())
 }
 
-fn look_through(tx: &mut Tx<'_>, now: UnixMillis) -> Result<(), StoreError> {
+/// Returns the hashes of copies that nobody needs any more.
+fn look_through(tx: &mut Tx<'_>, now: UnixMillis) -> Result<Vec<String>, StoreError> {
     let changes = media::unseen(tx, CHANGES_MAX)?;
     for (_, change) in &changes {
+        // What was taken back is kept by nobody.
+        if change.kind == ChangeKind::Withdrawn {
+            media::want(tx, &change.post_id, &BTreeMap::new(), now)?;
+        }
         if matches!(change.kind, ChangeKind::Public | ChangeKind::Revised)
             && let Some((standing, post)) =
                 posts::find(tx, &change.post_id)?.filter(|(standing, _)| standing.is_public())
         {
-            media::want(tx, &standing.post_id, &shown(&post), now)?;
+            media::want(tx, &standing.post_id, &media::shown_by(&post), now)?;
         }
     }
-    changes.last().map_or(Ok(()), |(seq, _)| media::set_seen(tx, *seq))
-}
-
-/// What a post shows beside its text.
-fn shown(post: &Post) -> BTreeMap<String, MediaKind> {
-    let files = post.attachments.iter().map(|file| (file.url.clone(), MediaKind::File));
-    files.chain(post.images.iter().map(|image| (image.url.clone(), MediaKind::Picture))).collect()
+    changes.last().map_or(Ok(()), |(seq, _)| media::set_seen(tx, *seq))?;
+    media::forget_unused(tx, FORGOTTEN_MAX)
 }
 
 /// Why there is no copy, and whether it is worth another try.
@@ -129,10 +138,11 @@ struct Missing {
 }
 
 async fn fetch(mirror: &Arc<Mirror>, wanted: Wanted) -> Result<(), StoreError> {
-    let outcome = match mirror.store.read(media::total).await? {
-        total if u64::try_from(total).unwrap_or(0) >= mirror.total_max => {
-            Err(Missing { why: "the copies take as much room as they may".to_owned(), is_for_good: true })
-        }
+    let is_full = u64::try_from(mirror.store.read(media::total).await?).unwrap_or(0) >= mirror.total_max;
+    let outcome = match wanted.failures {
+        // Taken, and never heard of again: whoever fetches it ends by it.
+        TRIES_MAX.. => Err(Missing { why: "it was tried often and nothing came of it".to_owned(), is_for_good: true }),
+        _ if is_full => Err(Missing { why: "the copies take as much room as they may".to_owned(), is_for_good: true }),
         _ => get(mirror, &wanted).await,
     };
     let (now, url) = (mirror.store.now().await?, wanted.url);
@@ -155,24 +165,36 @@ async fn fetch(mirror: &Arc<Mirror>, wanted: Wanted) -> Result<(), StoreError> {
 async fn get(mirror: &Arc<Mirror>, wanted: &Wanted) -> Result<Copy, Missing> {
     let for_good = |why: &str| Missing { why: why.to_owned(), is_for_good: true };
     let answer_max = usize::try_from(mirror.bytes_max).unwrap_or(usize::MAX);
-    let call =
-        Call { method: reqwest::Method::GET, url: &wanted.url, headers: Vec::new(), body: Vec::new(), answer_max };
-    let answer = mirror
-        .guard
-        .call(call)
-        .await
-        .map_err(|failure| Missing { is_for_good: matches!(failure, Failure::Refused(_)), why: failure.to_string() })?;
+    let mut url = wanted.url.clone();
+    let mut left = REDIRECTIONS_MAX;
+    let answer = loop {
+        let (headers, body) = (Vec::new(), Vec::new());
+        let call = Call { method: reqwest::Method::GET, url: &url, headers, body, answer_max };
+        let answer = mirror.guard.call(call).await.map_err(|failure| Missing {
+            is_for_good: matches!(failure, Failure::Refused(_)),
+            why: failure.to_string(),
+        })?;
+        let next = answer.location.as_deref().filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308));
+        match next.and_then(|next| url::Url::parse(&url).ok()?.join(next).ok()) {
+            Some(_) if left == 0 => return Err(for_good("it leads elsewhere again and again")),
+            Some(next) => {
+                left -= 1;
+                url = next.into();
+            }
+            None => break answer,
+        }
+    };
     match answer.status {
-        200 if answer.is_cut => return Err(for_good("it is larger than media.bytes_max")),
+        200 if answer.is_cut => return Err(for_good("it is larger than media.file_mib_max")),
+        200 if answer.is_broken => return Err(Missing { why: "it broke off".to_owned(), is_for_good: false }),
         200 if answer.body.is_empty() => return Err(for_good("it is empty")),
         200 => {}
-        status => {
-            let is_for_good = (300..500).contains(&status) && !matches!(status, 408 | 429);
-            return Err(Missing { why: format!("it was answered {status}"), is_for_good });
-        }
+        // A file that isn't there may come: announcements are quicker than uploads.
+        status => return Err(Missing { why: format!("it was answered {status}"), is_for_good: false }),
     }
     let (kind, told, folder) = (wanted.kind, answer.content_type, mirror.folder.clone());
-    // A picture that makes the decoder stumble costs this task alone.
+    // A picture that makes the decoder stumble costs this task alone; unpacked, one takes a great deal of room.
+    let _unpacking = mirror.unpacking.lock().await;
     let work = tokio::task::spawn_blocking(move || keep(&folder, kind, &answer.body, told.as_deref()));
     work.await.map_err(|_| for_good("it can't be read as a picture"))?
 }
@@ -194,8 +216,8 @@ fn keep(folder: &Path, kind: MediaKind, bytes: &[u8], told: Option<&str>) -> Res
             let small = read.small.map(|small| {
                 let hash = ids::content_hash(&small.bytes);
                 let size = (i64::from(small.width), i64::from(small.height));
-                let media_type = small.media_type.to_owned();
-                write(folder, &hash, &small.bytes).map(|()| Small { hash, media_type, size })
+                let (media_type, bytes) = (small.media_type.to_owned(), small.bytes.len() as i64);
+                write(folder, &hash, &small.bytes).map(|()| Small { hash, media_type, bytes, size })
             });
             let size = Some((i64::from(read.width), i64::from(read.height)));
             let media_type = read.media_type.to_owned();

@@ -25,14 +25,37 @@ pub struct Unshowable {
 }
 
 impl Intake {
-    /// Sets posts aside that can't be shown. A revision that is there already gets the newest place and reason.
+    /// Sets posts aside that can't be shown, but for revisions that are set aside already. Feeds are made anew with every change, and what
+    /// can't be shown now can't be shown then. Returns those that are new.
     ///
     /// # Errors
     /// [`StoreError`] from the database.
-    pub async fn set_aside_unshowable(&self, posts: Vec<Unshowable>) -> Result<(), StoreError> {
-        let now = self.store.now().await?;
-        self.store.write(move |tx| posts.iter().try_for_each(|post| put(tx, post, now))).await
+    pub async fn set_aside_unshowable(&self, posts: Vec<Unshowable>) -> Result<Vec<Unshowable>, StoreError> {
+        let new = move |tx: &mut Tx<'_>| {
+            let mut new = Vec::new();
+            for post in &posts {
+                let is_open = quarantine::find(tx, &id(post))?.is_some_and(|row| row.replayed_at.is_none());
+                if !is_open {
+                    new.push(post.clone());
+                }
+            }
+            Ok(new)
+        };
+        let new: Vec<Unshowable> = self.store.read(new).await?;
+        if new.is_empty() {
+            return Ok(new);
+        }
+        let (now, posts) = (self.store.now().await?, new.clone());
+        self.store.write(move |tx| posts.iter().try_for_each(|post| put(tx, post, now))).await?;
+        Ok(new)
     }
+}
+
+/// One row for each revision.
+fn id(unshowable: &Unshowable) -> String {
+    let standing = unshowable.showable.standing();
+    let of = format!("{REASON} {} {}", standing.post_id, standing.revision);
+    ids::quarantine_id(&standing.source, &ids::content_hash(of.as_bytes()))
 }
 
 fn put(tx: &mut Tx<'_>, unshowable: &Unshowable, now: UnixMillis) -> Result<(), StoreError> {
@@ -40,9 +63,8 @@ fn put(tx: &mut Tx<'_>, unshowable: &Unshowable, now: UnixMillis) -> Result<(), 
     let content = serde_json::to_vec_pretty(post).map_err(|error| StoreError::Shape(error.to_string()))?;
     let content_type = Some("application/json".to_owned());
     let kept = Incoming { source: standing.source.clone(), content_type, headers: Vec::new(), bytes: content };
-    let of = format!("{REASON} {} {}", standing.post_id, standing.revision);
     let row = Quarantined {
-        id: ids::quarantine_id(&standing.source, &ids::content_hash(of.as_bytes())),
+        id: id(unshowable),
         source: standing.source.clone(),
         kind: None,
         source_id: Some(post.source_id.clone()),

@@ -108,7 +108,10 @@ const MAIL_STYLES: &[(&str, &str)] = &[
 /// post's own URL; where it has none, they are dropped. Holds no character that XML forbids.
 #[must_use]
 pub fn html(post: &Post) -> String {
-    clean(&allow_list(post), post)
+    let mut builder = allow_list(post);
+    // Pictures wait until the reader comes near.
+    builder.set_tag_attribute_value("img", "loading", "lazy");
+    clean(&builder, post)
 }
 
 /// As [`html`], with the layout written into `style` attributes of ours.

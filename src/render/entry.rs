@@ -186,9 +186,8 @@ impl EntryView {
         if let Some(html) = &mut self.body_html {
             for (url, copy) in copies {
                 let there = format!("src=\"{}\"", url.replace('&', "&amp;"));
-                if html.contains(&there) {
-                    *html = html.replace(&there, &format!("src=\"{}\"", copy.small.as_ref().unwrap_or(&copy.href)));
-                }
+                let src = copy.small.as_ref().unwrap_or(&copy.href);
+                *html = html.replace(&there, &format!("src=\"{src}\""));
             }
         }
         self

@@ -97,9 +97,12 @@ pub fn feed(
 ) -> Result<Feed, RenderError> {
     let (mut entries, mut left_out) = (Vec::with_capacity(posts.len()), Vec::new());
     for showable in posts {
-        match Entry::new(showable, meta, templates) {
-            Ok(entry) => entries.push(entry),
-            Err(error) => left_out.push((showable.standing().post_id.clone(), error.to_string())),
+        // A post that makes a library stumble costs itself alone.
+        let made = std::panic::AssertUnwindSafe(|| Entry::new(showable, meta, templates));
+        match std::panic::catch_unwind(made) {
+            Ok(Ok(entry)) => entries.push(entry),
+            Err(_) => left_out.push((showable.standing().post_id.clone(), "it makes us stumble".to_owned())),
+            Ok(Err(error)) => left_out.push((showable.standing().post_id.clone(), error.to_string())),
         }
     }
     let mut written = write(format, meta, &entries, gone);

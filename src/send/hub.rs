@@ -227,7 +227,7 @@ fn question(mut callback: url::Url, request: &Request, challenge: &str) -> Strin
 fn heard(answered: Result<Answer, Failure>, challenge: &str) -> Said {
     match answered {
         Ok(answer) if (200..300).contains(&answer.status) => {
-            let is_echo = !answer.is_cut && answer.body == challenge.as_bytes();
+            let is_echo = !answer.is_cut && !answer.is_broken && answer.body == challenge.as_bytes();
             if is_echo { Said::Yes } else { Said::No("it answered with something else than the challenge".to_owned()) }
         }
         Ok(answer) if answer.status >= 500 || answer.status == 429 => {

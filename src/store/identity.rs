@@ -189,6 +189,20 @@ fn remember_place(tx: &mut Tx<'_>, place: &Place) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What the ids of feed entries are minted under, kept at the first start: in another one's name every post would be new to every
+/// reader. Returns what is kept.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn keep_authority(tx: &mut Tx<'_>, authority: &str) -> Result<String, StoreError> {
+    const KEPT: &str = "SELECT value FROM facts WHERE name = 'tag_authority'";
+    if let Some(row) = tx.query_opt(KEPT, &[])? {
+        return row.text(0);
+    }
+    set_fact(tx, "tag_authority", authority)?;
+    Ok(authority.to_owned())
+}
+
 fn instance_fact(instance: &str) -> String {
     format!("instance {instance}")
 }

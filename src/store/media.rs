@@ -41,6 +41,8 @@ pub struct Small {
     pub hash: String,
     /// What it is.
     pub media_type: String,
+    /// Octets.
+    pub bytes: i64,
     /// Width and height, in pixels.
     pub size: (i64, i64),
 }
@@ -52,7 +54,7 @@ pub struct Wanted {
     pub url: String,
     /// What it is.
     pub kind: MediaKind,
-    /// How often it couldn't be had.
+    /// How often it was tried.
     pub failures: i64,
 }
 
@@ -76,7 +78,7 @@ pub fn set_seen(tx: &mut Tx<'_>, seq: i64) -> Result<(), StoreError> {
     tx.change("moving the counter mirrored", 1, SQL, params![seq])
 }
 
-/// Has what a post shows now fetched, unless it was or is to be.
+/// Has what a post shows now fetched, unless it was or is to be; and lets go of what it shows no more.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -86,14 +88,41 @@ pub fn want(
     urls: &BTreeMap<String, MediaKind>,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    const WANT: &str =
-        "INSERT INTO media (url, kind, due_at, failures) VALUES ($1, $2, $3, 0) ON CONFLICT (url) DO NOTHING";
+    // What was a file first may be shown as a picture too.
+    const WANT: &str = "INSERT INTO media (url, kind, due_at, failures) VALUES ($1, $2, $3, 0)
+         ON CONFLICT (url) DO UPDATE SET kind = excluded.kind, due_at = excluded.due_at, failures = 0
+         WHERE media.kind = 'file' AND excluded.kind = 'picture'";
     const USE: &str = "INSERT INTO media_uses (url, post_id) VALUES ($1, $2) ON CONFLICT (url, post_id) DO NOTHING";
+    const UNUSE: &str = "DELETE FROM media_uses WHERE post_id = $1 AND url NOT IN {list $2: text}";
+    let kept: Vec<&str> = urls.keys().map(String::as_str).collect();
+    tx.execute(UNUSE, &[post_id.into(), json(&kept)?])?;
     for (url, kind) in urls {
         tx.execute(WANT, params![url, kind.word(), now])?;
         tx.execute(USE, params![url, post_id])?;
     }
     Ok(())
+}
+
+/// Forgets copies that no post shows any more, up to `limit` of them. Returns the hashes of what nobody needs.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn forget_unused(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<String>, StoreError> {
+    const UNUSED: &str = "SELECT m.url, m.hash, m.small_hash FROM media m
+         WHERE NOT EXISTS (SELECT 1 FROM media_uses u WHERE u.url = m.url) ORDER BY m.url LIMIT $1";
+    const IS_SHARED: &str = "SELECT 1 FROM media WHERE hash = $1 OR small_hash = $1 LIMIT 1";
+    let mut hashes = Vec::new();
+    for row in tx.query(UNUSED, params![limit])? {
+        tx.execute("DELETE FROM media WHERE url = $1", params![row.text(0)?])?;
+        hashes.extend([row.text_opt(1)?, row.text_opt(2)?].into_iter().flatten());
+    }
+    let mut needless = Vec::new();
+    for hash in hashes {
+        if tx.query_opt(IS_SHARED, params![hash.as_str()])?.is_none() {
+            needless.push(hash);
+        }
+    }
+    Ok(needless)
 }
 
 /// Takes one that is to be fetched. It is due again at `again_at`, if nobody says what came of it.
@@ -105,8 +134,9 @@ pub fn take(tx: &mut Tx<'_>, now: UnixMillis, again_at: UnixMillis) -> Result<Op
         "SELECT url, kind, failures FROM media WHERE due_at <= $1 ORDER BY due_at, url LIMIT 1 {skip locked}";
     let Some(row) = tx.query_opt(SQL, params![now])? else { return Ok(None) };
     let wanted = Wanted { url: row.text(0)?, kind: row.parse(1, MediaKind::from_word)?, failures: row.int(2)? };
-    let values = params![&wanted.url, again_at];
-    tx.change("taking what is to be fetched", 1, "UPDATE media SET due_at = $2 WHERE url = $1", values)?;
+    // A try that ends the process counts as well.
+    const TAKE: &str = "UPDATE media SET due_at = $2, failures = failures + 1 WHERE url = $1";
+    tx.change("taking what is to be fetched", 1, TAKE, params![&wanted.url, again_at])?;
     Ok(Some(wanted))
 }
 
@@ -125,8 +155,8 @@ pub fn next_due(tx: &mut Tx<'_>) -> Result<Option<UnixMillis>, StoreError> {
 /// [`StoreError`] from the database.
 pub fn keep(tx: &mut Tx<'_>, url: &str, copy: &Copy, now: UnixMillis) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE media SET due_at = NULL, hash = $2, media_type = $3, bytes = $4, width = $5, height = $6,
-             small_hash = $7, small_type = $8, small_width = $9, small_height = $10, fetched_at = $11, why = NULL
-         WHERE url = $1";
+             small_hash = $7, small_type = $8, small_width = $9, small_height = $10, fetched_at = $11, small_bytes = $12,
+             why = NULL WHERE url = $1";
     let (width, height) = copy.size.unzip();
     let small = copy.small.as_ref();
     let (small_width, small_height) = small.map(|small| small.size).unzip();
@@ -142,8 +172,9 @@ pub fn keep(tx: &mut Tx<'_>, url: &str, copy: &Copy, now: UnixMillis) -> Result<
         small_width,
         small_height,
         now,
+        small.map(|small| small.bytes),
     ];
-    tx.change("keeping a copy", 1, SQL, values)
+    tx.execute(SQL, values).map(drop)
 }
 
 /// It couldn't be had: tried again at `due_at`, or given up.
@@ -151,8 +182,8 @@ pub fn keep(tx: &mut Tx<'_>, url: &str, copy: &Copy, now: UnixMillis) -> Result<
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn fail(tx: &mut Tx<'_>, url: &str, why: &str, due_at: Option<UnixMillis>) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE media SET due_at = $3, failures = failures + 1, why = $2 WHERE url = $1";
-    tx.change("noting that something couldn't be fetched", 1, SQL, params![url, why, due_at])
+    // It may have been forgotten meanwhile.
+    tx.execute("UPDATE media SET due_at = $3, why = $2 WHERE url = $1", params![url, why, due_at]).map(drop)
 }
 
 /// Octets of all copies together.
@@ -160,24 +191,47 @@ pub fn fail(tx: &mut Tx<'_>, url: &str, why: &str, due_at: Option<UnixMillis>) -
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn total(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
-    let row = tx.query_opt("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM media WHERE hash IS NOT NULL", &[])?;
+    let row = tx.query_opt(
+        "SELECT CAST(COALESCE(SUM(bytes + COALESCE(small_bytes, 0)), 0) AS BIGINT) FROM media WHERE hash IS NOT NULL",
+        &[],
+    )?;
     row.map_or(Ok(0), |row| row.int(0))
 }
 
-/// What a post shows beside its text, by address.
+/// What a post shows, by address: its files, its pictures, and those in its text.
 #[must_use]
-pub fn urls(post: &Post) -> Vec<&str> {
-    let pictures = post.images.iter().map(|image| image.url.as_str());
-    pictures.chain(post.attachments.iter().map(|file| file.url.as_str())).collect()
+pub fn shown_by(post: &Post) -> BTreeMap<String, MediaKind> {
+    let files = post.attachments.iter().map(|file| (file.url.clone(), MediaKind::File));
+    let pictures = post.images.iter().map(|image| image.url.clone()).chain(post.pictures_in_text());
+    files.chain(pictures.map(|url| (url, MediaKind::Picture))).collect()
+}
+
+/// What isn't copied and won't be tried again by itself, with the reason.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn given_up(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(String, String)>, StoreError> {
+    const SQL: &str =
+        "SELECT url, COALESCE(why, '') FROM media WHERE hash IS NULL AND due_at IS NULL ORDER BY url LIMIT $1";
+    tx.query(SQL, params![limit])?.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
+/// Has all of that tried again. Returns how many that are.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn retry(tx: &mut Tx<'_>, now: UnixMillis) -> Result<u64, StoreError> {
+    const SQL: &str = "UPDATE media SET due_at = $1, failures = 0 WHERE hash IS NULL AND due_at IS NULL";
+    tx.execute(SQL, params![now])
 }
 
 /// The copies of these addresses that there are.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn copies(tx: &mut Tx<'_>, urls: &[&str]) -> Result<BTreeMap<String, Copy>, StoreError> {
+pub fn copies(tx: &mut Tx<'_>, urls: &[&String]) -> Result<BTreeMap<String, Copy>, StoreError> {
     const SQL: &str = "SELECT m.url, m.hash, m.media_type, m.bytes, m.width, m.height, m.small_hash, m.small_type,
-             m.small_width, m.small_height
+             m.small_width, m.small_height, m.small_bytes
          FROM media m WHERE m.hash IS NOT NULL AND m.url IN {list $1: text}";
     if urls.is_empty() {
         return Ok(BTreeMap::new());
@@ -185,7 +239,7 @@ pub fn copies(tx: &mut Tx<'_>, urls: &[&str]) -> Result<BTreeMap<String, Copy>, 
     let read = |row: &Row| {
         let small = match (row.text_opt(6)?, row.text_opt(7)?, row.int_opt(8)?, row.int_opt(9)?) {
             (Some(hash), Some(media_type), Some(width), Some(height)) => {
-                Some(Small { hash, media_type, size: (width, height) })
+                Some(Small { hash, media_type, bytes: row.int_opt(10)?.unwrap_or(0), size: (width, height) })
             }
             _ => None,
         };

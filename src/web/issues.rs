@@ -6,6 +6,7 @@ use super::pages::{one_per_story, unavailable};
 use super::ui::{Asked, parameter};
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
+use crate::domain::post::{Post, Standing};
 use crate::render::page::Notice;
 use crate::render::page::PostLine;
 use crate::render::page::issues::{self as page, DigestChoice, IssueLine, IssuePage};
@@ -13,13 +14,13 @@ use crate::store::Tx;
 use crate::store::issues::{self, Issue};
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use std::sync::Arc;
 
 /// Issues on a page of the list.
 const ISSUES: usize = 20;
 /// Posts that are shown of one: an issue after a long silence may hold a year.
-const POSTS_MAX: i64 = 200;
+const POSTS_MAX: i64 = 100;
 /// How an issue's instant is spelled in its address; parts of a second, where an operator fired it.
 const INSTANT: &str = "%Y%m%dT%H%M%S%.fZ";
 
@@ -93,20 +94,30 @@ pub(super) async fn show(
         let posts = issues::posts(tx, &issue, &language, POSTS_MAX + 1)?;
         Ok(Some((issue, posts)))
     };
-    let (issue, mut posts) = match front.store.read(read).await {
+    // One at a time, as with searches: an issue may hold a hundred long posts.
+    let turn = front.searching.acquire().await;
+    let (issue, posts) = match front.store.read(read).await {
         Ok(Some(found)) => found,
         Ok(None) => return asked.notice(&front, StatusCode::NOT_FOUND, Notice::NotFound),
         Err(error) => return unavailable(&front, &asked, &error),
     };
+    let shown = front.clone();
+    // Looking through their texts takes a while; the threads that answer others go on.
+    let page = tokio::task::spawn_blocking(move || written(&shown, &asked, &digest, &issue, posts)).await;
+    drop(turn);
+    page.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+fn written(front: &Front, asked: &Asked, digest: &str, issue: &Issue, mut posts: Vec<(Standing, Post)>) -> Response {
     let is_longer = posts.len() as i64 > POSTS_MAX;
     posts.truncate(POSTS_MAX as usize);
-    let look = asked.look(&front);
+    let look = asked.look(front);
     let held = posts.len();
     let shown = one_per_story(posts, asked.language());
     let is_shorter = shown.len() < held;
     let mut groups: Vec<(String, Vec<PostLine>)> = Vec::new();
     for topic in front.topics.iter().map(|(name, _)| name) {
-        let of_topic = shown.iter().filter(|showable| first_topic(&front, showable.post()) == Some(topic));
+        let of_topic = shown.iter().filter(|showable| first_topic(front, showable.post()) == Some(topic));
         let lines: Vec<PostLine> = of_topic
             .map(|showable| look.line_with_text(showable, |topic| front.topic_title(topic, look.language)))
             .collect();
@@ -114,13 +125,13 @@ pub(super) async fn show(
             groups.push((front.topic_title(topic, look.language), lines));
         }
     }
-    let title = title(&front, &digest, look.language).to_owned();
+    let title = title(front, digest, look.language).to_owned();
     let page = IssuePage { title, due_at: issue.due_at, groups, is_shorter, is_longer };
     asked.answer(StatusCode::OK, page::issue(&look, &front.templates, &page))
 }
 
 /// The heading that a post stands under: the first of its topics, by the order of the configuration.
-fn first_topic<'a>(front: &'a Front, post: &crate::domain::post::Post) -> Option<&'a String> {
+fn first_topic<'a>(front: &'a Front, post: &Post) -> Option<&'a String> {
     front.topics.iter().map(|(name, _)| name).find(|name| post.topics.contains(name))
 }
 

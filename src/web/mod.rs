@@ -177,7 +177,6 @@ pub struct Front {
     feeds: Feeds,
     /// What feeds have in common.
     house: Arc<House>,
-    unshown: unshown::Unshown,
     views: views::Views,
     /// Whose turn it is to search.
     searching: tokio::sync::Semaphore,
@@ -207,7 +206,6 @@ impl Front {
             style_path,
             feeds: Feeds::new(parts.topics.len(), parts.languages.len()),
             house: parts.house,
-            unshown: unshown::Unshown::default(),
             searching: tokio::sync::Semaphore::new(1),
             views: views::Views::new(parts.count_views),
             store: parts.store,

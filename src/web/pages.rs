@@ -2,11 +2,12 @@
 
 use super::ui::{Asked, parameter};
 use super::validators::fixed;
-use super::{Front, client, mails};
+use super::{Front, client, mails, unshown};
 use crate::domain::clock::UnixMillis;
 use crate::domain::feed::{self, ALL};
 use crate::domain::language::Language;
 use crate::domain::post::{Post, Showable, Standing};
+use crate::intake::media::path;
 use crate::intake::unshowable::Unshowable;
 use crate::render::calendar;
 use crate::render::page::post::{Copied, PostPage};
@@ -118,7 +119,11 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
         let Some((standing, post)) = posts::find(tx, &id)? else { return Ok(None) };
         let variants = posts::variants(tx, &standing.story_id)?;
         let seen = if counts { (views::of(tx, &id)?, views::told(tx, &id)?) } else { (0, None) };
-        let copies = if copied { media::copies(tx, &media::urls(&post))? } else { BTreeMap::new() };
+        let copies = if copied {
+            media::copies(tx, &media::shown_by(&post).keys().collect::<Vec<_>>())?
+        } else {
+            BTreeMap::new()
+        };
         Ok(Some((standing, post, variants, seen, copies)))
     };
     let (standing, post, variants, (seen, told), copies) = match front.store.read(read).await {
@@ -151,7 +156,7 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
         showable: &showable,
         variants: &variants,
         topic: titles.first(),
-        copies: &copies.into_iter().map(|(url, copy)| (url, shown_copy(&front, &copy))).collect(),
+        copies: &copies.into_iter().filter_map(|(url, copy)| Some((url, shown_copy(&front, &copy)?))).collect(),
         views,
         shares: &front.shares,
         discover: &discover,
@@ -160,20 +165,25 @@ pub(super) async fn post(State(front): State<Arc<Front>>, Path(id): Path<String>
     if let Err(error) = &html {
         let place = format!("posts/{}", showable.standing().post_id);
         let unshowable = Unshowable { showable: showable.clone(), place, why: error.to_string() };
-        front.unshown.set_aside(&front, vec![unshowable]).await;
+        unshown::set_aside(&front, vec![unshowable]).await;
     }
     asked.answer(StatusCode::OK, html)
 }
 
-/// Where a copy is, and the smaller one that pages show.
-fn shown_copy(front: &Front, copy: &media::Copy) -> Copied {
+/// Where a copy is, and the smaller one that pages show. None where its file is missing: the original may be there still.
+fn shown_copy(front: &Front, copy: &media::Copy) -> Option<Copied> {
+    let folder = front.media_folder.as_deref()?;
+    let hashes = std::iter::once(&copy.hash).chain(copy.small.as_ref().map(|small| &small.hash));
+    if !hashes.into_iter().all(|hash| path(folder, hash).exists()) {
+        return None;
+    }
     let href = |hash: &str| format!("{}/media/{hash}", front.base);
-    Copied {
+    Some(Copied {
         href: href(&copy.hash),
         small: copy.small.as_ref().map(|small| href(&small.hash)),
         size: copy.small.as_ref().map(|small| small.size).or(copy.size),
         bytes: copy.bytes,
-    }
+    })
 }
 
 /// The event of a post, for calendars. The answer changes with a revision only.

@@ -14,8 +14,15 @@ use std::sync::Arc;
 /// Nothing may run, be embedded or be loaded but our style sheet and the pictures of posts.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' https: http:; form-action 'self'; \
                       frame-src 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// Parameters that say which page it is; what others bring along, as trackers do, is no part of its address.
-const TELLING: [&str; 5] = ["q", "month", "digest", "server", "before"];
+/// Parameters that say which page it is, by what its path begins with; what others bring along, as trackers do, is no part of its
+/// address.
+const TELLING: [(&str, &[&str]); 5] = [
+    ("/search", &["q", "before"]),
+    ("/events", &["month"]),
+    ("/editions", &["digest", "before"]),
+    ("/topics/", &["before"]),
+    ("/share/", &["server"]),
+];
 /// Longest list of languages that is read.
 const ACCEPTED_LANGUAGES_MAX: usize = 20;
 
@@ -39,7 +46,7 @@ impl Asked {
             language: language.unwrap_or_else(|| front.language_default.clone()),
             is_chosen,
             path: request.uri().path().to_owned(),
-            query: telling(request.uri().query().unwrap_or_default()),
+            query: telling(request.uri().path(), request.uri().query().unwrap_or_default()),
             headers: request.headers().clone(),
         }
     }
@@ -89,9 +96,10 @@ impl Asked {
 }
 
 /// Each parameter once, in the order in which we write them, so that one page has one address.
-fn telling(query: &str) -> String {
-    let value = |name: &'static str| Some((name, parameter(Some(query), name).filter(|value| !value.is_empty())?));
-    let told = TELLING.into_iter().filter_map(value);
+fn telling(path: &str, query: &str) -> String {
+    let names = TELLING.into_iter().find(|(begins, _)| path.starts_with(begins)).map_or(&[][..], |(_, names)| names);
+    let value = |name: &&'static str| Some((*name, parameter(Some(query), name).filter(|value| !value.is_empty())?));
+    let told = names.iter().filter_map(value);
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(told).finish()
 }
 

@@ -33,7 +33,7 @@ async fn a_daemon_that_takes_them_in_serves_on() {
         if answer.status().is_success() {
             taken.push((post_id("cms", &own), written.mark));
         } else {
-            assert!(answer.status().is_client_error() && !written.mark.is_empty(), "{}", answer.status());
+            assert!(answer.status().is_client_error(), "{}", answer.status());
         }
     }
     assert!(taken.len() > POSTS / 3, "{} of {POSTS}", taken.len());

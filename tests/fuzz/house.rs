@@ -11,7 +11,7 @@ use allim::render::calendar::{self, feed as calendars};
 use allim::render::feed::{Format, History, Meta, Tombstone, feed};
 use allim::render::letter::{Fill, LetterForm, Sender};
 use allim::render::mail::{Entry, Issue, LocalText, Site, pieces};
-use allim::render::page::post::PostPage;
+use allim::render::page::post::{Copied, PostPage};
 use allim::render::page::{self, Look};
 use allim::render::share::{self, ShareLink};
 use allim::render::templates::Templates;
@@ -136,6 +136,15 @@ impl House {
     }
 
     fn pages(&self, showable: &Showable) -> Result<(), TestCaseError> {
+        // Every other picture and file has a copy.
+        let post = showable.post();
+        let files = post.attachments.iter().map(|file| file.url.clone());
+        let urls = post.images.iter().map(|image| image.url.clone()).chain(post.pictures_in_text()).chain(files);
+        let copied = |url| {
+            let (href, small) = ("/media/0a".to_owned(), Some("/media/0b".to_owned()));
+            (url, Copied { href, small, size: Some((1_280, 720)), bytes: 1_234 })
+        };
+        let copies: BTreeMap<String, Copied> = urls.step_by(2).map(copied).collect();
         for language in &self.languages {
             let look = Look {
                 language,
@@ -156,7 +165,7 @@ impl House {
                 showable,
                 variants: &[],
                 topic: Some(&("행사".to_owned(), "events".to_owned())),
-                copies: &BTreeMap::new(),
+                copies: &copies,
                 views: Some(7),
                 shares: &self.shares,
                 discover: &[],

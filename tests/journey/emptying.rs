@@ -1,7 +1,7 @@
 //! How a store is emptied between two histories.
 
 /// Every table but those of migrations; `journey::house::emptying_forgets_no_table` keeps the list whole.
-pub(super) const EMPTYING: [&str; 36] = [
+pub(super) const EMPTYING: [&str; 41] = [
     "UPDATE counters SET value = 0",
     "DELETE FROM batches",
     "DELETE FROM batch_recipients",
@@ -38,4 +38,9 @@ pub(super) const EMPTYING: [&str; 36] = [
     "DELETE FROM corrections",
     "DELETE FROM notices",
     "DELETE FROM post_views",
+    "DELETE FROM endpoints",
+    "DELETE FROM hub_requests",
+    "DELETE FROM media",
+    "DELETE FROM media_uses",
+    "DELETE FROM private_feeds",
 ];

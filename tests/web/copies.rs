@@ -59,6 +59,12 @@ fn illustrated(origin: &str) -> Value {
     body
 }
 
+/// How many files there are below a folder.
+fn walk(folder: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.map(|path| if path.is_dir() { walk(&path) } else { 1 }).sum()
+}
+
 /// The addresses that stand in these attributes of a page.
 fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
     page.split(&format!("{attribute}=\"")).skip(1).filter_map(|rest| rest.split('"').next()).collect()
@@ -67,7 +73,7 @@ fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_posts_show_is_copied_and_outlives_its_source() {
     let (origin, asked) = origin().await;
-    let extra = "[media]\nmirror = true\nfile_mib_max = 1\n[outgoing]\nown_networks = [\"127.0.0.0/8\"]\n".to_owned();
+    let extra = "[media]\nmirror = true\nfile_mib_max = 1\nfrom_own_networks = true\n[outgoing]\nown_networks = [\"127.0.0.0/8\"]\n".to_owned();
     let site = Site::with(Setting { extra, ..Setting::new() });
     let id = site.publish_openly(&illustrated(&origin)).await;
     let path = format!("/posts/{id}");
@@ -96,7 +102,8 @@ async fn what_posts_show_is_copied_and_outlives_its_source() {
         .expect("the whole picture");
     assert_eq!(image::load_from_memory(&site.get(whole).await.bytes).expect("a picture").width(), 1_600);
     let named = |ending: &str| links.iter().find(|href| href.starts_with("/media/") && href.ends_with(ending)).copied();
-    let plan = site.get(named("%2Epdf").expect("the plan")).await;
+    let plan_path = named("%2Epdf").expect("the plan").to_owned();
+    let plan = site.get(&plan_path).await;
     assert_eq!((plan.header("content-type"), plan.header("content-disposition")), ("application/pdf", "attachment"));
     assert_eq!(plan.bytes, b"%PDF-1.7 plan");
     let html = site.get(named("%2Ehtml").expect("the page")).await;
@@ -113,13 +120,26 @@ async fn what_posts_show_is_copied_and_outlives_its_source() {
     assert!(!site.get("/feeds/all.json").await.text().contains("/media/"));
 
     // Another post that shows the same asks for nothing again.
-    wait_until("what is missing to be given up", LIMIT, || asked.load(Ordering::SeqCst) == 8);
+    wait_until("everything to be asked for", LIMIT, || asked.load(Ordering::SeqCst) == 8);
+    let given_up = || site.setting.run(&["media", "list"]);
+    wait_until("what can't be copied to be named", LIMIT, || given_up().contains("/huge.bin"));
+    let named = given_up();
+    assert!(named.contains("/no-picture.jpg") && named.contains("/moved") && !named.contains("/gone"), "{named}");
     let mut second = post("two", "같은 사진", "ko", &["events"]);
     second["images"] = json!([{ "url": format!("{origin}/small.jpg"), "alt": "강당" }]);
     let other = site.publish_openly(&second).await;
     let small = |answer: &Answer| answer.text().contains("width=\"320\"");
     site.until(&format!("/posts/{other}"), small).await;
     assert_eq!(asked.load(Ordering::SeqCst), 8);
+
+    // What a revision shows no more is kept by nobody.
+    let mut revised = illustrated(&origin);
+    revised["attachments"] = json!([]);
+    site.publish(&revised).await;
+    let plan = plan_path.clone();
+    site.until(&plan, |answer| answer.status == 404).await;
+    let kept = || walk(&site.setting.path().join("media"));
+    wait_until("its file to be gone", LIMIT, || kept() == 3);
 
     // What was withdrawn is shown no more; what another post shows still is.
     site.api(Method::POST, &format!("/api/v1/posts/{id}/withdraw"), None).await;

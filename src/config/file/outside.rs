@@ -47,6 +47,8 @@ pub struct MediaTable {
     pub mirror: bool,
     /// Where copies are kept; in the state folder when relative.
     pub folder: PathBuf,
+    /// Whether what lies in `outgoing.own_networks` is copied.
+    pub from_own_networks: bool,
     /// Mebibytes of one at most.
     pub file_mib_max: u32,
     /// Mebibytes of all at most.
@@ -55,7 +57,13 @@ pub struct MediaTable {
 
 impl Default for MediaTable {
     fn default() -> Self {
-        Self { mirror: false, folder: PathBuf::from("media"), file_mib_max: 20, total_mib_max: 10_240 }
+        Self {
+            mirror: false,
+            folder: PathBuf::from("media"),
+            from_own_networks: false,
+            file_mib_max: 20,
+            total_mib_max: 10_240,
+        }
     }
 }
 

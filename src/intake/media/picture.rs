@@ -10,7 +10,7 @@ use std::io::Cursor;
 const WIDTH_MAX: u32 = 1_280;
 /// A picture may have sides of so many pixels, and take so many octets when it is unpacked.
 const SIDE_MAX: u32 = 16_000;
-const UNPACKED_MAX: u64 = 256 * 1024 * 1024;
+const UNPACKED_MAX: u64 = 160 * 1024 * 1024;
 /// Of 100; more isn't seen.
 const JPEG_QUALITY: u8 = 82;
 
@@ -50,8 +50,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, String> {
     limits.max_image_width = Some(SIDE_MAX);
     limits.max_image_height = Some(SIDE_MAX);
     limits.max_alloc = Some(UNPACKED_MAX);
-    reader.limits(limits);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(words)?;
+    // The decoders see to the sides alone.
+    limits.reserve(decoder.total_bytes()).map_err(words)?;
     // Cameras store pictures as they held them, and note how they are to be turned.
     let turned = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(words)?;
@@ -107,6 +109,14 @@ mod tests {
         }
         let whole = jpeg(64, 64);
         assert!(read(&whole[..whole.len() / 3]).is_err());
+        // Small when it is packed, and more than anybody has room for.
+        let mut bytes = Vec::new();
+        let blank = image::GrayImage::new(9_000, 9_000);
+        blank.write_with_encoder(PngEncoder::new(&mut bytes)).unwrap();
+        assert!(bytes.len() < 1_000_000 && read(&bytes).is_ok());
+        let (mut bytes, blank) = (Vec::new(), image::RgbaImage::new(9_000, 9_000));
+        blank.write_with_encoder(PngEncoder::new(&mut bytes)).unwrap();
+        assert!(bytes.len() < 2_000_000 && read(&bytes).is_err());
         // A header that promises more than anybody has room for.
         let mut bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
         bomb.extend([0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff, 8, 6, 0, 0, 0, 0, 0, 0, 0]);

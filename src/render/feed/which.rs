@@ -36,7 +36,7 @@ pub enum Subject {
 }
 
 /// A feed whose address is a secret.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, Hash)]
 pub struct Private {
     /// The secret.
     pub token: String,
@@ -44,6 +44,12 @@ pub struct Private {
     pub name: String,
     /// The topics in it; none: everything.
     pub topics: Vec<String>,
+}
+
+impl std::fmt::Debug for Private {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Private").field("name", &self.name).field("topics", &self.topics).finish_non_exhaustive()
+    }
 }
 
 impl Which {

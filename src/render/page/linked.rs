@@ -8,7 +8,13 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 /// A post as a `NewsArticle`, and as an `Event` where it announces one, ready to stand in a `<script>`.
-pub(super) fn linked(look: &Look<'_>, showable: &Showable, url: &str, description: Option<&str>) -> String {
+pub(super) fn linked(
+    look: &Look<'_>,
+    showable: &Showable,
+    url: &str,
+    description: Option<&str>,
+    pictures: &[String],
+) -> String {
     let post = showable.post();
     let publisher = object([
         ("@type", Some("Organization".into())),
@@ -16,12 +22,12 @@ pub(super) fn linked(look: &Look<'_>, showable: &Showable, url: &str, descriptio
         ("url", Some(format!("{}/", look.origin).into())),
         ("logo", look.theme.logo.as_ref().map(|logo| format!("{}{}", look.origin, logo.path()).into())),
     ]);
-    let mut graph = vec![article(showable, url, description, &publisher)];
-    graph.extend(post.event.as_ref().map(|event| happening(post, event, url, description, &publisher)));
+    let mut graph = vec![article(showable, url, description, &publisher, pictures)];
+    graph.extend(post.event.as_ref().map(|event| happening(post, event, url, description, &publisher, pictures)));
     harmless(&json!({ "@context": "https://schema.org", "@graph": graph }))
 }
 
-fn article(showable: &Showable, url: &str, description: Option<&str>, publisher: &Value) -> Value {
+fn article(showable: &Showable, url: &str, description: Option<&str>, publisher: &Value, pictures: &[String]) -> Value {
     let post = showable.post();
     let changed_at = post.updated_at.max(showable.standing().revised_at).filter(|at| *at > post.published_at);
     // Boards are signed by an office far more often than by a person.
@@ -40,14 +46,21 @@ fn article(showable: &Showable, url: &str, description: Option<&str>, publisher:
         ("dateModified", Some(instant(changed_at.unwrap_or(post.published_at)).into())),
         ("author", author.or_else(|| Some(publisher.clone()))),
         ("publisher", Some(publisher.clone())),
-        ("image", images(post)),
+        ("image", images(pictures)),
         ("keywords", tags),
         ("license", license),
         ("isBasedOn", post.url.as_deref().and_then(web_url).map(Value::from)),
     ])
 }
 
-fn happening(post: &Post, event: &Event, url: &str, description: Option<&str>, publisher: &Value) -> Value {
+fn happening(
+    post: &Post,
+    event: &Event,
+    url: &str,
+    description: Option<&str>,
+    publisher: &Value,
+    pictures: &[String],
+) -> Value {
     let zone = event.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
     let place = line(event.location.as_ref()).map(|name| json!({ "@type": "Place", "name": name, "address": name }));
     object([
@@ -61,7 +74,7 @@ fn happening(post: &Post, event: &Event, url: &str, description: Option<&str>, p
         ("eventStatus", Some("https://schema.org/EventScheduled".into())),
         ("location", place),
         ("organizer", Some(publisher.clone())),
-        ("image", images(post)),
+        ("image", images(pictures)),
         ("url", event.url.as_deref().and_then(web_url).map_or_else(|| Some(url.into()), |page| Some(page.into()))),
     ])
 }
@@ -71,9 +84,8 @@ fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
     Value::Object(there.collect::<Map<_, _>>())
 }
 
-fn images(post: &Post) -> Option<Value> {
-    let urls: Vec<String> = post.images.iter().filter_map(|image| web_url(&image.url)).collect();
-    (!urls.is_empty()).then(|| json!(urls))
+fn images(pictures: &[String]) -> Option<Value> {
+    (!pictures.is_empty()).then(|| json!(pictures))
 }
 
 fn line(text: Option<&crate::domain::text::CleanText>) -> Option<String> {

@@ -130,6 +130,8 @@ pub fn post(look: &Look<'_>, templates: &Templates, shown: &PostPage<'_>) -> Res
             link => Some(link.href(shared, "")),
         },
     };
+    let pictures = post.images.iter().filter_map(|image| picture_url(look, shown, &image.url));
+    let pictures: Vec<String> = pictures.collect();
     let page = Page {
         entry: EntryView::for_page(shown.showable, reader).with_copies(shown.copies),
         updated: changed_at.map(|at| look.instant(at)),
@@ -141,7 +143,7 @@ pub fn post(look: &Look<'_>, templates: &Templates, shown: &PostPage<'_>) -> Res
         canonical: &url,
         shares: shown.shares.iter().map(share).collect(),
         card: card(look, shown, description.as_deref()),
-        linked: linked::linked(look, shown.showable, &url, description.as_deref()),
+        linked: linked::linked(look, shown.showable, &url, description.as_deref(), &pictures),
     };
     look.page("page_post.html", templates, shown.discover, page)
 }
@@ -196,11 +198,19 @@ fn description(post: &Post) -> Option<String> {
     (!text.is_empty()).then(|| cut(&text))
 }
 
+/// Where programs find a picture: our copy of it, if there is one.
+fn picture_url(look: &Look<'_>, shown: &PostPage<'_>, url: &str) -> Option<String> {
+    match shown.copies.get(url) {
+        Some(copy) => Some(format!("{}{}", look.origin, copy.href.strip_prefix(look.base).unwrap_or(&copy.href))),
+        None => web_url(url),
+    }
+}
+
 fn card<'a>(look: &'a Look<'_>, shown: &PostPage<'_>, description: Option<&'a str>) -> Card<'a> {
     let post = shown.showable.post();
     let locale = locale(&post.language);
     let others = shown.variants.iter().filter_map(|(language, _)| self::locale(language));
-    let picture = post.images.iter().find_map(|image| Some((image, web_url(&image.url)?)));
+    let picture = post.images.iter().find_map(|image| Some((image, picture_url(look, shown, &image.url)?)));
     let alt = picture.as_ref().and_then(|(image, _)| image.alt.as_ref().or(image.caption.as_ref()));
     let changed_at = post.updated_at.max(shown.showable.standing().revised_at).filter(|at| *at > post.published_at);
     Card {

@@ -70,9 +70,7 @@ fn look(tx: &mut Tx<'_>, which: &Which, filter: &Filter, now: UnixMillis) -> Res
     if let Some(page) = which.page {
         return window(tx, filter, page, found);
     }
-    if let Subject::Private(private) = &which.subject
-        && !private.topics.is_empty()
-    {
+    if let Subject::Private(private) = &which.subject {
         return selection(tx, filter, &private.topics, now, found).map(Some);
     }
     let mut newest = posts::list(tx, filter, POSTS_MAX + 1)?;
@@ -96,8 +94,11 @@ fn selection(
     mut found: Found,
 ) -> Result<Found, StoreError> {
     let (mut newest, mut gone) = (BTreeMap::new(), BTreeMap::new());
-    for topic in topics {
-        let filter = Filter { topic: Some(topic.clone()), ..filter.clone() };
+    // Without any it is everything.
+    let each: Vec<Option<String>> =
+        if topics.is_empty() { vec![None] } else { topics.iter().cloned().map(Some).collect() };
+    for topic in each {
+        let filter = Filter { topic, ..filter.clone() };
         let posts = posts::list(tx, &filter, POSTS_MAX)?;
         newest.extend(
             posts.into_iter().map(|(standing, post)| ((post.published_at, standing.post_id.clone()), (standing, post))),

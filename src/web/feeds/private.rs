@@ -12,7 +12,7 @@ use crate::web::Front;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Request, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,12 +41,19 @@ pub(in crate::web) async fn serve(
         }
     };
     if feed.revoked_at.is_some() {
-        return (StatusCode::GONE, "this address was revoked: ask for another one\n").into_response();
+        return asked.notice(&front, StatusCode::GONE, Notice::NotFound);
     }
     note(&front, &feed).await;
     let private = Private { token: token.to_owned(), name: feed.name.clone(), topics: feed.topics };
-    let language = feed.language.and_then(|tag| Language::parse(&tag).ok());
-    let language = language.and_then(|language| front.languages.iter().position(|known| *known == language));
+    let known = |tag: String| {
+        let language = Language::parse(&tag).ok()?;
+        front.languages.iter().position(|known| *known == language)
+    };
+    // In a language that isn't ours any more it holds nothing, and not everything.
+    let language = match feed.language.map(known) {
+        Some(None) => return nothing(&asked),
+        language => language.flatten(),
+    };
     let which =
         Which { subject: Subject::Private(Arc::new(private)), language, page: None, kind: Kind::Entries(format) };
     match ready(&front, &which).await {

@@ -6,7 +6,7 @@ use crate::domain::clock::UnixMillis;
 use crate::intake::unshowable::Unshowable;
 use crate::render::calendar::feed::{self as calendar, About};
 use crate::render::feed::{Format, History, House, Kind, Subject, Which};
-use crate::web::Front;
+use crate::web::{Front, unshown};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) async fn make(front: Arc<Front>, which: Which) -> anyhow::Result<Opti
         Ok::<_, anyhow::Error>((Made::new(kind, written, head, changed_at), left_out))
     };
     let (made, left_out) = tokio::task::spawn_blocking(work).await??;
-    front.unshown.set_aside(&front, left_out).await;
+    unshown::set_aside(&front, left_out).await;
     Ok(Some(made))
 }
 
