@@ -83,14 +83,17 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// The way out under these rules; `agent` is what we call ourselves.
+    /// The way out under these rules; `agent` is what we call ourselves. Where the system has no certificates of authorities nobody is
+    /// trusted, and the log says so: a daemon whose mail goes by a relay beside it starts all the same.
     ///
     /// # Errors
     /// When there is no TLS to be had.
     pub fn new(rules: Rules, agent: &str) -> Result<Self, reqwest::Error> {
         let rules = Arc::new(rules);
-        let client = |is_own_only: bool| {
-            Client::builder()
+        let client = |is_own_only: bool, has_authorities: bool| {
+            let builder = Client::builder();
+            let builder = if has_authorities { builder } else { builder.tls_certs_only([]) };
+            builder
                 .dns_resolver(Arc::new(Judged { rules: rules.clone(), is_own_only }))
                 .redirect(redirect::Policy::none())
                 .no_proxy()
@@ -101,7 +104,13 @@ impl Guard {
                 .user_agent(agent)
                 .build()
         };
-        Ok(Self { public: client(false)?, own: client(true)?, rules })
+        let has_authorities = client(false, true).is_ok();
+        if !has_authorities {
+            tracing::warn!(
+                "the system has no certificates of authorities (Debian: ca-certificates): no https of others is trusted"
+            );
+        }
+        Ok(Self { public: client(false, has_authorities)?, own: client(true, has_authorities)?, rules })
     }
 
     /// Its rules.

@@ -54,8 +54,7 @@ fn guard(app: &App, with_own_networks: bool) -> anyhow::Result<Guard> {
     if !with_own_networks {
         rules.own.clear();
     }
-    let hint = "TLS to the outside: install the certificates of the authorities (Debian: ca-certificates), or turn [websub] and [media] off";
-    Guard::new(rules, &agent).context(hint)
+    Guard::new(rules, &agent).context("TLS to the outside")
 }
 
 /// Starts couriers and questions, where there is a hub, of our own or of others, or was one.

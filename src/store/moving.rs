@@ -198,8 +198,8 @@ impl Target {
         for table in self.tables()?.into_iter().filter(|name| !STAY.contains(&name.as_str()) && name != "token_keys") {
             let used = match table.as_str() {
                 "counters" => " WHERE value <> 0",
-                // The key of address hashes, which hashed nothing yet.
-                "facts" => " WHERE name <> 'address_key'",
+                // The key of address hashes, which hashed nothing yet, and what entries are to be minted under.
+                "facts" => " WHERE name NOT IN ('address_key', 'tag_authority')",
                 _ => "",
             };
             let sql = format!("SELECT EXISTS (SELECT 1 FROM \"{table}\"{used})");

@@ -403,3 +403,20 @@ async fn two_replicas_tell_each_change_once() {
         serde_json::from_str(&first.setting.run(&["delivery", "list", "--json", "--limit", "100"])).expect("JSON");
     assert!(sent.iter().all(|one| one["state"] == "sent" && one["attempts"] == 1), "{sent:?}");
 }
+
+/// Where there are no certificates of authorities the daemon starts, and whoever needs none is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_trusts_nobody_runs_all_the_same() {
+    let (follower, conduct) = callback().await;
+    let setting = Setting { extra: OWN.to_owned(), ..Setting::new() };
+    let mut command = setting.command(&["run"]);
+    command.env("SSL_CERT_FILE", setting.path().join("none.pem")).env("SSL_CERT_DIR", setting.path().join("none"));
+    let daemon = setting.start_by(command);
+    let site = Site { setting, _daemon: daemon, client: reqwest::Client::new() };
+    assert_eq!(subscribe(&site, &follower).await.status, 202);
+    wait_until("it to follow", LIMIT, || list(&site, &[]).contains(&follower));
+    site.publish(&post("one", "소식", "ko", &["events"])).await;
+    wait_until("it to be told", LIMIT, || posts(&conduct) == 1);
+    let log = site._daemon.log();
+    assert!(log.contains("no certificates of authorities"), "{log}");
+}
