@@ -95,9 +95,9 @@ pub async fn crowd(app: &App, count: usize) {
 pub async fn crowd_of(app: &App, count: usize, topic: &'static str) {
     let add = move |tx: &mut allim::store::Tx<'_>| {
         const READERS: &str = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-             INSERT INTO subscribers (id, address, address_key, domain, language, created_at)
+             INSERT INTO subscribers (id, address, address_key, domain, language, created_at, confirmed_at)
              SELECT i * 1000003, 'r' || i || '@d' || (i % 10) || '.example.net', 'r' || i || '@d' || (i % 10) || '.example.net',
-                 'd' || (i % 10) || '.example.net', 'ko', 1 FROM n";
+                 'd' || (i % 10) || '.example.net', 'ko', 1, 1 FROM n";
         const ONE: &str =
             "INSERT INTO subscriptions (subscriber_id, topic, schedule, slot, since, mark, created_at, followed_at)
              SELECT id, 'events', 'weekly', 'weekly', 0, 0, 1, 1 FROM subscribers";
