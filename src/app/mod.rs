@@ -120,8 +120,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let (location, clock) = (config.store.clone(), world.clock.clone());
     let store = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await?.context("store.url")?;
     refuse_unfinished(&store).await?;
-    ensure_keys(&store, &world).await?;
-    ensure_authority(&store, &config.file.site.tag_authority).await?;
+    ensure_facts(&store, &world, &config.file.site.tag_authority).await?;
     let templates_folder = config.file.templates.folder.as_ref().map(|folder| config.base.join(folder));
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
     let plan_wake = Arc::new(Notify::new());
@@ -214,22 +213,18 @@ async fn refuse_unfinished(store: &Store) -> anyhow::Result<()> {
     unfinished.map_or(Ok(()), |doubt| Err(anyhow::anyhow!("store.url: {}", doubt.reason)))
 }
 
-/// The first start makes the first key of tokens, and the one of address hashes.
-async fn ensure_keys(store: &Store, world: &World) -> anyhow::Result<()> {
-    let (key, hashes) = (new_token_key(world), new_token_key(world).secret);
+/// The first start makes the first key of tokens, and the one of address hashes; and what ids of feed entries are minted under, for
+/// good.
+async fn ensure_facts(store: &Store, world: &World, authority: &str) -> anyhow::Result<()> {
+    let (key, hashes, own) = (new_token_key(world), new_token_key(world).secret, authority.to_owned());
     let made = store.write(move |tx| {
         if token_keys::all(tx)?.is_empty() {
             token_keys::insert(tx, &key)?;
         }
-        suppressions::ensure_key(tx, &hashes)
+        suppressions::ensure_key(tx, &hashes)?;
+        identity::keep_authority(tx, &own)
     });
-    made.await.context("the first keys")
-}
-
-/// The ids of feed entries are minted for good.
-async fn ensure_authority(store: &Store, authority: &str) -> anyhow::Result<()> {
-    let own = authority.to_owned();
-    let kept = store.write(move |tx| identity::keep_authority(tx, &own)).await.context("site.tag_authority")?;
+    let kept = made.await.context("the first keys")?;
     anyhow::ensure!(
         kept == authority,
         "site.tag_authority: this installation's feed entries were minted under `{kept}`; with another one every post would be new \

@@ -64,8 +64,13 @@ pub fn read_tag(name: &str) -> Option<String> {
 /// Path and query of the feed of this name in a format (`atom`), in one language or in all.
 #[must_use]
 pub fn path(name: &str, ending: &str, language: Option<&Language>) -> String {
-    let query = language.map_or_else(String::new, |language| format!("?lang={language}"));
-    format!("/feeds/{name}.{ending}{query}")
+    format!("/feeds/{name}.{ending}{}", query(language))
+}
+
+/// What an address ends with that is in one language.
+#[must_use]
+pub fn query(language: Option<&Language>) -> String {
+    language.map_or_else(String::new, |language| format!("?lang={language}"))
 }
 
 #[cfg(test)]

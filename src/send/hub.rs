@@ -56,13 +56,7 @@ pub struct Asker {
 pub async fn run(asker: Arc<Asker>, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
     let (mut asking, mut is_tidy) = (JoinSet::new(), false);
     while !*stop.borrow() {
-        let done = match (asker.is_in_doubt)() {
-            true => Ok(()),
-            false if is_tidy => round(&asker, &mut asking).await,
-            false => tidy(&asker).await.map(|()| is_tidy = true),
-        };
-        let rest = match done {
-            Ok(()) if !is_tidy && !(asker.is_in_doubt)() => Duration::ZERO,
+        let rest = match round(&asker, &mut asking, &mut is_tidy).await {
             Ok(()) => POLL,
             Err(error) => {
                 tracing::warn!(%error, "requests to the hub could not be looked through");
@@ -138,7 +132,14 @@ pub fn deny(
     Ok(ended)
 }
 
-async fn round(asker: &Arc<Asker>, asking: &mut JoinSet<()>) -> Result<(), StoreError> {
+async fn round(asker: &Arc<Asker>, asking: &mut JoinSet<()>, is_tidy: &mut bool) -> Result<(), StoreError> {
+    if (asker.is_in_doubt)() {
+        return Ok(());
+    }
+    if !*is_tidy {
+        tidy(asker).await?;
+        *is_tidy = true;
+    }
     let now = asker.store.now().await?;
     if asker.store.read(endpoints::next_lapse).await?.is_some_and(|next| next <= now) {
         let ended = asker.store.write(move |tx| endpoints::end_lapsed(tx, now, LAPSED_MAX)).await?;

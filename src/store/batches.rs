@@ -291,8 +291,7 @@ fn take(tx: &mut Tx<'_>, term: i64, batches: &[Header]) -> Result<Vec<Claimed>, 
 
 /// A number that grows whenever a subscriber leaves.
 pub(super) fn departure(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
-    let row = tx.query_opt("SELECT value FROM counters WHERE name = 'departure'", &[])?;
-    row.ok_or_else(|| StoreError::Shape("the departure counter is missing".to_owned()))?.int(0)
+    super::changes::value(tx, "departure")
 }
 
 /// The members of a batch, ascending.

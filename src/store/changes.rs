@@ -44,8 +44,13 @@ pub struct Change {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn head(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
-    let row = tx.query_opt("SELECT value FROM counters WHERE name = 'change'", &[])?;
-    row.ok_or_else(|| StoreError::Shape("the change counter is missing".to_owned()))?.int(0)
+    value(tx, "change")
+}
+
+/// Where a counter stands.
+pub(super) fn value(tx: &mut Tx<'_>, counter: &'static str) -> Result<i64, StoreError> {
+    let row = tx.query_opt("SELECT value FROM counters WHERE name = $1", params![counter])?;
+    row.ok_or_else(|| StoreError::Shape(format!("the counter {counter} is missing")))?.int(0)
 }
 
 /// The changes after a number, in their order, with their numbers.

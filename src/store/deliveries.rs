@@ -50,16 +50,11 @@ pub fn put(
     due_at: UnixMillis,
     now: UnixMillis,
 ) -> Result<bool, StoreError> {
-    const SQL: &str =
-        "INSERT INTO deliveries (plan_id, recipient_id, carrier, edition_id, destination, lane, state, due_at,
-             planned_at, attempts, failures)
-         VALUES ($1, $2, $3, $4, $5, $6, 'due', $8, $7, 0, 0) ON CONFLICT (plan_id, recipient_id, carrier) DO NOTHING";
-    let (plan_id, recipient_id) = (key.plan_id, key.recipient_id);
-    let params = params![plan_id, recipient_id, &key.carrier, edition_id, destination, lane.word(), now, due_at];
-    Ok(tx.execute(SQL, params)? == 1)
+    let one = [(key.recipient_id, edition_id, destination.to_owned())];
+    Ok(put_all(tx, key.plan_id, &key.carrier, &one, lane, due_at, now)? == 1)
 }
 
-/// Plans deliveries to endpoints, each (recipient, edition, destination), due at `due_at`. Returns how many are new.
+/// The same for several recipients, each with its edition and its destination. Returns how many are new.
 ///
 /// # Errors
 /// [`StoreError`] from the database.

@@ -125,10 +125,7 @@ pub fn ensure(tx: &mut Tx<'_>, new: &New<'_>, now: UnixMillis) -> Result<i64, St
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn end(tx: &mut Tx<'_>, id: i64, why: &str, now: UnixMillis) -> Result<bool, StoreError> {
-    const SQL: &str = "UPDATE endpoints SET ended_at = $3, ended_why = $2, secret = NULL
-         WHERE id = $1 AND ended_at IS NULL RETURNING carrier";
-    let ended = tx.query_opt(SQL, params![id, why, now])?;
-    ended.map_or(Ok(false), |row| stop(tx, &row.text(0)?, id, now).map(|()| true))
+    end_if(tx, id, None, why, now)
 }
 
 /// The same as long as nobody renewed it since `renewed_at`.
@@ -141,12 +138,21 @@ pub fn end_unless_renewed(
     why: &str,
     now: UnixMillis,
 ) -> Result<bool, StoreError> {
-    const SQL: &str = "UPDATE endpoints SET ended_at = $3, ended_why = $2, secret = NULL
-         WHERE id = $1 AND ended_at IS NULL AND renewed_at = $4";
-    if tx.execute(SQL, params![endpoint.id, why, now, endpoint.renewed_at])? == 0 {
-        return Ok(false);
-    }
-    stop(tx, &endpoint.carrier, endpoint.id, now).map(|()| true)
+    end_if(tx, endpoint.id, Some(endpoint.renewed_at), why, now)
+}
+
+fn end_if(
+    tx: &mut Tx<'_>,
+    id: i64,
+    renewed_at: Option<UnixMillis>,
+    why: &str,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    const SQL: &str =
+        "UPDATE endpoints SET ended_at = $3, ended_why = $2, secret = NULL WHERE id = $1 AND ended_at IS NULL
+           AND (CAST($4 AS BIGINT) IS NULL OR renewed_at = $4) RETURNING carrier";
+    let ended = tx.query_opt(SQL, params![id, why, now, renewed_at])?;
+    ended.map_or(Ok(false), |row| stop(tx, &row.text(0)?, id, now).map(|()| true))
 }
 
 /// Ends those whose time is over. Returns how many.

@@ -63,8 +63,7 @@ pub struct Wanted {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn unseen(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(i64, changes::Change)>, StoreError> {
-    let row = tx.query_opt("SELECT value FROM counters WHERE name = 'mirrored'", &[])?;
-    let seen = row.ok_or_else(|| StoreError::Shape("the counter mirrored is missing".to_owned()))?.int(0)?;
+    let seen = changes::value(tx, "mirrored")?;
     changes::after(tx, seen, limit)
 }
 

@@ -5,7 +5,7 @@ use super::people::Form;
 use super::{Front, client, people};
 use crate::domain::feed::WEBSUB;
 use crate::guard::Rules;
-use crate::render::feed::{Kind, Which};
+use crate::render::feed::Which;
 use crate::store::endpoints::{New, Secret};
 use crate::store::hub::{Mode, Request as Asked};
 use crate::store::{StoreError, Tx, endpoints, hub};
@@ -148,9 +148,8 @@ fn read(front: &Front, own: &Hub, form: &Form) -> Result<Asked, Refusal> {
 fn subject(front: &Front, topic: &str) -> Option<String> {
     let rest = topic.strip_prefix(&front.origin)?;
     let which = Which::at(&front.house, rest)?;
-    let is_followed = which.page.is_none() && matches!(which.kind, Kind::Entries(_));
     let url = which.url(&front.house, None);
-    is_followed.then(|| url.strip_prefix(&front.origin).map(str::to_owned)).flatten()
+    which.is_followed().then(|| url.strip_prefix(&front.origin).map(str::to_owned)).flatten()
 }
 
 /// The seconds that a subscription will last: those asked for, as far as they are granted. The callback is told which.

@@ -66,17 +66,6 @@ async fn only(world: &World, id: i64) -> Letter {
     all.remove(0)
 }
 
-/// Sends everything that is due.
-async fn send_all(world: &World) -> usize {
-    let term = world.register().await;
-    let claimed = world.claim(term, 100).await;
-    for one in &claimed {
-        assert!(world.begin(one).await);
-        world.record(one, State::Sent, None).await;
-    }
-    claimed.len()
-}
-
 async fn revise(world: &World, id: &str, topics: &[&str], revisions: Revisions) {
     world.clock.set(world.now().await.plus(Duration::from_secs(1)));
     let mut message = world.post(id, topics).await;
@@ -94,7 +83,7 @@ async fn immediate_mail_rests_for_its_grace_and_urgent_mail_does_not(world: Worl
     let calm = only(&world, reader).await;
     let rests = world.now().await.until(calm.due_at);
     assert!(rests > Duration::from_secs(100) && rests <= Duration::from_secs(120), "{rests:?}");
-    assert_eq!(send_all(&world).await, 0);
+    assert_eq!(world.send_all().await, 0);
     // A revision within the grace is what goes out, by the same delivery and not before its time.
     revise(&world, "calm", &["events"], Revisions::Silent).await;
     world.tick().await;
@@ -104,7 +93,7 @@ async fn immediate_mail_rests_for_its_grace_and_urgent_mail_does_not(world: Worl
     urgent["priority"] = json!("urgent");
     assert_eq!(world.accept(&urgent).await, Verdict::Stored);
     world.tick().await;
-    assert_eq!(send_all(&world).await, 1);
+    assert_eq!(world.send_all().await, 1);
     // A withdrawal catches it.
     let withdrawal = json!({ "specversion": "1.0", "type": "org.allim.post.withdrawn.v1", "source": "cms", "id": "w",
         "data": { "id": "calm" } });
@@ -149,7 +138,7 @@ async fn a_night_holds_mail_back_until_it_is_over(world: World) {
     let rests = world.now().await.until(sleeps.due_at);
     assert!(rests > Duration::from_secs(2 * 3_600) && rests <= Duration::from_secs(3 * 3_600), "{rests:?}");
     assert!(wakes.due_at <= world.now().await);
-    assert_eq!(send_all(&world).await, 1);
+    assert_eq!(world.send_all().await, 1);
 }
 
 async fn what_waits_when_a_night_begins_waits_until_it_is_over(world: World) {
@@ -179,7 +168,7 @@ async fn what_waits_when_a_night_begins_waits_until_it_is_over(world: World) {
     };
     world.store.write(over).await.expect("over");
     world.tick().await;
-    assert_eq!(send_all(&world).await, 1);
+    assert_eq!(world.send_all().await, 1);
 }
 
 async fn a_correction_goes_to_exactly_those_who_got_the_post_as_it_was(world: World) {
@@ -192,7 +181,7 @@ async fn a_correction_goes_to_exactly_those_who_got_the_post_as_it_was(world: Wo
     world.tick().await;
     world.publish("a", &["events"]).await;
     fire(&world).await;
-    assert_eq!(send_all(&world).await, 5);
+    assert_eq!(world.send_all().await, 5);
     let now = world.now().await;
     let until = now.plus(Duration::from_secs(86_400));
     let change = move |tx: &mut Tx<'_>| {
@@ -234,14 +223,14 @@ async fn a_correction_goes_to_exactly_those_who_got_the_post_as_it_was(world: Wo
     let of_had: Vec<_> = all[&had].iter().map(|letter| (letter.kind, letter.items.clone())).collect();
     let issue = (EditionKind::Issue, vec![(ItemForm::Post, 1)]);
     assert_eq!(of_had, [issue, (EditionKind::Correction, vec![(ItemForm::Post, 3)])]);
-    assert_eq!(send_all(&world).await, 3);
+    assert_eq!(world.send_all().await, 3);
     // A pause that is prolonged or ends early takes it along.
     let (now, later) = (world.now().await, until.plus(Duration::from_secs(86_400)));
     let prolong = move |tx: &mut Tx<'_>| profile::pause(tx, rests, later, profile::Then::Skip, now);
     world.store.write(prolong).await.expect("prolonged");
     assert_eq!(letters(&world).await[&rests].last().map(|letter| letter.due_at), Some(later));
     world.store.write(move |tx| profile::resume(tx, rests, now).map(drop)).await.expect("back");
-    assert_eq!(send_all(&world).await, 1);
+    assert_eq!(world.send_all().await, 1);
 }
 
 async fn a_correction_waits_for_what_is_under_way(world: World) {
@@ -268,7 +257,7 @@ async fn a_revision_is_a_line_in_the_next_issue_for_those_who_had_the_post(world
     world.tick().await;
     world.publish("a", &["events"]).await;
     fire(&world).await;
-    assert_eq!(send_all(&world).await, 1);
+    assert_eq!(world.send_all().await, 1);
     revise(&world, "a", &["events"], Revisions::Note).await;
     fire(&world).await;
     assert_eq!(letters(&world).await[&had].len(), 1, "a line alone is no reason to write");
@@ -280,7 +269,7 @@ async fn a_revision_is_a_line_in_the_next_issue_for_those_who_had_the_post(world
     assert_eq!(forms(had), Some(vec![ItemForm::Post, ItemForm::Revised]));
     assert_eq!(forms(had_not), Some(vec![ItemForm::Post]));
     // Said once.
-    assert_eq!(send_all(&world).await, 2);
+    assert_eq!(world.send_all().await, 2);
     world.publish("c", &["notices"]).await;
     fire(&world).await;
     let all = letters(&world).await;
@@ -379,7 +368,7 @@ async fn a_test_goes_to_colleagues_and_counts_for_nobody(world: World) {
     let colleague = |name: &str| Colleague { address: address(name), fresh_id: world.chance.draw_id() };
     let shown = world.planner.show(&issue, vec![colleague("colleague"), colleague("reader")]).await.expect("shown");
     assert!(shown.iter().all(|shown| matches!(shown, Shown::Planned(_))), "{shown:?}");
-    assert_eq!(send_all(&world).await, 2);
+    assert_eq!(world.send_all().await, 2);
     fire(&world).await;
     let kinds: Vec<_> = letters(&world).await[&reader].iter().map(|letter| (letter.kind, letter.items.len())).collect();
     assert_eq!(kinds, [(EditionKind::Test, 1), (EditionKind::Issue, 1)], "the reader's own issue comes all the same");

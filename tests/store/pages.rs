@@ -2,7 +2,6 @@
 
 use crate::world::{World, on_both};
 use allim::domain::clock::UnixMillis;
-use allim::domain::delivery::State;
 use allim::domain::ids;
 use allim::intake::accept::Verdict;
 use allim::store::issues::{self, Issue};
@@ -145,16 +144,6 @@ async fn fire(world: &World) {
     world.tick().await;
 }
 
-async fn send_all(world: &World) -> usize {
-    let term = world.register().await;
-    let claimed = world.claim(term, 100).await;
-    for one in &claimed {
-        assert!(world.begin(one).await);
-        world.record(one, State::Sent, None).await;
-    }
-    claimed.len()
-}
-
 async fn listed(world: &World) -> Vec<Issue> {
     let digests = ["often".to_owned(), "daily".to_owned()];
     world.store.read(move |tx| issues::list(tx, &digests, None, 10)).await.expect("a list")
@@ -185,7 +174,7 @@ async fn issues_are_what_was_released_and_went_out(world: World) {
     }
     fire(&world).await;
     assert!(listed(&world).await.is_empty(), "nothing was sent yet");
-    assert!(send_all(&world).await > 2);
+    assert!(world.send_all().await > 2);
     let first = listed(&world).await;
     assert_eq!((first.len(), first[0].digest.as_str()), (1, "often"));
     // Nobody got `before`, which was out when they subscribed. Each post once, whichever of its topics brought it; and that
@@ -197,7 +186,7 @@ async fn issues_are_what_was_released_and_went_out(world: World) {
     world.publish("c", &["events"]).await;
     world.tick().await;
     fire(&world).await;
-    send_all(&world).await;
+    world.send_all().await;
     let both = listed(&world).await;
     assert_eq!((both.len(), &both[1]), (2, &first[0]));
     assert_eq!(held(&world, &both[0], "ko").await, ["c"]);
@@ -227,7 +216,7 @@ async fn what_was_not_sent_stands_in_the_next_issue_that_was(world: World) {
         fire(&world).await;
     }
     // The first was superseded by the second before anybody could get it.
-    assert_eq!(send_all(&world).await, 1);
+    assert_eq!(world.send_all().await, 1);
     // An issue in which there was nothing for anybody is none.
     fire(&world).await;
     let all = listed(&world).await;

@@ -166,6 +166,17 @@ impl World {
         self.store.write(move |tx| deliveries::record(tx, std::slice::from_ref(&ended), now)).await.expect("recorded")
     }
 
+    /// Sends all mail that is due.
+    pub async fn send_all(&self) -> usize {
+        let term = self.register().await;
+        let claimed = self.claim(term, 100).await;
+        for one in &claimed {
+            assert!(self.begin(one).await);
+            self.record(one, State::Sent, None).await;
+        }
+        claimed.len()
+    }
+
     pub async fn states(&self) -> BTreeMap<String, i64> {
         self.store.read(deliveries::count).await.expect("counted").into_iter().collect()
     }

@@ -2,6 +2,7 @@
 //! push what changed.
 
 use super::{Feed, Format, History, Meta, Tombstone, Which, feed, which::Subject};
+use crate::domain::feed::query;
 use crate::domain::language::Language;
 use crate::domain::post::{Showable, TAG_PREFIX};
 use crate::render::RenderError;
@@ -66,7 +67,20 @@ impl House {
             Subject::Topic(_) => format!("/topics/{}", which.name(self)),
             Subject::All | Subject::Tag(_) | Subject::Private(_) => "/".to_owned(),
         };
-        format!("{}{page}{}", self.origin, which.query(self))
+        format!("{}{page}{}", self.origin, query(which.language_told(self)))
+    }
+
+    /// The hubs that tell of a feed.
+    #[must_use]
+    pub fn hubs_of(&self, which: &Which) -> &[String] {
+        if which.is_followed() { &self.hubs } else { &[] }
+    }
+
+    /// The header field by which subscribers find the hubs, also those that read no XML (W3C WebSub sections 4 and 7).
+    #[must_use]
+    pub fn link_header(&self, self_url: &str) -> String {
+        let hubs: String = self.hubs.iter().map(|hub| format!("<{hub}>; rel=\"hub\", ")).collect();
+        format!("{hubs}<{self_url}>; rel=\"self\"")
     }
 
     /// Writes a feed of these posts, or of some of them: what changed.
@@ -82,13 +96,7 @@ impl House {
         history: &History,
         templates: &Templates,
     ) -> Result<Feed, RenderError> {
-        // A secret is no part of an identity, and what is pushed to everybody isn't pushed from here.
-        let (name, hubs) = match &which.subject {
-            Subject::Private(private) => (format!("private/{}", private.name), &[][..]),
-            // Pages of older posts are followed by nobody.
-            _ if which.page.is_some() => (which.name(self), &[][..]),
-            _ => (which.name(self), &self.hubs[..]),
-        };
+        let name = which.public_name(self);
         let meta = Meta {
             title: &self.title(which),
             name: &which.language(self).map_or_else(|| name.clone(), |language| format!("{name}/{language}")),
@@ -99,7 +107,7 @@ impl House {
             zone: &self.zone,
             tag_authority: &self.tag_authority,
             history,
-            hubs,
+            hubs: self.hubs_of(which),
             topic_title: &|topic, language| self.topic_title(topic, language),
         };
         feed(format, &meta, posts, gone, templates)

@@ -102,6 +102,22 @@ impl Which {
         }
     }
 
+    /// Its name where no secret may stand: in ids, and where people are told of it.
+    #[must_use]
+    pub fn public_name(&self, house: &House) -> String {
+        match &self.subject {
+            Subject::Private(private) => format!("private/{}", private.name),
+            _ => self.name(house),
+        }
+    }
+
+    /// Whether hubs tell of it: pages of older posts, calendars and feeds of single institutions are followed by nobody.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        let is_private = matches!(self.subject, Subject::Private(_));
+        self.page.is_none() && !is_private && matches!(self.kind, Kind::Entries(_))
+    }
+
     /// What the store calls it; `None`: everything.
     #[must_use]
     pub fn topic(&self, house: &House) -> Option<String> {
@@ -118,18 +134,18 @@ impl Which {
         self.language.and_then(|index| house.languages.get(index))
     }
 
-    /// What its address ends with.
+    /// The language that its address names: that of a private feed is no part of it.
     #[must_use]
-    pub fn query(&self, house: &House) -> String {
-        let is_told = !matches!(self.subject, Subject::Private(_));
-        self.language(house).filter(|_| is_told).map_or_else(String::new, |language| format!("?lang={language}"))
+    pub fn language_told<'a>(&self, house: &'a House) -> Option<&'a Language> {
+        self.language(house).filter(|_| !matches!(self.subject, Subject::Private(_)))
     }
 
     /// The address of the same feed, or of one of its pages.
     #[must_use]
     pub fn url(&self, house: &House, page: Option<u32>) -> String {
         let page = page.map_or_else(String::new, |page| format!("/{page}"));
-        format!("{}/feeds/{}{page}.{}{}", house.origin, self.name(house), self.kind.ending(), self.query(house))
+        let name = format!("{}{page}", self.name(house));
+        format!("{}{}", house.origin, feed::path(&name, self.kind.ending(), self.language_told(house)))
     }
 }
 

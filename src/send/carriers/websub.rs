@@ -14,7 +14,6 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderName, LINK};
 use serde::{Deserialize, Serialize};
 use sha2::{Sha256, Sha384, Sha512};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Octets of an answer that are kept: nobody needs them but a person who looks for a fault.
@@ -71,11 +70,7 @@ impl WebSub {
         gate.ask();
         let kind = Which::at(&self.house, &endpoint.subject)
             .map_or("application/octet-stream", |which| which.kind.media_type());
-        let mut link = String::new();
-        for hub in &self.house.hubs {
-            let _ = write!(link, "<{hub}>; rel=\"hub\", ");
-        }
-        let _ = write!(link, "<{}{}>; rel=\"self\"", self.house.origin, endpoint.subject);
+        let link = self.house.link_header(&format!("{}{}", self.house.origin, endpoint.subject));
         let mut headers = vec![(CONTENT_TYPE, format!("{kind}; charset=utf-8")), (LINK, link)];
         if let Some(secret) = &endpoint.secret {
             headers.push((SIGNATURE, self.signature.sign(&secret.0, push.body.as_bytes())));

@@ -5,9 +5,8 @@ use super::made::Made;
 use crate::domain::clock::UnixMillis;
 use crate::intake::unshowable::Unshowable;
 use crate::render::calendar::feed::{self as calendar, About};
-use crate::render::feed::{Format, History, House, Kind, Subject, Which};
+use crate::render::feed::{Format, History, House, Kind, Which};
 use crate::web::{Front, unshown};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// `None` when there is no such feed.
@@ -57,31 +56,16 @@ pub(super) fn write(front: &Front, which: &Which, found: &Found) -> anyhow::Resu
         Kind::Entries(format) => {
             let history = history(house, which, format, found.pages);
             let made = house.write(which, format, &found.posts, &found.gone, &history, &front.templates)?;
-            let is_followed = which.page.is_none() && !matches!(which.subject, Subject::Private(_));
-            let link = link(house, &self_url).filter(|_| is_followed);
+            let link = (!house.hubs_of(which).is_empty()).then(|| house.link_header(&self_url));
             (made.bytes, made.entries, made.left_out, link)
         }
     };
-    // A secret is no place's name.
-    let name = match &which.subject {
-        Subject::Private(private) => format!("private/{}", private.name),
-        _ => which.name(house),
-    };
-    let place = format!("feeds/{name}.{}", which.kind.ending());
+    let place = format!("feeds/{}.{}", which.public_name(house), which.kind.ending());
     let unshowable = |(post_id, why): (String, String)| {
         let showable = found.posts.iter().find(|post| post.standing().post_id == post_id)?.clone();
         Some(Unshowable { showable, place: place.clone(), why })
     };
     Ok(Written { bytes, entries, left_out: left_out.into_iter().filter_map(unshowable).collect(), link })
-}
-
-/// Where subscribers find the hubs, also those that read no XML (W3C WebSub section 4).
-fn link(house: &House, self_url: &str) -> Option<String> {
-    let mut link = String::new();
-    for hub in &house.hubs {
-        let _ = write!(link, "<{hub}>; rel=\"hub\", ");
-    }
-    (!link.is_empty()).then(|| format!("{link}<{self_url}>; rel=\"self\""))
 }
 
 /// Where the other documents are. Pages lead from the newest to the first; archives are those that are full. JSON Feed knows
