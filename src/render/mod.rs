@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod dkim;
 mod entry;
 pub mod feed;
+pub mod fit;
 mod header;
 pub mod letter;
 pub mod logo;
