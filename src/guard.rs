@@ -9,7 +9,7 @@ pub use rules::{Refused, Rules};
 
 use crate::domain::clock::UnixMillis;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, redirect};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -28,7 +28,7 @@ const WORDS_MAX: usize = 200;
 
 /// What is asked.
 pub struct Call<'a> {
-    /// `GET` or `POST`.
+    /// The method.
     pub method: Method,
     /// Where.
     pub url: &'a str,
@@ -51,11 +51,7 @@ pub struct Answer {
     pub is_cut: bool,
     /// Whether the body broke off.
     pub is_broken: bool,
-    /// Where it says that what was asked for is.
-    pub location: Option<String>,
-    /// What it says that it is.
-    pub content_type: Option<String>,
-    retry_after: Option<String>,
+    headers: HeaderMap,
 }
 
 /// Why there is no answer.
@@ -134,8 +130,7 @@ impl Guard {
         let request = client.request(call.method, judged.url).headers(headers);
         let request = if call.body.is_empty() { request } else { request.body(call.body) };
         let mut response = request.send().await.map_err(failure)?;
-        let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let (content_type, retry_after, location) = (text(CONTENT_TYPE), text(RETRY_AFTER), text(LOCATION));
+        let headers = response.headers().clone();
         let (status, mut body, mut is_cut, mut is_broken) = (response.status().as_u16(), Vec::new(), false, false);
         // The status was heard: a body that breaks off or never ends changes nothing of it.
         while let Some(chunk) = response.chunk().await.unwrap_or_else(|_| {
@@ -149,15 +144,21 @@ impl Guard {
                 break;
             }
         }
-        Ok(Answer { status, body, is_cut, is_broken, location, content_type, retry_after })
+        Ok(Answer { status, body, is_cut, is_broken, headers })
     }
 }
 
 impl Answer {
+    /// A header field, if it is there and can be read.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// When the far side asks to be tried again (RFC 9110 section 10.2.3), in seconds from `now` or as a date.
     #[must_use]
     pub fn retry_at(&self, now: UnixMillis) -> Option<UnixMillis> {
-        let text = self.retry_after.as_deref()?.trim();
+        let text = self.header(&RETRY_AFTER)?.trim();
         if let Ok(seconds) = text.parse::<u32>() {
             return Some(now.plus(Duration::from_secs(u64::from(seconds))));
         }

@@ -17,6 +17,12 @@ pub const BREAKER: Backoff = Backoff { waits: &[1, 2, 5, 15, 30, 60] };
 /// Recipients' domains that defer everybody, or don't answer: seconds until one letter tries them again.
 pub const DOMAIN: Backoff = Backoff { waits: &[30, 60, 300, 900, 1_800] };
 
+/// Partners' webhooks, as Standard Webhooks advises: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h; 75.6 hours together.
+pub const WEBHOOK: Backoff = Backoff { waits: &[5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400] };
+
+/// Social networks: seconds. What their answers ask for goes first.
+pub const NETWORK: Backoff = Backoff { waits: &[60, 300, 1_800, 7_200] };
+
 /// Loss of the database or the broker: seconds.
 pub const SERVICE: Backoff = Backoff { waits: &[1, 2, 4, 8, 15, 30] };
 

@@ -147,6 +147,12 @@ words! {
         ContentRefused = "content_refused",
         /// The far side's policy is against us (5.7.x): our fault, never the recipient's.
         Policy = "policy",
+        /// Our login at a network ended; a person must renew it.
+        Login = "login",
+        /// What the far side answered isn't what its documents say.
+        BadAnswer = "bad_answer",
+        /// It waited for its slot for too long to be news.
+        Stale = "stale",
         /// We did something wrong (5xx at EHLO, MAIL or DATA, credentials): never the recipient's fault.
         OurError = "our_error",
         /// The address needs SMTPUTF8 and the relay lacks it.
@@ -183,7 +189,15 @@ impl Reason {
     /// against the delivery.
     #[must_use]
     pub fn blames_destination(self) -> bool {
-        matches!(self, Reason::Unreachable | Reason::Timeout | Reason::Busy | Reason::OurError | Reason::DomainResting)
+        matches!(
+            self,
+            Reason::Unreachable
+                | Reason::Timeout
+                | Reason::Busy
+                | Reason::OurError
+                | Reason::DomainResting
+                | Reason::Login
+        )
     }
 }
 

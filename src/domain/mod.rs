@@ -18,6 +18,7 @@ pub mod public_address;
 pub mod quiet;
 pub mod reply;
 pub mod schedule;
+pub mod seal;
 pub mod text;
 pub mod token;
 pub mod verp;

@@ -129,9 +129,7 @@ fn a_date_to_wait_for_is_read() {
         body: b"busy\r\n  now".to_vec(),
         is_cut: false,
         is_broken: false,
-        location: None,
-        content_type: None,
-        retry_after: Some(text.to_owned()),
+        headers: HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(text).unwrap())]),
     };
     let at = |text: &str| answer(text).retry_at(UnixMillis(1_000));
     assert_eq!(at("Thu, 01 Jan 1970 00:01:00 GMT"), Some(UnixMillis(60_000)));

@@ -10,6 +10,7 @@ use crate::guard::{Call, Failure, Guard};
 use crate::store::changes::ChangeKind;
 use crate::store::media::{self, Copy, MediaKind, Small, Wanted};
 use crate::store::{Store, StoreError, Tx, posts};
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -174,7 +175,7 @@ async fn get(mirror: &Arc<Mirror>, wanted: &Wanted) -> Result<Copy, Missing> {
             is_for_good: matches!(failure, Failure::Refused(_)),
             why: failure.to_string(),
         })?;
-        let next = answer.location.as_deref().filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308));
+        let next = answer.header(&LOCATION).filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308));
         match next.and_then(|next| url::Url::parse(&url).ok()?.join(next).ok()) {
             Some(_) if left == 0 => return Err(for_good("it leads elsewhere again and again")),
             Some(next) => {
@@ -192,7 +193,7 @@ async fn get(mirror: &Arc<Mirror>, wanted: &Wanted) -> Result<Copy, Missing> {
         // A file that isn't there may come: announcements are quicker than uploads.
         status => return Err(Missing { why: format!("it was answered {status}"), is_for_good: false }),
     }
-    let (kind, told, folder) = (wanted.kind, answer.content_type, mirror.folder.clone());
+    let (kind, told, folder) = (wanted.kind, answer.header(&CONTENT_TYPE).map(str::to_owned), mirror.folder.clone());
     // A picture that makes the decoder stumble costs this task alone; unpacked, one takes a great deal of room.
     let _unpacking = mirror.unpacking.lock().await;
     let work = tokio::task::spawn_blocking(move || keep(&folder, kind, &answer.body, told.as_deref()));

@@ -9,6 +9,7 @@ pub use hashtag::{Hashtags, hashtag, hashtags};
 pub use measure::Measure;
 
 use cut::{ELLIPSIS, shortened};
+use serde::{Deserialize, Serialize};
 
 /// What a network takes at most, counted in one way. Some have two limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,8 @@ pub struct Parts {
 }
 
 /// What a stretch of the text is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The address.
     Url,
@@ -44,7 +46,7 @@ pub enum Kind {
 }
 
 /// A stretch of the text, in octets of UTF-8: `start` is the first, `end` the one after the last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// What it is.
     pub kind: Kind,

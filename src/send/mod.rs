@@ -19,6 +19,7 @@ pub mod recorder;
 pub mod relay;
 pub mod reroute;
 pub mod signing;
+pub mod social;
 mod worker;
 
 use crate::domain::backoff;

@@ -1,6 +1,7 @@
 //! The seam between the ledger and the programs that endpoints are: a courier writes an edition once, and carries it to one endpoint
 //! at a time.
 
+use crate::domain::backoff::{self, Backoff};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Outcome, Reason};
 use crate::domain::post::Showable;
@@ -10,11 +11,17 @@ use crate::render::feed::Tombstone;
 use crate::render::templates::Templates;
 use crate::send::carrier::{Gate, Later};
 use crate::store::endpoints::Endpoint;
+use std::time::Duration;
 
 /// A carrier to endpoints.
 pub trait Courier: Send + Sync {
     /// Its name in the ledger.
     fn carrier(&self) -> &'static str;
+
+    /// How long it is tried, and how it is waited.
+    fn manners(&self) -> Manners {
+        Manners::default()
+    }
 
     /// Writes what all endpoints of this subject get. It is kept, so that a repeat is byte-equal.
     ///
@@ -24,6 +31,25 @@ pub trait Courier: Send + Sync {
 
     /// Carries it. It must call [`Gate::pass`] before the point of no return, and go no further when that says no.
     fn carry<'a>(&'a self, push: &'a Push<'a>, gate: &'a mut Gate) -> Later<'a, Outcome>;
+}
+
+/// How long a courier tries, and how it waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    /// Given up this long after planning.
+    pub give_up_after: Duration,
+    /// What may have arrived is tried again after this.
+    pub uncertain_wait: Duration,
+    /// Waits of a delivery that failed, and of an endpoint that is out of order.
+    pub backoff: &'static Backoff,
+}
+
+impl Default for Manners {
+    /// The feed itself holds what is given up.
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self { give_up_after: days(3), uncertain_wait: Duration::from_secs(60), backoff: &backoff::DOMAIN }
+    }
 }
 
 /// What happened.

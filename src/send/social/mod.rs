@@ -1,0 +1,3 @@
+//! Own accounts at social networks.
+
+pub mod network;
