@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
+use crate::domain::seal::Seal;
 use crate::intake::Intake;
 use crate::intake::accept::{Backfill, Revisions};
 use crate::intake::amqp;
@@ -95,6 +96,8 @@ pub struct App {
     pub hub_wake: Arc<Notify>,
     /// Notified when there may be something for endpoints.
     pub push_wake: Arc<Notify>,
+    /// What logins and partners' keys are kept under.
+    pub seal: Arc<Seal>,
     /// Keeps other daemons off; held as long as the app.
     pub lock: Option<File>,
 }
@@ -131,6 +134,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let house = Arc::new(house(&config));
     let preparer = Arc::new(Preparer::new(store.clone(), stationery.clone()));
     preparer.refresh_keys().await?;
+    let seal = Arc::new(Seal::new("").context("a seal")?);
     let (inbound_wake, hub_wake, push_wake) = (Arc::default(), Arc::default(), Arc::default());
     Ok(App {
         config,
@@ -145,6 +149,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
         inbound_wake,
         hub_wake,
         push_wake,
+        seal,
         lock,
     })
 }
@@ -164,6 +169,7 @@ fn rules(config: &Config, templates: &Templates) -> Rules {
             .map(|(name, _)| name.clone())
             .collect(),
         consent_kept: config.file.people.consent_kept,
+        accounts: Vec::new(),
         routes: config.routes.clone(),
         route_default,
         classes: Classes::new(

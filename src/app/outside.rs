@@ -9,7 +9,7 @@ use crate::send::carriers::websub::WebSub;
 use crate::send::hub::{self, Asker};
 use crate::send::lease::Lease;
 use crate::send::push::courier::Courier;
-use crate::send::push::{self, Office};
+use crate::send::push::{self, Office, Ways};
 use crate::send::recorder::Recorder;
 use crate::store::endpoints;
 use anyhow::Context as _;
@@ -77,7 +77,8 @@ pub(super) async fn start(
     let couriers: Vec<Arc<dyn Courier>> =
         vec![Arc::new(websub), Arc::new(HubPing { guard: guard.clone(), house: house.clone() })];
     let templates = app.stationery.templates.clone();
-    let office = Arc::new(Office::new(store.clone(), lease, recorder, chance.clone(), couriers, templates));
+    let ways = Ways { couriers, accounts: Vec::new(), seal: app.seal.clone(), templates };
+    let office = Arc::new(Office::new(store.clone(), lease, recorder, chance.clone(), ways));
     senders.spawn(push::run(office, app.push_wake.clone(), stop.clone()));
     let (custody, other_hubs) = (custody.clone(), table.hubs.clone());
     let is_in_doubt = Arc::new(move || custody.is_in_doubt());

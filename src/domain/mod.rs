@@ -1,5 +1,6 @@
 //! Ground floor: values and rules. No async, no I/O, no reading of the clock; imports nothing of ours.
 
+pub mod account;
 pub mod address_hash;
 pub mod audience;
 pub mod backoff;

@@ -5,6 +5,7 @@
 //! is ever cancelled half-way by a dropped future, and the SQL itself is plain straight code.
 //! Why not sqlx: docs/adr/0001-store.md.
 
+pub mod accounts;
 mod backup;
 pub mod batches;
 pub mod bell;
@@ -48,6 +49,7 @@ mod sqlite;
 pub mod subscribers;
 pub mod suppressions;
 pub mod token_keys;
+pub mod turns;
 pub mod value;
 pub mod views;
 pub mod window;
