@@ -19,6 +19,7 @@ pub mod quiet;
 pub mod reply;
 pub mod schedule;
 pub mod seal;
+pub mod standard_webhook;
 pub mod text;
 pub mod token;
 pub mod verp;
