@@ -14,6 +14,7 @@ pub mod posture;
 pub mod quickstart;
 mod relays;
 pub mod roster;
+pub mod seal;
 pub mod signing;
 pub mod telemetry;
 mod wakes;
@@ -25,6 +26,7 @@ use crate::config::Config;
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
+use crate::domain::seal::Seal;
 use crate::intake::Intake;
 use crate::intake::accept::{Backfill, Revisions};
 use crate::intake::amqp;
@@ -77,6 +79,8 @@ pub struct App {
     pub world: World,
     /// The ledger.
     pub store: Store,
+    /// What secrets of others are sealed with in it.
+    pub seal: Arc<Seal>,
     /// The door.
     pub intake: Intake,
     /// The planner.
@@ -121,6 +125,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let store = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await?.context("store.url")?;
     refuse_unfinished(&store).await?;
     ensure_facts(&store, &world, &config.file.site.tag_authority).await?;
+    let seal = seal::open(&config, &store, &world).await?;
     let templates_folder = config.file.templates.folder.as_ref().map(|folder| config.base.join(folder));
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
     let plan_wake = Arc::new(Notify::new());
@@ -136,6 +141,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
         config,
         world,
         store,
+        seal,
         intake,
         planner,
         stationery,
