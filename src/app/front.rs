@@ -19,6 +19,7 @@ pub(super) fn front(
         sha256: token.sha256.clone(),
         source: token.source.clone(),
         inbound: token.inbound,
+        partners: token.partners,
     };
     let titles = file.digest.iter().map(|table| (&table.name, &table.title));
     let digest = |(name, title): (&String, &LocalText)| {

@@ -14,6 +14,7 @@ pub mod posture;
 pub mod quickstart;
 mod relays;
 pub mod roster;
+pub mod seal;
 pub mod signing;
 pub mod telemetry;
 mod wakes;
@@ -78,6 +79,8 @@ pub struct App {
     pub world: World,
     /// The ledger.
     pub store: Store,
+    /// What secrets of others are sealed with in it.
+    pub seal: Arc<Seal>,
     /// The door.
     pub intake: Intake,
     /// The planner.
@@ -96,8 +99,6 @@ pub struct App {
     pub hub_wake: Arc<Notify>,
     /// Notified when there may be something for endpoints.
     pub push_wake: Arc<Notify>,
-    /// What logins and partners' keys are kept under.
-    pub seal: Arc<Seal>,
     /// Keeps other daemons off; held as long as the app.
     pub lock: Option<File>,
 }
@@ -124,6 +125,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let store = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await?.context("store.url")?;
     refuse_unfinished(&store).await?;
     ensure_facts(&store, &world, &config.file.site.tag_authority).await?;
+    let seal = seal::open(&config, &store, &world).await?;
     let templates_folder = config.file.templates.folder.as_ref().map(|folder| config.base.join(folder));
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
     let plan_wake = Arc::new(Notify::new());
@@ -134,12 +136,12 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let house = Arc::new(house(&config));
     let preparer = Arc::new(Preparer::new(store.clone(), stationery.clone()));
     preparer.refresh_keys().await?;
-    let seal = Arc::new(Seal::new("").context("a seal")?);
     let (inbound_wake, hub_wake, push_wake) = (Arc::default(), Arc::default(), Arc::default());
     Ok(App {
         config,
         world,
         store,
+        seal,
         intake,
         planner,
         stationery,
@@ -149,7 +151,6 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
         inbound_wake,
         hub_wake,
         push_wake,
-        seal,
         lock,
     })
 }

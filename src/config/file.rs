@@ -10,7 +10,7 @@ mod span;
 pub use inbound::InboundTable;
 pub use intake::{Amqp, IntakeTable, SourceTable, Spool, Token};
 pub use mail::{DigestTable, DkimTable, Immediate, MailTable, PeopleTable, SenderTable, Topic};
-pub use outside::{MediaTable, OutgoingTable, WebSubTable};
+pub use outside::{MediaTable, OutgoingTable, PartnersTable, WebSubTable};
 pub use send::{Relay, SendTable};
 
 use super::ways::PaceTable;
@@ -77,6 +77,9 @@ pub struct File {
     /// The way to what others name.
     #[serde(default)]
     pub outgoing: OutgoingTable,
+    /// Partner institutions.
+    #[serde(default)]
+    pub partners: PartnersTable,
     /// HTTP.
     #[serde(default)]
     pub web: Web,
@@ -100,6 +103,9 @@ pub struct Instance {
     pub roles: Vec<super::Role>,
     /// Lock file, embedded database, mail folder; relative paths below are taken from here.
     pub state_dir: PathBuf,
+    /// The key that seals secrets of others in the store; the first start makes one in `state_dir` when absent.
+    #[serde(default)]
+    pub seal_key_file: Option<PathBuf>,
 }
 
 /// `[store]`

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod followers;
+mod partners;
 
 use super::{Rules, digest};
 use crate::domain::audience::Slot;
@@ -78,6 +79,7 @@ fn plan(tx: &mut Tx<'_>, rules: &Rules, seq: i64, change: &Change, now: UnixMill
     let Some(news) = news(tx, seq, change)? else { return Ok(0) };
     let mut told = followers::told(tx, &news, now)?;
     told.extend(accounts::told(tx, rules, &news, now)?);
+    told.extend(partners::told(tx, &news, now)?);
     if told.is_empty() {
         return Ok(0);
     }

@@ -6,6 +6,7 @@ pub mod body;
 pub mod calendar;
 pub mod dkim;
 mod entry;
+pub mod event;
 pub mod feed;
 pub mod fit;
 mod header;

@@ -12,11 +12,13 @@ use super::recorder::Recorder;
 use super::social::{self, Account};
 use crate::domain::clock::Chance;
 use crate::domain::delivery::{Outcome, Reason};
+use crate::domain::partner::{AMQP, WEBHOOK};
 use crate::domain::seal::Seal;
 use crate::domain::{backoff, destination};
 use crate::render::templates::Templates;
 use crate::store::deliveries::{AttemptRef, Claimed};
 use crate::store::endpoints::{self, Endpoint, Ready};
+use crate::store::partners::{self, Heard};
 use crate::store::{Store, Tx, destinations};
 use courier::{Courier, Manners, News, Push};
 use desk::Desk;
@@ -135,8 +137,12 @@ async fn carry(office: &Office, job: Job) {
         Outcome::Uncertain { .. } => !is_for_a_person,
         _ => false,
     };
-    if blames || (is_on_trial && matches!(outcome, Outcome::Sent { .. })) {
+    let has_arrived = matches!(outcome, Outcome::Sent { .. });
+    if blames || (is_on_trial && has_arrived) {
         hear(office, &endpoint, &outcome, blames, manners).await;
+    }
+    if is_of_partner(&endpoint.carrier) && (!has_arrived || is_on_trial) {
+        hear_of_partner(office, &endpoint, &outcome).await;
     }
     let waits = manners.backoff;
     let uncertain_wait = if is_for_a_person { FOR_EVER } else { manners.uncertain_wait };
@@ -153,9 +159,11 @@ async fn carry(office: &Office, job: Job) {
     };
     decide::record(&office.recorder, &claimed, &outcome, patience, now, draw).await;
     if matches!(outcome, Outcome::Refused { reason: Reason::Gone, .. }) {
-        let id = endpoint.id;
-        let gone = endpoint.clone();
-        let end = move |tx: &mut Tx<'_>| endpoints::end_unless_renewed(tx, &gone, "it answered 410 Gone", now);
+        let (id, gone) = (endpoint.id, endpoint.clone());
+        let end = move |tx: &mut Tx<'_>| match is_of_partner(&gone.carrier) {
+            true => partners::gone(tx, gone.id, now).map(|name| name.is_some()),
+            false => endpoints::end_unless_renewed(tx, &gone, "it answered 410 Gone", now),
+        };
         let ended = office.store.write(end).await;
         match ended {
             Ok(_) => tracing::info!(endpoint = id, carrier = endpoint.carrier, "an endpoint says that it is gone"),
@@ -202,6 +210,31 @@ fn panicked() -> Outcome {
 /// What a future comes to, unless it panics.
 async fn without_panic<T>(future: impl Future<Output = T>) -> Option<T> {
     std::panic::AssertUnwindSafe(future).catch_unwind().await.ok()
+}
+
+/// Whether a carrier goes to partner institutions.
+fn is_of_partner(carrier: &str) -> bool {
+    matches!(carrier, WEBHOOK | AMQP)
+}
+
+/// Keeps in mind since when nothing gets through to a partner: some day it is paused, and its contact told.
+async fn hear_of_partner(office: &Office, endpoint: &Endpoint, outcome: &Outcome) {
+    let has_failed = match outcome {
+        Outcome::TryLater { .. } | Outcome::Uncertain { .. } => true,
+        Outcome::Sent { .. } => false,
+        Outcome::Refused { .. } | Outcome::NotAllowed => return,
+    };
+    let (id, now) = (endpoint.id, office.store.about_now());
+    match office.store.write(move |tx: &mut Tx<'_>| partners::heard(tx, id, has_failed, now)).await {
+        Ok(Heard::Pause { name }) => {
+            tracing::error!(
+                partner = name,
+                "nothing got through for five days; it is paused: `allim partner resume {name}`"
+            );
+        }
+        Ok(Heard::Nothing) => {}
+        Err(error) => tracing::warn!(endpoint = id, %error, "how a partner does could not be recorded"),
+    }
 }
 
 /// Lets the endpoint's breaker hear how it went.

@@ -2,7 +2,7 @@
 
 use super::endpoints::{self, New};
 use super::value::params;
-use super::{Row, StoreError, Tx};
+use super::{Row, StoreError, Tx, sealed};
 use crate::domain::account::Rule;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::DeliveryKey;
@@ -57,12 +57,18 @@ pub fn tidy(tx: &mut Tx<'_>, rules: &[Rule], now: UnixMillis) -> Result<(), Stor
     Ok(())
 }
 
-/// Keeps a login, sealed; with it the account is in order again. `of` is the hash of the configured one.
-pub fn keep_login(tx: &mut Tx<'_>, endpoint_id: i64, sealed: &str, of: &str) -> Result<(), StoreError> {
+/// Keeps a login, sealed under the seal of this name; with it the account is in order again. `of` is the hash of the configured one.
+pub fn keep_login(tx: &mut Tx<'_>, endpoint_id: i64, sealed: &str, seal: &str, of: &str) -> Result<(), StoreError> {
+    sealed::keep(tx, seal)?;
     const SQL: &str = "INSERT INTO accounts (endpoint_id, login, login_of) VALUES ($1, $2, $3)
          ON CONFLICT (endpoint_id) DO UPDATE SET login = excluded.login, login_of = excluded.login_of,
              login_failed_at = NULL, login_failed_why = NULL";
     tx.change("keeping a login", 1, SQL, params![endpoint_id, sealed, of])
+}
+
+/// Whether any login is kept.
+pub(super) fn any_sealed(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    Ok(tx.query_opt("SELECT 1 FROM accounts WHERE login IS NOT NULL LIMIT 1", &[])?.is_some())
 }
 
 /// A person must log in again. Returns whether that is new.

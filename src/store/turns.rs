@@ -5,6 +5,7 @@ use super::value::params;
 use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Reason};
+use crate::domain::partner::Order;
 
 /// The first in line, in the order in which things happened. `None`: nothing waits, or the first one waits for its next try, or for what
 /// may have arrived to be settled, and the others behind it.
@@ -21,6 +22,13 @@ pub fn first_in_line(tx: &mut Tx<'_>, destination: &str, now: UnixMillis) -> Res
          JOIN occurrences o ON o.id = d.plan_id WHERE d.state = 'due' AND d.destination = $1 ORDER BY o.bound, d.plan_id LIMIT 1";
     let Some(row) = tx.query_opt(FIRST, params![destination])? else { return Ok(None) };
     if row.at(3)? > now { Ok(None) } else { key(&row).map(Some) }
+}
+
+/// How an endpoint's partner is served: whether in line, and whether nothing got through lately. `None`: it is no partner's.
+pub fn of_partner(tx: &mut Tx<'_>, endpoint_id: i64) -> Result<Option<(Order, bool)>, StoreError> {
+    const SQL: &str = "SELECT ordering, failing_since_at FROM partners WHERE endpoint_id = $1 AND ended_at IS NULL";
+    let row = tx.query_opt(SQL, params![endpoint_id])?;
+    row.map(|row| Ok((row.parse(0, Order::from_word)?, row.int_opt(1)?.is_some()))).transpose()
 }
 
 fn key(row: &Row) -> Result<DeliveryKey, StoreError> {

@@ -23,6 +23,8 @@ pub struct Token {
     pub source: String,
     /// Whether it may hand over mail that came back.
     pub inbound: bool,
+    /// Whether it may manage partner institutions.
+    pub partners: bool,
 }
 
 /// What went wrong, boxed, since most answers are none.

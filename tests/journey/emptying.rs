@@ -1,7 +1,7 @@
 //! How a store is emptied between two histories.
 
 /// Every table but those of migrations; `journey::house::emptying_forgets_no_table` keeps the list whole.
-pub(super) const EMPTYING: [&str; 43] = [
+pub(super) const EMPTYING: [&str; 44] = [
     "UPDATE counters SET value = 0",
     "DELETE FROM batches",
     "DELETE FROM batch_recipients",
@@ -45,4 +45,5 @@ pub(super) const EMPTYING: [&str; 43] = [
     "DELETE FROM private_feeds",
     "DELETE FROM accounts",
     "DELETE FROM said",
+    "DELETE FROM partners",
 ];

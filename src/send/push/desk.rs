@@ -1,10 +1,11 @@
 //! What is claimed for endpoints: one delivery at a time for each, so that none waits for another.
 
-use super::{Job, Office};
+use super::{Job, Office, is_of_partner};
 use crate::domain::backoff::Backoff;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Lane;
 use crate::domain::destination;
+use crate::domain::partner::Order;
 use crate::send::social::Account;
 use crate::store::deliveries::{self, Claimed};
 use crate::store::endpoints::{self, Ready};
@@ -185,6 +186,17 @@ fn claim_one(
     if endpoints::is_busy(tx, &name)? {
         return Ok(None);
     }
-    let claimed = turn.take(tx, term, &name, now)?;
-    Ok(claimed.map(|claimed| Job { claimed, endpoint, is_on_trial: breaker.failures > 0 }))
+    let partner = match is_of_partner(&ready.carrier) {
+        true => turns::of_partner(tx, ready.id)?,
+        false => None,
+    };
+    let claimed = match partner {
+        Some((Order::Line, _)) => {
+            let turn = turns::first_in_line(tx, &name, now)?;
+            turns::take(tx, term, &name, turn)?
+        }
+        _ => turn.take(tx, term, &name, now)?,
+    };
+    let is_on_trial = breaker.failures > 0 || partner.is_some_and(|(_, is_failing)| is_failing);
+    Ok(claimed.map(|claimed| Job { claimed, endpoint, is_on_trial }))
 }

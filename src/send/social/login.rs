@@ -75,8 +75,9 @@ async fn keep(office: &Office, account: &Account, credential: &Credential) -> Re
     loop {
         let draws = [office.chance.draw(), office.chance.draw()];
         let sealed = sealed(&office.seal, &account.rule.name, credential, draws)?;
-        let (id, of) = (account.endpoint_id, hash(&account.base));
-        match office.store.write(move |tx: &mut Tx<'_>| accounts::keep_login(tx, id, &sealed, &of)).await {
+        let (id, of, seal) = (account.endpoint_id, hash(&account.base), office.seal.name().to_owned());
+        let keep = move |tx: &mut Tx<'_>| accounts::keep_login(tx, id, &sealed, &seal, &of);
+        match office.store.write(keep).await {
             Ok(()) => return Ok(()),
             Err(error) if failures + 1 >= KEEP_TRIES_MAX => return Err(error),
             Err(_) => failures += 1,

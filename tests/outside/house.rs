@@ -16,7 +16,7 @@ use allim::send::recorder::Recorder;
 use allim::send::social::Account;
 use allim::send::social::network::{Can, Credential};
 use allim::settle::{self, Uncertain};
-use allim::store::{accounts, deliveries, endpoints};
+use allim::store::{Tx, accounts, deliveries, endpoints};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
