@@ -23,7 +23,7 @@ use crate::domain::audience::{IMMEDIATE, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::edition::EditionKind;
 use crate::store::releases::Looked;
-use crate::store::{Store, StoreError, Tx, editions, occurrences, people, profile, quiet, releases};
+use crate::store::{Store, StoreError, Tx, editions, occurrences, partners, people, profile, quiet, releases};
 use chunk::Progress;
 use digest::{Digest, Firing};
 pub use rules::Rules;
@@ -237,9 +237,18 @@ impl Planner {
                 (self.planned)();
             }
             if is_done {
-                return Ok(());
+                break;
             }
         }
+        if self.store.read(partners::any_trusted).await? {
+            let rules = self.rules.clone();
+            let planned = self.store.write(move |tx| push::embargo::step(tx, &rules, now)).await?;
+            ticked.planned += planned;
+            if planned > 0 {
+                (self.planned)();
+            }
+        }
+        Ok(())
     }
 
     async fn move_replaced(&self, now: UnixMillis, ticked: &mut Ticked) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 //! revision of a post, so that nobody is told of it twice, however often it is looked at.
 
 mod accounts;
+pub(super) mod embargo;
 mod followers;
 mod partners;
 

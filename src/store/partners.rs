@@ -206,6 +206,12 @@ pub fn live(tx: &mut Tx<'_>) -> Result<Vec<Partner>, StoreError> {
     tx.query(SQL, &[])?.iter().map(read).collect()
 }
 
+/// Whether anybody is trusted with posts under an embargo.
+pub fn any_trusted(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT 1 FROM partners WHERE ended_at IS NULL AND embargoed_at IS NOT NULL AND endpoint_id IS NOT NULL LIMIT 1";
+    Ok(tx.query_opt(SQL, &[])?.is_some())
+}
+
 /// Sets what is said. Returns whether there is such a partner.
 pub fn set(tx: &mut Tx<'_>, name: &str, change: &Change, now: UnixMillis) -> Result<bool, StoreError> {
     let Some(partner) = find(tx, name)?.filter(|partner| partner.ended_at.is_none()) else { return Ok(false) };

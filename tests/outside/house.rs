@@ -11,6 +11,7 @@ use allim::plan::{Planner, Rules};
 use allim::render::blurb::Blurb;
 use allim::render::templates::Templates;
 use allim::send::lease::Lease;
+use allim::send::push::courier::Courier;
 use allim::send::push::{self, Office, Ways};
 use allim::send::recorder::Recorder;
 use allim::send::social::Account;
@@ -67,6 +68,10 @@ pub struct House {
 
 impl House {
     pub async fn open(world: World, settings: Vec<Setting>) -> Self {
+        Self::with(world, settings, Vec::new()).await
+    }
+
+    pub async fn with(world: World, settings: Vec<Setting>, couriers: Vec<Arc<dyn Courier>>) -> Self {
         let mut fakes = Vec::new();
         let mut made = Vec::new();
         for setting in settings {
@@ -115,7 +120,7 @@ impl House {
         let chance = Arc::new(SeededChance::new(7));
         let (recorder, _) = Recorder::start(world.store.clone(), chance.clone());
         let ways = Ways {
-            couriers: Vec::new(),
+            couriers,
             accounts: made,
             seal: Arc::new(Seal::new("a test's").expect("a seal")),
             templates: Arc::new(Templates::load(None).expect("templates")),

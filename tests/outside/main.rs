@@ -4,6 +4,7 @@
 
 mod house;
 mod network;
+mod partners;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "others use all of it")]
 mod support;

@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Octets of editions kept in memory: those of a busy hour.
 const KEPT_LEN_MAX: usize = 16 * 1_024 * 1_024;
 
+/// What the subject of an edition ends with that is for trusted partners alone (`domain::partner::subject`).
+const EMBARGOED: &str = ":embargoed";
+
 /// Why an edition can't be made ready.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::send) enum PrepareError {
@@ -111,6 +114,9 @@ fn news(tx: &mut Tx<'_>, edition: &Edition) -> Result<News, StoreError> {
     let found = posts::at_revisions(tx, &[(item.post_id.clone(), item.revision)])?.pop();
     let (standing, post) = found.ok_or_else(missing)?;
     Ok(match standing.withdrawn_at {
+        None if edition.content.schedule.ends_with(EMBARGOED) => {
+            News::Post(Box::new(Showable::for_trusted_partner(standing, post)))
+        }
         None => News::Post(Box::new(Showable::pinned_by_edition(standing, post))),
         Some(withdrawn_at) => News::Gone {
             tombstone: Tombstone { post_id: standing.post_id, withdrawn_at },

@@ -22,3 +22,6 @@ CREATE TABLE said (
     PRIMARY KEY (endpoint_id, post_id)
 ) {without rowid};
 CREATE INDEX said_post ON said (post_id);
+
+-- Posts that aren't public yet, for partners who may know of them.
+CREATE INDEX posts_hidden ON posts (public_due_at) WHERE public_at IS NULL;
