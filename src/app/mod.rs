@@ -20,6 +20,7 @@ pub mod telemetry;
 mod wakes;
 
 pub use loops::CLOCK_OFF_MS_MAX;
+pub use outside::partnership;
 pub use relays::{Ways, smtp, ways};
 
 use crate::config::Config;

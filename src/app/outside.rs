@@ -4,14 +4,17 @@ use super::App;
 use super::custody::Custody;
 use crate::guard::Guard;
 use crate::intake::media::{self, Mirror};
+#[cfg(feature = "amqp")]
+use crate::send::carriers::amqp_out::AmqpOut;
 use crate::send::carriers::hub_ping::HubPing;
+use crate::send::carriers::webhook::Webhook;
 use crate::send::carriers::websub::WebSub;
 use crate::send::hub::{self, Asker};
 use crate::send::lease::Lease;
 use crate::send::push::courier::Courier;
 use crate::send::push::{self, Office};
 use crate::send::recorder::Recorder;
-use crate::store::endpoints;
+use crate::web::Partnership;
 use anyhow::Context as _;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -57,7 +60,22 @@ fn guard(app: &App, with_own_networks: bool) -> anyhow::Result<Guard> {
     Guard::new(rules, &agent).context("TLS to the outside")
 }
 
-/// Starts couriers and questions, where there is a hub, of our own or of others, or was one.
+/// What is done with partner institutions.
+///
+/// # Errors
+/// When there is no TLS to be had.
+pub fn partnership(app: &App) -> anyhow::Result<Partnership> {
+    Ok(Partnership {
+        store: app.store.clone(),
+        seal: app.seal.clone(),
+        guard: guard(app, true)?,
+        house: app.house.clone(),
+        chance: app.world.chance.clone(),
+        overlap: app.config.file.partners.key_overlap,
+    })
+}
+
+/// Starts couriers and questions. They run though nobody may be there to be told: a partner can be added at any time.
 pub(super) async fn start(
     app: &Arc<App>,
     custody: &Custody,
@@ -68,14 +86,16 @@ pub(super) async fn start(
 ) -> anyhow::Result<()> {
     let table = &app.config.file.websub;
     let is_open = table.enabled && app.config.site.public_url.is_some();
-    if !is_open && table.hubs.is_empty() && !app.store.read(endpoints::any).await? {
-        return Ok(());
-    }
     let guard = guard(app, true)?;
     let (store, chance, house) = (app.store.clone(), app.world.chance.clone(), app.house.clone());
     let websub = WebSub { guard: guard.clone(), house: house.clone(), signature: table.signature };
-    let couriers: Vec<Arc<dyn Courier>> =
-        vec![Arc::new(websub), Arc::new(HubPing { guard: guard.clone(), house: house.clone() })];
+    let webhook = Webhook { guard: guard.clone(), house: house.clone(), seal: app.seal.clone() };
+    let mut couriers: Vec<Arc<dyn Courier>> =
+        vec![Arc::new(websub), Arc::new(HubPing { guard: guard.clone(), house: house.clone() }), Arc::new(webhook)];
+    #[cfg(feature = "amqp")]
+    couriers.push(Arc::new(AmqpOut::new(house.clone(), app.seal.clone())));
+    #[cfg(not(feature = "amqp"))]
+    couriers.shrink_to_fit();
     let templates = app.stationery.templates.clone();
     let office = Arc::new(Office::new(store.clone(), lease, recorder, chance.clone(), couriers, templates));
     senders.spawn(push::run(office, app.push_wake.clone(), stop.clone()));
