@@ -5,7 +5,11 @@ use super::custody::Custody;
 use crate::guard::Guard;
 use crate::intake::media::{self, Mirror};
 #[cfg(feature = "amqp")]
-use crate::send::carriers::amqp_out::AmqpOut;
+use crate::domain::delivery::Outcome;
+#[cfg(feature = "amqp")]
+use crate::render::event;
+#[cfg(feature = "amqp")]
+use crate::send::carriers::amqp_out::{self, AmqpOut};
 use crate::send::carriers::hub_ping::HubPing;
 use crate::send::carriers::webhook::Webhook;
 use crate::send::carriers::websub::WebSub;
@@ -15,6 +19,8 @@ use crate::send::push::courier::Courier;
 use crate::send::push::{self, Office};
 use crate::send::recorder::Recorder;
 use crate::web::Partnership;
+#[cfg(feature = "amqp")]
+use crate::web::Tried;
 use anyhow::Context as _;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -73,6 +79,24 @@ pub fn partnership(app: &App) -> anyhow::Result<Partnership> {
         chance: app.world.chance.clone(),
         overlap: app.config.file.partners.key_overlap,
     })
+}
+
+/// Publishes a ping to the broker of a partner, by a connection of its own, and says what came back.
+///
+/// # Errors
+/// When there is no such partner, or it is told by no broker.
+#[cfg(feature = "amqp")]
+pub async fn try_broker(partners: &Partnership, name: &str) -> anyhow::Result<Tried> {
+    let (broker, id) = (partners.broker(name).await?, partners.ping_id(0));
+    let ping = event::ping(&partners.house, &id, partners.store.now().await?);
+    let (is_taken, answer) = match amqp_out::try_out(&broker, &id, &ping).await {
+        Outcome::Sent { reply } => (true, reply),
+        Outcome::TryLater { reply, .. } | Outcome::Refused { reply, .. } | Outcome::Uncertain { reply, .. } => {
+            (false, reply)
+        }
+        Outcome::NotAllowed => (false, String::new()),
+    };
+    Ok(Tried { is_taken, answer, id })
 }
 
 /// Starts couriers and questions. They run though nobody may be there to be told: a partner can be added at any time.
