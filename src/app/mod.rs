@@ -20,6 +20,9 @@ pub mod telemetry;
 mod wakes;
 
 pub use loops::CLOCK_OFF_MS_MAX;
+pub use outside::partnership;
+#[cfg(feature = "amqp")]
+pub use outside::try_broker;
 pub use relays::{Ways, smtp, ways};
 
 use crate::config::Config;

@@ -4,14 +4,23 @@ use super::App;
 use super::custody::Custody;
 use crate::guard::Guard;
 use crate::intake::media::{self, Mirror};
+#[cfg(feature = "amqp")]
+use crate::domain::delivery::Outcome;
+#[cfg(feature = "amqp")]
+use crate::render::event;
+#[cfg(feature = "amqp")]
+use crate::send::carriers::amqp_out::{self, AmqpOut};
 use crate::send::carriers::hub_ping::HubPing;
+use crate::send::carriers::webhook::Webhook;
 use crate::send::carriers::websub::WebSub;
 use crate::send::hub::{self, Asker};
 use crate::send::lease::Lease;
 use crate::send::push::courier::Courier;
 use crate::send::push::{self, Office, Ways};
 use crate::send::recorder::Recorder;
-use crate::store::endpoints;
+use crate::web::Partnership;
+#[cfg(feature = "amqp")]
+use crate::web::Tried;
 use anyhow::Context as _;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -57,7 +66,40 @@ fn guard(app: &App, with_own_networks: bool) -> anyhow::Result<Guard> {
     Guard::new(rules, &agent).context("TLS to the outside")
 }
 
-/// Starts couriers and questions, where there is a hub, of our own or of others, or was one.
+/// What is done with partner institutions.
+///
+/// # Errors
+/// When there is no TLS to be had.
+pub fn partnership(app: &App) -> anyhow::Result<Partnership> {
+    Ok(Partnership {
+        store: app.store.clone(),
+        seal: app.seal.clone(),
+        guard: guard(app, true)?,
+        house: app.house.clone(),
+        chance: app.world.chance.clone(),
+        overlap: app.config.file.partners.key_overlap,
+    })
+}
+
+/// Publishes a ping to the broker of a partner, by a connection of its own, and says what came back.
+///
+/// # Errors
+/// When there is no such partner, or it is told by no broker.
+#[cfg(feature = "amqp")]
+pub async fn try_broker(partners: &Partnership, name: &str) -> anyhow::Result<Tried> {
+    let (broker, id) = (partners.broker(name).await?, partners.ping_id(0));
+    let ping = event::ping(&partners.house, &id, partners.store.now().await?);
+    let (is_taken, answer) = match amqp_out::try_out(&broker, &id, &ping).await {
+        Outcome::Sent { reply } => (true, reply),
+        Outcome::TryLater { reply, .. } | Outcome::Refused { reply, .. } | Outcome::Uncertain { reply, .. } => {
+            (false, reply)
+        }
+        Outcome::NotAllowed => (false, String::new()),
+    };
+    Ok(Tried { is_taken, answer, id })
+}
+
+/// Starts couriers and questions. They run though nobody may be there to be told: a partner can be added at any time.
 pub(super) async fn start(
     app: &Arc<App>,
     custody: &Custody,
@@ -68,14 +110,16 @@ pub(super) async fn start(
 ) -> anyhow::Result<()> {
     let table = &app.config.file.websub;
     let is_open = table.enabled && app.config.site.public_url.is_some();
-    if !is_open && table.hubs.is_empty() && !app.store.read(endpoints::any).await? {
-        return Ok(());
-    }
     let guard = guard(app, true)?;
     let (store, chance, house) = (app.store.clone(), app.world.chance.clone(), app.house.clone());
     let websub = WebSub { guard: guard.clone(), house: house.clone(), signature: table.signature };
-    let couriers: Vec<Arc<dyn Courier>> =
-        vec![Arc::new(websub), Arc::new(HubPing { guard: guard.clone(), house: house.clone() })];
+    let webhook = Webhook { guard: guard.clone(), house: house.clone(), seal: app.seal.clone() };
+    let mut couriers: Vec<Arc<dyn Courier>> =
+        vec![Arc::new(websub), Arc::new(HubPing { guard: guard.clone(), house: house.clone() }), Arc::new(webhook)];
+    #[cfg(feature = "amqp")]
+    couriers.push(Arc::new(AmqpOut::new(house.clone(), app.seal.clone())));
+    #[cfg(not(feature = "amqp"))]
+    couriers.shrink_to_fit();
     let templates = app.stationery.templates.clone();
     let ways = Ways { couriers, accounts: Vec::new(), seal: app.seal.clone(), templates };
     let office = Arc::new(Office::new(store.clone(), lease, recorder, chance.clone(), ways));

@@ -12,6 +12,7 @@ mod inbound;
 mod instant;
 mod media;
 mod migrate;
+mod partner;
 mod post;
 mod print;
 mod quarantine;
@@ -107,6 +108,9 @@ enum Command {
     /// Programs that follow feeds: list, drop.
     #[command(subcommand)]
     Websub(websub::Command),
+    /// Institutions that are told of posts: add, list, show, set, test, rotate, pause, resume, replay, end.
+    #[command(subcommand)]
+    Partner(partner::Command),
     /// Stops sending and lets it go on; alone it shows which holds are on.
     Hold {
         #[command(subcommand)]
@@ -186,6 +190,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Feed(command) => feed::run(command, context).await,
         Command::Media(command) => media::run(command, context).await,
         Command::Websub(command) => websub::run(command, context).await,
+        Command::Partner(command) => partner::run(command, context).await,
         Command::Hold { action } => hold::run(action, context).await,
         Command::Token(command) => token::run(command, context).await,
         Command::Config(config::Command::Show) => config::show(&context),

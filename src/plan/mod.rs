@@ -7,6 +7,7 @@ mod daily;
 pub mod digest;
 pub mod explain;
 mod groups;
+mod partners;
 pub mod preview;
 mod push;
 pub mod release;
@@ -155,7 +156,8 @@ impl Planner {
         let tidy = move |tx: &mut Tx<'_>| {
             editions::close_finished(tx, now)?;
             put_off(tx, &rules, now)?;
-            let told = daily::notices(tx, &rules, now)? | daily::step(tx, &rules, now)?;
+            let told = daily::notices(tx, &rules, now)? | partners::notices(tx, &rules, now)?;
+            let told = told | daily::step(tx, &rules, now)?;
             Ok((told, correction::begin(tx, now)?))
         };
         let (told, begun) = self.store.write(tidy).await?;

@@ -120,6 +120,10 @@ pub struct Parts {
     pub house: Arc<House>,
     /// Whether it is counted how often posts are looked at.
     pub count_views: bool,
+    /// What is done with partner institutions.
+    pub partnership: Partnership,
+    /// Requests that may wait for news at once.
+    pub waiting_max: usize,
     /// Whether past issues are listed.
     pub show_issues: bool,
     /// Proxies whose word counts.
@@ -129,6 +133,9 @@ pub struct Parts {
     /// The pictures of sample posts by file name, while allim is tried out.
     pub samples: BTreeMap<String, Sample>,
 }
+
+/// Partners that try their webhooks at once.
+const TRYING_MAX: usize = 4;
 
 /// What `page.css` is given.
 #[derive(serde::Serialize)]
@@ -180,6 +187,11 @@ pub struct Front {
     /// What feeds have in common.
     house: Arc<House>,
     views: views::Views,
+    partnership: Partnership,
+    /// Those who wait for news.
+    changes: api::changes::Waiting,
+    /// Whose turn it is to try a webhook.
+    trying: tokio::sync::Semaphore,
     /// Whose turn it is to search.
     searching: tokio::sync::Semaphore,
 }
@@ -209,6 +221,9 @@ impl Front {
             feeds: Feeds::new(parts.topics.len(), parts.languages.len()),
             house: parts.house,
             searching: tokio::sync::Semaphore::new(1),
+            changes: api::changes::Waiting::new(parts.waiting_max),
+            trying: tokio::sync::Semaphore::new(TRYING_MAX),
+            partnership: parts.partnership,
             views: views::Views::new(parts.count_views),
             store: parts.store,
             intake: parts.intake,
@@ -292,6 +307,20 @@ fn router(front: Arc<Front>) -> Router {
         .route("/api/v1/posts/{id}/withdraw", post(api::posts::withdraw))
         .route("/api/v1/subscriptions", post(api::subscriptions::ask))
         .route("/api/v1/inbound", post(api::inbound::take))
+        .route("/api/v1/changes", get(api::changes::list))
+        .route("/api/v1/reconcile", post(api::changes::reconcile))
+        .route("/api/v1/partner", get(api::partner::show))
+        .route("/api/v1/partner/deliveries", get(api::partner::told))
+        .route("/api/v1/partner/replay", post(api::partner::replay))
+        .route("/api/v1/partner/keys", post(api::partner::rotate))
+        .route("/api/v1/partner/test", post(api::partner::test))
+        .route("/api/v1/partners", get(api::partners::list).post(api::partners::add))
+        .route(
+            "/api/v1/partners/{name}",
+            get(api::partners::show).patch(api::partners::set).delete(api::partners::end),
+        )
+        .route("/api/v1/partners/{name}/deliveries", get(api::partners::told))
+        .route("/api/v1/partners/{name}/{act}", post(api::partners::act))
         .route("/api/openapi.json", get(api::openapi::serve))
         .route("/api/{*rest}", any(api::fallback))
         .route("/healthz", get(health::alive))

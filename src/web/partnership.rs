@@ -2,7 +2,7 @@
 
 mod draft;
 
-pub use draft::{Broken, Draft, Named};
+pub use draft::{Broken, Draft};
 
 use crate::domain::clock::{Chance, UnixMillis};
 use crate::domain::delivery::DeliveryKey;
