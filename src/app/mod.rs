@@ -1,5 +1,6 @@
 //! The roof: builds everything from a configuration and keeps it running.
 
+pub mod accounts;
 pub mod clock;
 pub mod custody;
 mod front;
@@ -9,7 +10,7 @@ pub mod lifecycle;
 pub mod lock;
 pub mod logo;
 mod loops;
-mod outside;
+pub mod outside;
 pub mod posture;
 pub mod quickstart;
 mod relays;

@@ -45,7 +45,10 @@ pub(super) fn start_mirror(
 }
 
 /// The way to what others name.
-fn guard(app: &App, with_own_networks: bool) -> anyhow::Result<Guard> {
+///
+/// # Errors
+/// When there is no TLS to be had.
+pub fn guard(app: &App, with_own_networks: bool) -> anyhow::Result<Guard> {
     let agent = match &app.config.site.public_url {
         Some(url) => format!("allim/{} (+{url})", env!("CARGO_PKG_VERSION")),
         None => format!("allim/{}", env!("CARGO_PKG_VERSION")),
