@@ -1,5 +1,6 @@
 //! The roof: builds everything from a configuration and keeps it running.
 
+pub mod accounts;
 pub mod clock;
 pub mod custody;
 mod front;
@@ -9,7 +10,7 @@ pub mod lifecycle;
 pub mod lock;
 pub mod logo;
 mod loops;
-mod outside;
+pub mod outside;
 pub mod posture;
 pub mod quickstart;
 mod relays;
@@ -26,6 +27,7 @@ pub use outside::try_broker;
 pub use relays::{Ways, smtp, ways};
 
 use crate::config::Config;
+use crate::domain::account::Rule;
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
@@ -134,7 +136,8 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let plan_wake = Arc::new(Notify::new());
     let backfill = Backfill::OlderThan(config.file.intake.max_age);
     let intake = Intake::new(store.clone(), config.sources.clone(), backfill, plan_wake.clone());
-    let planner = Planner::new(store.clone(), rules(&config, &templates));
+    let accounts = accounts::rules(&config.accounts, || outside::guard_of(&config, true))?;
+    let planner = Planner::new(store.clone(), rules(&config, &templates, accounts));
     let stationery = Arc::new(stationery(&config, templates));
     let house = Arc::new(house(&config));
     let preparer = Arc::new(Preparer::new(store.clone(), stationery.clone()));
@@ -158,7 +161,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     })
 }
 
-fn rules(config: &Config, templates: &Templates) -> Rules {
+fn rules(config: &Config, templates: &Templates, accounts: Vec<Rule>) -> Rules {
     let route_default = config.routes.get(&(IMMEDIATE.to_owned(), None)).cloned().unwrap_or_default();
     Rules {
         release: config.release.clone(),
@@ -173,7 +176,7 @@ fn rules(config: &Config, templates: &Templates) -> Rules {
             .map(|(name, _)| name.clone())
             .collect(),
         consent_kept: config.file.people.consent_kept,
-        accounts: Vec::new(),
+        accounts,
         routes: config.routes.clone(),
         route_default,
         classes: Classes::new(

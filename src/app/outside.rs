@@ -1,11 +1,12 @@
 //! The ways to what others name: the couriers to programs, the hub's questions, the copies of pictures.
 
-use super::App;
 use super::custody::Custody;
-use crate::guard::Guard;
-use crate::intake::media::{self, Mirror};
+use super::{App, accounts};
+use crate::config::Config;
 #[cfg(feature = "amqp")]
 use crate::domain::delivery::Outcome;
+use crate::guard::Guard;
+use crate::intake::media::{self, Mirror};
 #[cfg(feature = "amqp")]
 use crate::render::event;
 #[cfg(feature = "amqp")]
@@ -54,12 +55,20 @@ pub(super) fn start_mirror(
 }
 
 /// The way to what others name.
-fn guard(app: &App, with_own_networks: bool) -> anyhow::Result<Guard> {
-    let agent = match &app.config.site.public_url {
+///
+/// # Errors
+/// When there is no TLS to be had.
+pub fn guard(app: &App, with_own_networks: bool) -> anyhow::Result<Guard> {
+    guard_of(&app.config, with_own_networks)
+}
+
+/// The same before there is an app.
+pub(super) fn guard_of(config: &Config, with_own_networks: bool) -> anyhow::Result<Guard> {
+    let agent = match &config.site.public_url {
         Some(url) => format!("allim/{} (+{url})", env!("CARGO_PKG_VERSION")),
         None => format!("allim/{}", env!("CARGO_PKG_VERSION")),
     };
-    let mut rules = app.config.outgoing.clone();
+    let mut rules = config.outgoing.clone();
     if !with_own_networks {
         rules.own.clear();
     }
@@ -121,7 +130,9 @@ pub(super) async fn start(
     #[cfg(not(feature = "amqp"))]
     couriers.shrink_to_fit();
     let templates = app.stationery.templates.clone();
-    let ways = Ways { couriers, accounts: Vec::new(), seal: app.seal.clone(), templates };
+    let accounts = accounts::all(app, &guard)?;
+    senders.spawn(accounts::tidy(app.clone(), custody.clone(), stop.clone()));
+    let ways = Ways { couriers, accounts, seal: app.seal.clone(), templates };
     let office = Arc::new(Office::new(store.clone(), lease, recorder, chance.clone(), ways));
     senders.spawn(push::run(office, app.push_wake.clone(), stop.clone()));
     let (custody, other_hubs) = (custody.clone(), table.hubs.clone());

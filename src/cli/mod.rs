@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod account;
 mod backup;
 mod check;
 mod config;
@@ -102,6 +103,9 @@ enum Command {
     /// Feeds for one institution, whose address is a secret: add, list, rotate, revoke.
     #[command(subcommand)]
     Feed(feed::Command),
+    /// Own accounts at social networks: list, preview, login.
+    #[command(subcommand)]
+    Account(account::Command),
     /// Copies of pictures and files that failed: list, retry.
     #[command(subcommand)]
     Media(media::Command),
@@ -181,6 +185,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Migrate { .. } => migrate::run(context).await,
         Command::Backup { file } => backup::run(file, context).await,
         Command::Post(command) => post::run(command, context).await,
+        Command::Account(command) => account::run(command, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
         Command::Inbound { to, action } => inbound::run(to, action, context).await,
         Command::Subscriber(command) => subscriber::run(command, context).await,

@@ -1,5 +1,6 @@
 //! The configuration file as it is written: `config/allim.toml` is its manual.
 
+mod accounts;
 mod inbound;
 mod intake;
 mod mail;
@@ -7,6 +8,7 @@ mod outside;
 mod send;
 mod span;
 
+pub use accounts::AccountTable;
 pub use inbound::InboundTable;
 pub use intake::{Amqp, IntakeTable, SourceTable, Spool, Token};
 pub use mail::{DigestTable, DkimTable, Immediate, MailTable, PeopleTable, SenderTable, Topic};
@@ -71,6 +73,9 @@ pub struct File {
     /// Programs that follow feeds.
     #[serde(default)]
     pub websub: WebSubTable,
+    /// Own accounts at social networks.
+    #[serde(default)]
+    pub account: Vec<AccountTable>,
     /// Copies of what posts show.
     #[serde(default)]
     pub media: MediaTable,

@@ -6,6 +6,7 @@ use super::language::Language;
 use super::post::Post;
 use super::schedule::{Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
 /// What becomes of what an account said when the post is revised.
@@ -32,6 +33,8 @@ pub struct Rule {
     pub language: Language,
     /// What it is told of; empty: everything.
     pub topics: Vec<String>,
+    /// Whose posts; empty: everybody's.
+    pub sources: Vec<String>,
     /// What becomes of what it said.
     pub revised: Revised,
 }
@@ -43,10 +46,12 @@ impl Rule {
         ids::endpoint_id(&self.carrier, &self.name, "")
     }
 
-    /// Whether it is told of a post.
+    /// Whether it is told of a post of this source.
     #[must_use]
-    pub fn wants(&self, post: &Post) -> bool {
-        self.topics.is_empty() || post.topics_all().iter().any(|topic| self.topics.contains(topic))
+    pub fn wants(&self, source: &str, post: &Post) -> bool {
+        let is_topic = || post.topics_all().iter().any(|topic| self.topics.contains(topic));
+        let is_source = self.sources.is_empty() || self.sources.iter().any(|one| one == source);
+        is_source && (self.topics.is_empty() || is_topic())
     }
 }
 
@@ -90,6 +95,16 @@ impl Slots {
     #[must_use]
     pub fn next(&self, now: UnixMillis) -> Option<UnixMillis> {
         self.0.iter().filter_map(|slot| slot.next_after(now.0)).min().map(UnixMillis)
+    }
+}
+
+/// The times as they were written, in their order.
+impl fmt::Display for Slots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut times: Vec<(i8, i8)> = self.0.iter().filter_map(Schedule::fixed_time).collect();
+        times.sort_unstable();
+        let times: Vec<String> = times.into_iter().map(|(hour, minute)| format!("{hour:02}:{minute:02}")).collect();
+        f.write_str(&times.join(" "))
     }
 }
 

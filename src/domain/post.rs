@@ -338,6 +338,12 @@ impl Showable {
         Self { standing, post }
     }
 
+    /// The same under another title.
+    #[must_use]
+    pub fn retitled(&self, title: CleanText) -> Self {
+        Self { standing: self.standing.clone(), post: Post { title, ..self.post.clone() } }
+    }
+
     /// The content.
     #[must_use]
     pub fn post(&self) -> &Post {

@@ -20,11 +20,12 @@ mod successor;
 pub mod trial;
 mod write;
 
+use crate::domain::account::Rule;
 use crate::domain::audience::{IMMEDIATE, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::edition::EditionKind;
 use crate::store::releases::Looked;
-use crate::store::{Store, StoreError, Tx, editions, occurrences, partners, people, profile, quiet, releases};
+use crate::store::{Store, StoreError, Tx, editions, occurrences, people, profile, quiet, releases};
 use chunk::Progress;
 use digest::{Digest, Firing};
 pub use rules::Rules;
@@ -79,6 +80,12 @@ impl Planner {
     /// [`StoreError`] from the database.
     pub fn letter(&self, tx: &mut Tx<'_>, letter: &service::Letter<'_>, now: UnixMillis) -> Result<bool, StoreError> {
         service::plan(tx, &self.rules, letter, now)
+    }
+
+    /// Own accounts at social networks.
+    #[must_use]
+    pub fn accounts(&self) -> &[Rule] {
+        &self.rules.accounts
     }
 
     /// The digests by name.
@@ -242,7 +249,7 @@ impl Planner {
                 break;
             }
         }
-        if self.store.read(partners::any_trusted).await? {
+        if self.store.read(crate::store::partners::any_trusted).await? {
             let rules = self.rules.clone();
             let planned = self.store.write(move |tx| push::embargo::step(tx, &rules, now)).await?;
             ticked.planned += planned;

@@ -161,6 +161,14 @@ pub fn holding(tx: &mut Tx<'_>, endpoint_id: i64, carrier: &str, post_id: &str) 
     })
 }
 
+/// Whether an account told of a post for sure, by a delivery other than `but`.
+pub fn was_sent(tx: &mut Tx<'_>, but: &DeliveryKey, post_id: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT 1 FROM edition_items i JOIN editions e ON e.id = i.edition_id
+         JOIN deliveries d ON d.plan_id = e.plan_id AND d.recipient_id = $1 AND d.carrier = $2 AND d.edition_id = e.id
+         WHERE i.post_id = $3 AND e.kind = 'push' AND d.plan_id <> $4 AND d.state = 'sent' LIMIT 1";
+    Ok(tx.query_opt(SQL, params![but.recipient_id, &but.carrier, post_id, but.plan_id])?.is_some())
+}
+
 /// A delivery whose answer was lost, and so whatever it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doubt {

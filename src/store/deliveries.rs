@@ -4,7 +4,7 @@
 mod look;
 mod rescue;
 
-pub use look::{Attempt, Listed, attempts, count, find, holding, list};
+pub use look::{Attempt, Listed, attempts, count, find, holding, list, open_of};
 use rescue::reopen;
 pub use rescue::{hand_back_claims, lose_sending, next_uncertain, retry, settle_uncertain};
 

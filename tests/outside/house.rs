@@ -83,6 +83,7 @@ impl House {
                 carrier: "fake".to_owned(),
                 language: Language::parse(setting.language).expect("a tag"),
                 topics: setting.topics.iter().map(|topic| (*topic).to_owned()).collect(),
+                sources: Vec::new(),
                 revised: setting.revised,
             };
             let refresh = setting.renews.then(|| "refresh".to_owned());

@@ -175,6 +175,11 @@ async fn what_cant_be_looked_up_waits_for_a_person(world: World) {
     house.pass(HOUR).await;
     assert_eq!(house.texts("ko"), ["one의 제목", "two의 제목", "three의 제목"]);
     assert_eq!(house.world.states().await.get("sent"), Some(&3));
+    // What a person found there stands where the ledger doesn't know: nothing is said again, and a person sees to the rest.
+    revise(&house, "one", "고친 제목").await;
+    house.pass(HOUR).await;
+    assert_eq!(house.texts("ko"), ["one의 제목", "two의 제목", "three의 제목"]);
+    assert_eq!(house.world.states().await.get("refused"), Some(&1));
     house.close().await;
 }
 

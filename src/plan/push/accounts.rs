@@ -47,7 +47,11 @@ pub(super) fn told(tx: &mut Tx<'_>, rules: &Rules, news: &News, now: UnixMillis)
 fn task(tx: &mut Tx<'_>, rule: &Rule, news: &News) -> Result<Option<Task>, StoreError> {
     let holding = |tx: &mut Tx<'_>| accounts::holding(tx, rule.endpoint_id(), &rule.carrier, &news.standing.post_id);
     Ok(match news.kind {
-        ChangeKind::Released if news.language == rule.language.as_str() && rule.wants(&news.post) => Some(Task::Say),
+        ChangeKind::Released
+            if news.language == rule.language.as_str() && rule.wants(&news.standing.source, &news.post) =>
+        {
+            Some(Task::Say)
+        }
         ChangeKind::Revised => match holding(tx)? {
             Holding::Nothing => None,
             Holding::Waits => Some(Task::Say),

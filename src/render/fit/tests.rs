@@ -171,7 +171,7 @@ proptest! {
                 let kept = kept.trim_end().trim_end_matches('…');
                 of.trim_end() == kept.trim_end() || of.grapheme_indices(true).any(|(at, _)| of[..at].trim_end() == kept.trim_end())
             };
-            if !title.contains("\n") && !summary.contains('\n') {
+            if !title.is_empty() && !title.contains("\n") && !summary.contains('\n') {
                 prop_assert!(is_beginning(&title, said[0]), "{:?} of {title:?}", said[0]);
             }
         }

@@ -29,6 +29,10 @@ impl Desk<'_> {
                 Found::CantTell => Err(Ended { outcome: lost(FOR_A_PERSON), is_for_a_person: true }),
             };
         }
+        if work.was_sent {
+            // A person said so, or the record was lost; said again it would stand there twice.
+            return Err(super::refused("it stands at the network, and nobody knows where: see to it by hand").into());
+        }
         let Some(doubt) = &work.doubt else { return Ok(None) };
         let found = self.find(doubt.edition_id, &doubt.key.text_id(), doubt.planned_at).await;
         match found {

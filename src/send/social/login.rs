@@ -1,96 +1,83 @@
-//! Logins of accounts: the configured one, or a newer one that came of it, which is kept sealed.
+//! How a person lets us in at networks that speak OAuth 2 (RFC 6749), with proof of possession of the code (PKCE, RFC 7636).
 
-use super::Account;
 use super::network::Credential;
 use crate::domain::clock::UnixMillis;
-use crate::domain::delivery::{Outcome, Reason};
-use crate::domain::ids;
-use crate::domain::seal::Seal;
-use crate::send::push::Office;
-use crate::store::{StoreError, Tx, accounts};
+use crate::domain::delivery::Outcome;
+use crate::send::carrier::Later;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 
-/// A renewed login that can't be kept is asked to be kept so often: the one before it may be of no use any more.
-const KEEP_TRIES_MAX: u32 = 8;
-
-/// What a login is sealed for.
-#[must_use]
-pub fn purpose(name: &str) -> String {
-    format!("account:{name}")
+/// What is drawn for one login: nobody else may know it before it is over.
+#[derive(Clone)]
+pub struct Draw {
+    /// Comes back with the code, and tells that the answer is to our question.
+    pub state: String,
+    /// Told when the code is exchanged.
+    pub verifier: String,
 }
 
-/// What a configured login is told from another by.
-#[must_use]
-pub fn hash(base: &Credential) -> String {
-    ids::content_hash(&serde_json::to_vec(base).unwrap_or_default())
-}
-
-/// Opens the login that is kept, if it came of the configured one.
-#[must_use]
-pub fn opened(seal: &Seal, name: &str, base: &Credential, row: &accounts::Account) -> Option<Credential> {
-    let sealed = row.login.as_deref().filter(|_| row.login_of.as_deref() == Some(&hash(base)))?;
-    serde_json::from_str(&seal.open(&purpose(name), sealed)?).ok()
-}
-
-/// The login that calls are made with, renewed if it is time; and whether it was.
-///
-/// # Errors
-/// What becomes of the delivery.
-pub(super) async fn ready(
-    office: &Office,
-    account: &Account,
-    row: &accounts::Account,
-) -> Result<(Credential, bool), Outcome> {
-    let credential =
-        opened(&office.seal, &account.rule.name, &account.base, row).unwrap_or_else(|| account.base.clone());
-    if credential == Credential::default() {
-        return Err(Outcome::TryLater {
-            reason: Reason::Login,
-            reply: "there is no login yet".to_owned(),
-            not_before: None,
-        });
+impl Draw {
+    /// From 64 random octets.
+    #[must_use]
+    pub fn new(random: &[u8; 64]) -> Self {
+        let (state, verifier) = random.split_at(16);
+        Self { state: URL_SAFE_NO_PAD.encode(state), verifier: URL_SAFE_NO_PAD.encode(verifier) }
     }
-    match account.network.refresh(&credential, office.store.about_now()).await? {
-        None => Ok((credential, false)),
-        Some(new) => {
-            keep(office, account, &new).await.map_err(|error| {
-                tracing::error!(account = account.rule.name, %error, "a renewed login could not be kept");
-                Outcome::NotAllowed
-            })?;
-            Ok((new, true))
+
+    /// What is told of the verifier beforehand (RFC 7636 section 4.2, `S256`).
+    #[must_use]
+    pub fn challenge(&self) -> String {
+        URL_SAFE_NO_PAD.encode(Sha256::digest(self.verifier.as_bytes()))
+    }
+
+    /// The code in the address that the browser was led to (RFC 6749 section 4.1.2).
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for the person who pasted it.
+    pub fn code(&self, redirected: &str) -> Result<String, String> {
+        let url = url::Url::parse(redirected.trim()).map_err(|_| "that is no address".to_owned())?;
+        let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        if let Some(error) = value("error") {
+            return Err(format!("the network said no: {}", error.chars().take(100).collect::<String>()));
         }
-    }
-}
-
-/// A login that was refused is renewed before the next attempt, if it can be. Returns whether that is so.
-pub(super) async fn expire(office: &Office, account: &Account, credential: &Credential) -> bool {
-    if credential.refresh.is_none() {
-        return false;
-    }
-    let over = Credential { expires_at: Some(UnixMillis(0)), ..credential.clone() };
-    keep(office, account, &over).await.is_ok()
-}
-
-async fn keep(office: &Office, account: &Account, credential: &Credential) -> Result<(), StoreError> {
-    let mut failures = 0;
-    loop {
-        let draws = [office.chance.draw(), office.chance.draw()];
-        let sealed = sealed(&office.seal, &account.rule.name, credential, draws)?;
-        let (id, of, seal) = (account.endpoint_id, hash(&account.base), office.seal.name().to_owned());
-        let keep = move |tx: &mut Tx<'_>| accounts::keep_login(tx, id, &sealed, &seal, &of);
-        match office.store.write(keep).await {
-            Ok(()) => return Ok(()),
-            Err(error) if failures + 1 >= KEEP_TRIES_MAX => return Err(error),
-            Err(_) => failures += 1,
+        let is_ours = value("state").is_some_and(|state| state == self.state);
+        if !is_ours {
+            return Err("that answers another question: begin again, and paste what this login led to".to_owned());
         }
-        tokio::time::sleep(crate::domain::backoff::SERVICE.wait(failures, office.chance.draw_32())).await;
+        value("code").filter(|code| !code.is_empty()).ok_or_else(|| "there is no code in it".to_owned())
     }
 }
 
-/// A login as the store keeps it.
-///
-/// # Errors
-/// When it can't be sealed.
-pub fn sealed(seal: &Seal, name: &str, credential: &Credential, draws: [u64; 2]) -> Result<String, StoreError> {
-    let text = serde_json::to_string(credential).map_err(|error| StoreError::Shape(error.to_string()))?;
-    seal.close(&purpose(name), &text, draws).ok_or_else(|| StoreError::Shape("a login can't be sealed".to_owned()))
+/// A network at which a person says yes in a browser.
+pub trait Login: Send + Sync {
+    /// The address that a person opens.
+    fn page(&self, draw: &Draw) -> String;
+
+    /// Makes a login of the code.
+    fn exchange<'a>(&'a self, code: &'a str, draw: &'a Draw, now: UnixMillis)
+    -> Later<'a, Result<Credential, Outcome>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_challenge_is_that_of_rfc_7636_appendix_b() {
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned();
+        let draw = Draw { state: "s".to_owned(), verifier };
+        assert_eq!(draw.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+
+    #[test]
+    fn only_the_answer_to_our_own_question_is_taken() {
+        let draw = Draw::new(&[7; 64]);
+        let with = |query: &str| draw.code(&format!("https://localhost/?{query}"));
+        assert_eq!(with(&format!("state={}&code=abc", draw.state)).as_deref(), Ok("abc"));
+        assert!(with("state=other&code=abc").is_err() && with("code=abc").is_err());
+        assert!(with("error=access_denied").is_err_and(|why| why.contains("access_denied")));
+        assert!(draw.code("abc").is_err());
+        assert!((43..=128).contains(&draw.verifier.len()), "RFC 7636 section 4.1");
+    }
 }

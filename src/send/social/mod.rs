@@ -3,8 +3,13 @@
 //! lost, it is looked up, and where that can't be, a person decides.
 
 mod doubt;
+pub mod graph;
+pub mod kept;
 pub mod login;
 pub mod network;
+pub mod oauth;
+pub mod terms;
+pub mod wire;
 
 use super::carrier::Gate;
 use super::push::courier::{Manners, News};
@@ -73,6 +78,8 @@ struct Work {
     row: accounts::Account,
     said: Option<Said>,
     doubt: Option<accounts::Doubt>,
+    /// Whether it was said for sure, so that it stands somewhere though nobody may know where.
+    was_sent: bool,
 }
 
 /// Does what a delivery asks for.
@@ -84,7 +91,7 @@ pub(super) async fn carry(office: &Office, account: &Account, claimed: &Claimed,
             return Outcome::NotAllowed.into();
         }
     };
-    let (credential, is_new) = match login::ready(office, account, &work.row).await {
+    let (credential, is_new) = match kept::ready(office, account, &work.row).await {
         Ok(ready) => ready,
         Err(outcome) => return failed_login(office, account, outcome).await.into(),
     };
@@ -98,7 +105,7 @@ pub(super) async fn carry(office: &Office, account: &Account, claimed: &Claimed,
     };
     match &ended.outcome {
         Outcome::TryLater { reason: Reason::Login, .. } => {
-            if !is_new && login::expire(office, account, &credential).await {
+            if !is_new && kept::expire(office, account, &credential).await {
                 let reply = "the login ended; it is renewed".to_owned();
                 return Outcome::TryLater { reason: Reason::Busy, reply, not_before: None }.into();
             }
@@ -132,6 +139,7 @@ async fn load(office: &Office, account: &Account, claimed: &Claimed) -> Result<W
             row: accounts::find(tx, id)?,
             said: accounts::said(tx, id, &item.post_id)?,
             doubt: accounts::doubt(tx, &key, &item.post_id)?,
+            was_sent: accounts::was_sent(tx, &key, &item.post_id)?,
             post_id: item.post_id,
             revision: item.revision,
         })
