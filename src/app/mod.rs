@@ -19,6 +19,7 @@ pub mod telemetry;
 mod wakes;
 
 pub use loops::CLOCK_OFF_MS_MAX;
+pub use outside::puller;
 pub use relays::{Ways, smtp, ways};
 
 use crate::config::Config;
@@ -125,7 +126,8 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
     let plan_wake = Arc::new(Notify::new());
     let backfill = Backfill::OlderThan(config.file.intake.max_age);
-    let intake = Intake::new(store.clone(), config.sources.clone(), backfill, plan_wake.clone());
+    let intake = Intake::new(store.clone(), config.sources.clone(), backfill, plan_wake.clone())
+        .telling(config.receipts.keys().cloned().collect());
     let planner = Planner::new(store.clone(), rules(&config, &templates));
     let stationery = Arc::new(stationery(&config, templates));
     let house = Arc::new(house(&config));

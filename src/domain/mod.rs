@@ -1,6 +1,7 @@
 //! Ground floor: values and rules. No async, no I/O, no reading of the clock; imports nothing of ours.
 
 pub mod address_hash;
+pub mod allim_path;
 pub mod audience;
 pub mod backoff;
 pub mod breaker;
@@ -19,6 +20,7 @@ pub mod quiet;
 pub mod reply;
 pub mod schedule;
 pub mod seal;
+pub mod standard_webhook;
 pub mod text;
 pub mod token;
 pub mod verp;

@@ -1,6 +1,7 @@
 //! The interface for content systems: `/api/v1/…` with bearer tokens, described by `/api/openapi.json`.
 
 pub(super) mod inbound;
+pub(super) mod inbox;
 pub(super) mod openapi;
 pub(super) mod posts;
 mod shapes;

@@ -1,6 +1,6 @@
 //! The interface as an OpenAPI 3.1 document, made from the handlers themselves.
 
-use super::{inbound, posts, subscriptions};
+use super::{inbound, inbox, posts, subscriptions};
 use crate::web::validators::fixed;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "allim", description = "Publishes posts, and says what became of them."),
-    paths(posts::publish, posts::list, posts::show, posts::withdraw, inbound::take, subscriptions::ask, serve),
+    paths(posts::publish, posts::list, posts::show, posts::withdraw, inbound::take, inbox::take, subscriptions::ask, serve),
     components(schemas(
         PostDocument, EventDocument, BodyDocument, ImageDocument, AttachmentDocument, ContactDocument,
         OccasionDocument, AuthorDocument, super::Details
@@ -19,6 +19,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
     modifiers(&Tokens),
     tags((name = "posts", description = "Posts of the token's own source"),
         (name = "inbound", description = "Mail that came back"),
+        (name = "inbox", description = "Signed webhooks of partners"),
         (name = "subscriptions", description = "Asking for mail"), (name = "about", description = "This interface"))
 )]
 struct Document;
