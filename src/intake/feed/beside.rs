@@ -1,4 +1,4 @@
-//! What stands in a feed beside what the library reads: languages and licences of single entries, which pictures are pictures, the
+//! What stands in a feed beside what the library reads: languages and licences of single entries, each picture with its own words, the
 //! allims that an entry came through, and tombstones. Refuses what no honest feed has: entities of its own, and endless nesting.
 
 use crate::domain::allim_path;
@@ -36,10 +36,39 @@ pub(super) struct Extra {
     pub language: Option<String>,
     pub rights: Option<String>,
     pub modified: Option<String>,
-    /// Addresses of media that are said to be pictures.
-    pub pictures: Vec<String>,
+    /// Pictures and files. The library makes one of several, with one title.
+    pub media: Vec<Medium>,
     /// The allims that it came through.
     pub path: Vec<String>,
+}
+
+/// A picture or file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Medium {
+    pub url: String,
+    pub is_picture: bool,
+    pub media_type: Option<String>,
+    pub bytes: Option<u64>,
+    /// A file's name, a picture's caption.
+    pub title: Option<String>,
+    /// What stands for a picture.
+    pub description: Option<String>,
+}
+
+impl Medium {
+    /// What attributes say; RSS and Media RSS name the length differently.
+    fn of(element: &BytesStart<'_>) -> Option<Self> {
+        let media_type = attribute(element, "type");
+        let bytes = attribute(element, "fileSize").or_else(|| attribute(element, "length"));
+        Some(Self {
+            url: attribute(element, "url")?,
+            is_picture: attribute(element, "medium").as_deref() == Some("image")
+                || media_type.as_deref().is_some_and(|kind| kind.starts_with("image/")),
+            media_type,
+            bytes: bytes.and_then(|bytes| bytes.parse().ok()),
+            ..Self::default()
+        })
+    }
 }
 
 /// Looks through a feed in XML.
@@ -116,6 +145,8 @@ enum Field {
     Rights,
     Modified,
     Path,
+    MediaTitle,
+    MediaDescription,
 }
 
 impl Field {
@@ -125,13 +156,19 @@ impl Field {
             (DUBLIN_CORE, "rights") => Some(Self::Rights),
             (TERMS, "modified") => Some(Self::Modified),
             (OWN, "path") => Some(Self::Path),
+            (MEDIA, "title") => Some(Self::MediaTitle),
+            (MEDIA, "description") => Some(Self::MediaDescription),
             _ => None,
         }
     }
 
     fn keep(self, extra: &mut Extra, words: &str) {
         let words = words.to_owned();
+        // Of the one that they stand in, or after.
+        let medium = extra.media.last_mut().filter(|_| !words.is_empty());
         match self {
+            Self::MediaTitle => medium.map_or((), |medium| medium.title = Some(words)),
+            Self::MediaDescription => medium.map_or((), |medium| medium.description = Some(words)),
             Self::Language => extra.language = Some(words),
             Self::Rights => extra.rights = Some(words),
             Self::Modified => extra.modified = Some(words),
@@ -142,8 +179,8 @@ impl Field {
 
 impl Extra {
     fn learn(&mut self, namespace: &str, name: &str, element: &BytesStart<'_>) {
-        if namespace == MEDIA && name == "content" && attribute(element, "medium").as_deref() == Some("image") {
-            self.pictures.extend(attribute(element, "url"));
+        if (namespace == MEDIA && name == "content") || (namespace.is_empty() && name == "enclosure") {
+            self.media.extend(Medium::of(element));
         }
         // The language of the text is that of the entry, unless the entry has one.
         if namespace == ATOM && name == "content" && self.language.is_none() {
@@ -177,7 +214,7 @@ pub(super) fn in_json(text: &str) -> Beside {
     }
     let extra = |item: Item| Extra {
         language: item.language,
-        pictures: item.image.into_iter().collect(),
+        media: item.image.into_iter().map(|url| Medium { url, is_picture: true, ..Medium::default() }).collect(),
         path: item.own.map(|own| allim_path::read(&own.path).unwrap_or_default()).unwrap_or_default(),
         ..Extra::default()
     };

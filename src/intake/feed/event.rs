@@ -2,7 +2,8 @@
 //! path of the field, as with any other.
 
 use super::Followed;
-use super::read::{Found, Medium};
+use super::beside::Medium;
+use super::read::Found;
 use crate::domain::allim_path;
 use crate::domain::clock::UnixMillis;
 use crate::intake::wire::{
@@ -59,7 +60,8 @@ pub(super) fn post(followed: &Followed, found: &Found, source_id: &str, seen_at:
 
 fn image(medium: &Medium) -> Value {
     json!({
-        "url": medium.url, "alt": medium.description, "caption": medium.title, "bytes": medium.bytes,
+        "url": medium.url, "alt": medium.description, "caption": medium.title,
+        "bytes": medium.bytes.filter(|bytes| *bytes > 0),
         "media_type": medium.media_type.as_ref().filter(|kind| kind.starts_with("image/")),
     })
 }

@@ -1,6 +1,6 @@
 //! From the text of a feed to its entries. What they say is checked at the door like whatever else comes in; here it is only found.
 
-use super::beside::{self, Beside, Extra};
+use super::beside::{self, Beside, Extra, Medium};
 use super::fetch::Document;
 use super::text;
 use crate::domain::allim_path;
@@ -49,18 +49,6 @@ pub(super) struct Category {
     pub label: String,
 }
 
-/// A picture or file.
-#[derive(Debug)]
-pub(super) struct Medium {
-    pub url: String,
-    pub media_type: Option<String>,
-    pub bytes: Option<u64>,
-    /// A file's name, a picture's caption.
-    pub title: Option<String>,
-    /// What stands for a picture.
-    pub description: Option<String>,
-}
-
 /// Reads a feed.
 ///
 /// # Errors
@@ -80,12 +68,17 @@ pub(super) fn read(document: &Document, entries_max: usize) -> Result<Read, Stri
         return Err("its entries can't be told apart".to_owned());
     }
     let mut seen = BTreeSet::new();
-    let found = feed.entries.iter().zip(&extras).take(entries_max).map(|(entry, extra)| found(&feed, entry, extra));
+    let found = feed
+        .entries
+        .iter()
+        .zip(&extras)
+        .take(entries_max)
+        .map(|(entry, extra)| found(&feed, entry, extra, &document.url));
     let entries = found.filter(|found| seen.insert(found.key.clone())).collect();
     Ok(Read { entries, gone: gone.iter().map(|id| key_of(id)).collect() })
 }
 
-fn found(feed: &Feed, entry: &Entry, extra: &Extra) -> Found {
+fn found(feed: &Feed, entry: &Entry, extra: &Extra, base: &str) -> Found {
     let link = page(entry);
     let title = entry.title.as_ref().map(plain).filter(|title| !title.is_empty());
     let key = match (entry.id.trim(), &link) {
@@ -97,7 +90,7 @@ fn found(feed: &Feed, entry: &Entry, extra: &Extra) -> Found {
         (true, Some(authority)) => vec![authority],
         _ => extra.path.clone(),
     };
-    let (images, files) = media(entry, extra);
+    let (images, files) = media(entry, extra, base);
     let body = body(entry);
     let known = |tag: &Option<String>| tag.clone().filter(|tag| Language::parse(tag).is_ok());
     let has_text = entry.content.as_ref().is_some_and(|content| content.body.is_some());
@@ -196,36 +189,26 @@ fn categories(entry: &Entry) -> Vec<Category> {
     entry.categories.iter().map(category).filter(|category| !category.name.is_empty()).collect()
 }
 
-/// Pictures, and files.
-fn media(entry: &Entry, extra: &Extra) -> (Vec<Medium>, Vec<Medium>) {
-    let text = |text: &Option<Text>| text.as_ref().map(plain).filter(|text| !text.is_empty());
-    let mut all: Vec<Medium> = Vec::new();
-    for object in &entry.media {
-        for content in &object.content {
-            let Some(url) = content.url.as_ref().and_then(|url| web_url(url.as_str())) else { continue };
-            all.push(Medium {
-                url,
-                media_type: content.content_type.as_ref().map(|kind| kind.essence().to_string()),
-                bytes: content.size,
-                title: text(&object.title),
-                description: text(&object.description),
-            });
-        }
-    }
+/// Pictures, and files: what stands beside, and what links lead to.
+fn media(entry: &Entry, extra: &Extra, base: &str) -> (Vec<Medium>, Vec<Medium>) {
+    let base = url::Url::parse(base).ok();
+    let absolute = |url: &str| web_url(base.as_ref().and_then(|base| base.join(url.trim()).ok())?.as_str());
     let is_file =
         |link: &&Link| link.rel.as_deref() == Some("enclosure") || (link.rel.is_none() && link.media_type.is_some());
-    for link in entry.links.iter().filter(is_file) {
-        let Some(url) = web_url(&link.href) else { continue };
-        let (media_type, title) = (link.media_type.clone(), link.title.clone());
-        all.push(Medium { url, media_type, bytes: link.length, title, description: None });
+    let linked = entry.links.iter().filter(is_file).map(|link| Medium {
+        url: link.href.clone(),
+        is_picture: link.media_type.as_deref().is_some_and(|kind| kind.starts_with("image/")),
+        media_type: link.media_type.clone(),
+        bytes: link.length,
+        title: link.title.clone(),
+        description: None,
+    });
+    let mut all: Vec<Medium> = Vec::new();
+    for medium in extra.media.iter().cloned().chain(linked) {
+        let Some(url) = absolute(&medium.url) else { continue };
+        if !all.iter().any(|one| one.url == url) {
+            all.push(Medium { url, ..medium });
+        }
     }
-    let pictures: Vec<String> = extra.pictures.iter().filter_map(|url| web_url(url)).collect();
-    let bare =
-        |url: &String| Medium { url: url.clone(), media_type: None, bytes: None, title: None, description: None };
-    all.extend(pictures.iter().map(bare));
-    let mut seen = BTreeSet::new();
-    all.retain(|medium| seen.insert(medium.url.clone()));
-    all.into_iter().partition(|medium| {
-        pictures.contains(&medium.url) || medium.media_type.as_deref().is_some_and(|kind| kind.starts_with("image/"))
-    })
+    all.into_iter().partition(|medium| medium.is_picture)
 }
