@@ -1,10 +1,14 @@
 //! What the web server is made from.
 
 use super::App;
+use super::outside::read_keys;
 use super::wakes::Wakes;
+use crate::config::{Config, Inbox};
+use crate::domain::standard_webhook::Key;
 use crate::render::site::LocalText;
 use crate::web;
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 
 /// Builds what the handlers share.
 pub(super) fn front(
@@ -40,6 +44,7 @@ pub(super) fn front(
         store: app.store.clone(),
         intake: app.intake.clone(),
         tokens: file.intake.token.iter().map(token).collect(),
+        inboxes: inboxes(config)?,
         metrics,
         needs,
         clock: app.world.clock.clone(),
@@ -68,4 +73,16 @@ pub(super) fn front(
         mail_folder: is_shown.then(|| config.in_state(&file.send.folder)),
     });
     front.context("templates.folder: page.css")
+}
+
+/// Who may send signed webhooks, by source: the keys of each.
+fn inboxes(config: &Config) -> anyhow::Result<BTreeMap<String, Vec<Key>>> {
+    let keys_of = |inbox: &Inbox| {
+        let mut keys = inbox.public_keys.clone();
+        for file in &inbox.secret_files {
+            keys.extend(read_keys(file).with_context(|| format!("intake.inbox secret_files {}", file.display()))?);
+        }
+        Ok::<_, anyhow::Error>(keys)
+    };
+    config.inboxes.iter().map(|(source, inbox)| Ok((source.clone(), keys_of(inbox)?))).collect()
 }

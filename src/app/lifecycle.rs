@@ -41,6 +41,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     if roles.has(Role::Intake) {
         needs.extend(start_intake(&app, &mut others, &stop).await?);
         outside::start_mirror(&app, &mut others, &stop)?;
+        outside::start_partners_in(&app, &custody, &mut others, &stop)?;
     }
     let sending =
         if roles.has(Role::Send) { Some(Sending::start(&app, &custody, &mut others, &stop).await?) } else { None };

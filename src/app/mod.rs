@@ -22,6 +22,7 @@ mod wakes;
 
 pub use loops::CLOCK_OFF_MS_MAX;
 pub use outside::partnership;
+pub use outside::puller;
 #[cfg(feature = "amqp")]
 pub use outside::try_broker;
 pub use relays::{Ways, smtp, ways};
@@ -135,7 +136,8 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
     let plan_wake = Arc::new(Notify::new());
     let backfill = Backfill::OlderThan(config.file.intake.max_age);
-    let intake = Intake::new(store.clone(), config.sources.clone(), backfill, plan_wake.clone());
+    let intake = Intake::new(store.clone(), config.sources.clone(), backfill, plan_wake.clone())
+        .telling(config.receipts.keys().cloned().collect());
     let accounts = accounts::rules(&config.accounts, || outside::guard_of(&config, true))?;
     let planner = Planner::new(store.clone(), rules(&config, &templates, accounts));
     let stationery = Arc::new(stationery(&config, templates));

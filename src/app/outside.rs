@@ -1,12 +1,17 @@
-//! The ways to what others name: the couriers to programs, the hub's questions, the copies of pictures.
+//! The ways to what others name: the couriers to programs, the hub's questions, the copies of pictures, the feeds of partners, receipts
+//! to sources.
 
 use super::custody::Custody;
 use super::{App, accounts};
 use crate::config::Config;
+use crate::config::Receipts;
 #[cfg(feature = "amqp")]
 use crate::domain::delivery::Outcome;
+use crate::domain::standard_webhook::Key;
 use crate::guard::Guard;
+use crate::intake::feed::{self, Puller};
 use crate::intake::media::{self, Mirror};
+use crate::intake::receipts::{self, Teller, Way};
 #[cfg(feature = "amqp")]
 use crate::render::event;
 #[cfg(feature = "amqp")]
@@ -23,6 +28,7 @@ use crate::web::Partnership;
 #[cfg(feature = "amqp")]
 use crate::web::Tried;
 use anyhow::Context as _;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -52,6 +58,80 @@ pub(super) fn start_mirror(
     };
     tasks.spawn(media::run(Arc::new(mirror), stop.clone()));
     Ok(())
+}
+
+/// What pulls the feeds of partners; `None` where there are none.
+///
+/// # Errors
+/// When there is no TLS to be had.
+pub fn puller(app: &App) -> anyhow::Result<Option<Puller>> {
+    if app.config.feeds.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Puller {
+        store: app.store.clone(),
+        intake: app.intake.clone(),
+        guard: guard(app, true)?,
+        chance: app.world.chance.clone(),
+        feeds: app.config.feeds.clone(),
+    }))
+}
+
+/// Starts what speaks with partners that posts come from: pulling their feeds, and telling sources what became of what they sent.
+pub(super) fn start_partners_in(
+    app: &Arc<App>,
+    custody: &Custody,
+    tasks: &mut JoinSet<()>,
+    stop: &watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    if let Some(puller) = puller(app)? {
+        tasks.spawn(feed::run(Arc::new(puller), stop.clone()));
+    }
+    if app.config.receipts.is_empty() {
+        return Ok(());
+    }
+    let custody = custody.clone();
+    let teller = Teller {
+        store: app.store.clone(),
+        guard: guard(app, true)?,
+        chance: app.world.chance.clone(),
+        ways: app
+            .config
+            .receipts
+            .iter()
+            .map(|(source, told)| Ok((source.clone(), way(told)?)))
+            .collect::<anyhow::Result<_>>()?,
+        broker: super::queue(&app.config),
+        authority: app.config.file.site.tag_authority.clone(),
+        grace: app.config.file.immediate.grace,
+        is_in_doubt: Arc::new(move || custody.is_in_doubt()),
+    };
+    tasks.spawn(receipts::run(Arc::new(teller), stop.clone()));
+    Ok(())
+}
+
+fn way(told: &Receipts) -> anyhow::Result<Way> {
+    Ok(match told {
+        Receipts::Webhook(url, file) => {
+            let keys = read_keys(file).with_context(|| format!("intake.receipts secret_file {}", file.display()))?;
+            let is_secret = |key: &Key| !matches!(key, Key::Public(_));
+            anyhow::ensure!(keys.iter().all(is_secret), "{}: nothing can be signed with a public key", file.display());
+            Way::Webhook { url: url.clone(), keys }
+        }
+        Receipts::Amqp(exchange, key) => Way::Amqp { exchange: exchange.clone(), routing_key: key.clone() },
+    })
+}
+
+/// The keys in a file, one a line.
+///
+/// # Errors
+/// What is wrong with it; never anything of its content.
+pub(super) fn read_keys(file: &Path) -> anyhow::Result<Vec<Key>> {
+    let text = std::fs::read_to_string(file)?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let keys: Vec<Key> = lines.map(Key::parse).collect::<Result<_, _>>()?;
+    anyhow::ensure!(!keys.is_empty(), "it holds no key");
+    Ok(keys)
 }
 
 /// The way to what others name.

@@ -18,6 +18,7 @@ mod post;
 mod print;
 mod quarantine;
 mod run;
+mod source;
 mod subscriber;
 mod token;
 mod websub;
@@ -109,6 +110,9 @@ enum Command {
     /// Copies of pictures and files that failed: list, retry.
     #[command(subcommand)]
     Media(media::Command),
+    /// Feeds of partners that posts come from: list, pull.
+    #[command(subcommand)]
+    Source(source::Command),
     /// Programs that follow feeds: list, drop.
     #[command(subcommand)]
     Websub(websub::Command),
@@ -194,6 +198,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Explain { address, post } => explain::run(&address, &post, context).await,
         Command::Feed(command) => feed::run(command, context).await,
         Command::Media(command) => media::run(command, context).await,
+        Command::Source(command) => source::run(command, context).await,
         Command::Websub(command) => websub::run(command, context).await,
         Command::Partner(command) => partner::run(command, context).await,
         Command::Hold { action } => hold::run(action, context).await,

@@ -180,6 +180,7 @@ pub(super) fn verdict(verdict: &Verdict) -> String {
         Verdict::Revised => "stored as a revision".to_owned(),
         Verdict::Withdrawn => "withdrawn".to_owned(),
         Verdict::Duplicate => "known already; nothing changed".to_owned(),
+        Verdict::Own => "ignored: it went out from here and came back".to_owned(),
         Verdict::Stale => "stored, but a newer revision is shown".to_owned(),
         Verdict::Quarantined { id, reason, path, detail } => {
             let at = if path.is_empty() { String::new() } else { format!(" at {path}") };

@@ -10,7 +10,9 @@ mod span;
 
 pub use accounts::AccountTable;
 pub use inbound::InboundTable;
-pub use intake::{Amqp, IntakeTable, SourceTable, Spool, Token};
+pub use intake::{
+    Amqp, FeedTable, InboxTable as WebhookInboxTable, IntakeTable, ReceiptsTable, SourceTable, Spool, Token,
+};
 pub use mail::{DigestTable, DkimTable, Immediate, MailTable, PeopleTable, SenderTable, Topic};
 pub use outside::{MediaTable, OutgoingTable, PartnersTable, WebSubTable};
 pub use send::{Relay, SendTable};
@@ -246,5 +248,14 @@ mod defaults {
     }
     pub(super) fn delivery_limit() -> u32 {
         20
+    }
+    pub(super) fn feed_every() -> Duration {
+        Duration::from_secs(15 * 60)
+    }
+    pub(super) fn feed_entries_max() -> usize {
+        200
+    }
+    pub(super) fn yes() -> bool {
+        true
     }
 }

@@ -7,6 +7,7 @@ mod dkim;
 pub mod file;
 mod inbound;
 mod outside;
+mod partners_in;
 mod roles;
 pub mod show;
 mod validate;
@@ -14,6 +15,7 @@ pub mod ways;
 
 pub use dkim::Dkim;
 pub use file::File;
+pub use partners_in::{Inbox, Receipts};
 pub use roles::{Role, Roles};
 pub use validate::{Config, FOLDER_DESTINATION};
 

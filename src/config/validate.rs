@@ -3,12 +3,13 @@
 use super::accounts::{self, Account};
 use super::file::{DigestTable, File};
 use super::ways::{self, Class, Group};
-use super::{Dkim, Mistake, Roles, digests, dkim, inbound, outside};
+use super::{Dkim, Inbox, Mistake, Receipts, Roles, digests, dkim, inbound, outside, partners_in};
 use crate::domain::audience::{Address, IMMEDIATE};
 use crate::domain::destination;
 use crate::domain::language::Language;
 use crate::guard;
 use crate::intake::accept::Source;
+use crate::intake::feed::Followed;
 use crate::intake::wire::SourcePolicy;
 use crate::plan::digest::Digest;
 use crate::plan::release;
@@ -37,6 +38,12 @@ pub struct Config {
     pub roles: Roles,
     /// Sources by name.
     pub sources: BTreeMap<String, Source>,
+    /// Feeds of partners that are pulled.
+    pub feeds: Vec<Followed>,
+    /// Inboxes for signed webhooks, by source.
+    pub inboxes: BTreeMap<String, Inbox>,
+    /// How sources are told what became of what they sent.
+    pub receipts: BTreeMap<String, Receipts>,
     /// Digests by name.
     pub digests: BTreeMap<String, Digest>,
     /// Languages and waits.
@@ -107,6 +114,9 @@ impl Config {
         Ok(Self {
             roles: roles.ok_or_else(none)?,
             store: store(&file)?,
+            feeds: partners_in::feeds(&file, &sources, &outgoing)?,
+            inboxes: partners_in::inboxes(&file, &sources)?,
+            receipts: partners_in::receipts(&file, &sources, &outgoing)?,
             digests: digests::check(&file)?,
             routes: routes(&file, &senders)?,
             groups: ways::groups(&file)?,
@@ -342,6 +352,7 @@ fn sources(file: &File) -> Result<BTreeMap<String, Source>, Mistake> {
             topics_known: topics.iter().cloned().collect(),
             urgent_allowed: table.urgent,
             event_sources_allowed: table.event_sources.clone(),
+            own_authority: Some(file.site.tag_authority.clone()),
         };
         sources.insert(table.name.clone(), Source { policy, republish: table.republish, revisions: table.revisions });
     }

@@ -27,6 +27,18 @@ pub fn quarantine_id(source: &str, content_hash: &str) -> String {
     text_id("quarantine", &[source, content_hash])
 }
 
+/// The id of a receipt to a source: one per what it says and what that is about, so that it is told once.
+#[must_use]
+pub fn receipt_id(kind: &str, source: &str, about: &str) -> String {
+    text_id("receipt", &[kind, source, about])
+}
+
+/// The key of an entry that a feed gives no id, or one that can't be one here.
+#[must_use]
+pub fn entry_key(parts: &[&str]) -> String {
+    text_id("entry", parts)
+}
+
 /// The id of a mail that came back: the same bytes for the same recipient are one row, however often they are handed over.
 #[must_use]
 pub fn inbound_id(envelope_to: &str, content_hash: &str) -> String {

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod address_hash;
+pub mod allim_path;
 pub mod audience;
 pub mod backoff;
 pub mod breaker;

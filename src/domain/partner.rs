@@ -122,39 +122,9 @@ pub fn seal_purpose(name: &str) -> String {
     format!("partner:{name}")
 }
 
-/// What an installation is called in the path of an event. The path parts names by commas, so that of a tag authority
-/// (`example.org,2026`) becomes a colon.
-#[must_use]
-pub fn path_name(tag_authority: &str) -> String {
-    tag_authority.replace(',', ":")
-}
-
-/// The path of an event that goes on from here: through whom it came, and ourselves last.
-#[must_use]
-pub fn path(travelled: &[String], tag_authority: &str) -> String {
-    let own = path_name(tag_authority);
-    travelled.iter().chain([&own]).cloned().collect::<Vec<_>>().join(",")
-}
-
-/// Whether an event with this path has been here before.
-#[must_use]
-pub fn has_been_here(path: &str, tag_authority: &str) -> bool {
-    let own = path_name(tag_authority);
-    path.split(',').any(|name| name.trim() == own)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_tells_who_was_here() {
-        let first = path(&[], "a.example,2026");
-        let second = path(std::slice::from_ref(&first), "b.example,2027");
-        assert_eq!(second, "a.example:2026,b.example:2027");
-        assert!(has_been_here(&second, "a.example,2026") && has_been_here(&second, "b.example,2027"));
-        assert!(!has_been_here(&second, "a.example,2027") && !has_been_here("", "a.example,2026"));
-    }
 
     #[test]
     fn subjects_and_names_are_read_as_they_are_written() {

@@ -75,6 +75,9 @@ pub struct Post {
     /// A licence's name or URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license: Option<CleanText>,
+    /// The allims that it came through, oldest first; not what the source said of it, so no hash knows of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
 }
 
 impl Post {

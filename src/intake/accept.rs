@@ -19,6 +19,8 @@ pub enum Verdict {
     Duplicate,
     /// A revision older than the newest one: kept, shown nowhere.
     Stale,
+    /// It went out from here and came back from a partner: acknowledged, and kept nowhere.
+    Own,
     /// Set aside.
     Quarantined {
         /// The row's id.
@@ -42,6 +44,7 @@ impl Verdict {
             Self::Withdrawn => "withdrawn",
             Self::Duplicate => "duplicate",
             Self::Stale => "stale",
+            Self::Own => "own",
             Self::Quarantined { .. } => "quarantined",
         }
     }

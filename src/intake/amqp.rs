@@ -17,7 +17,7 @@ mod topology;
 #[cfg(feature = "amqp")]
 pub use consume::run;
 #[cfg(feature = "amqp")]
-pub use publish::publish;
+pub use publish::{Letter, publish, publish_to};
 
 use std::path::PathBuf;
 use std::time::Duration;

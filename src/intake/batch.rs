@@ -5,6 +5,7 @@ use super::accept::{Guard, Receipt, Source, Verdict};
 use super::aside::{read_message, set_aside};
 use super::decode::decode;
 use super::door::{Door, new_post};
+use super::receipts::note;
 use super::wire::{Change as Said, Event, Incoming, RejectReason, Rejection};
 use crate::domain::clock::UnixMillis;
 use crate::domain::ids;
@@ -12,7 +13,7 @@ use crate::domain::post::Post;
 use crate::store::changes::{self, Change};
 use crate::store::fresh::{self, EventKey, Fresh};
 use crate::store::{StoreError, Tx, quarantine};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// A message that was decoded, or why it couldn't be.
@@ -60,8 +61,27 @@ pub(super) struct Terms<'a> {
     pub(super) sources: &'a Sources,
     /// How old posts are guarded.
     pub(super) guard: Guard,
+    /// The sources that are told what became of their messages.
+    pub(super) told: &'a BTreeSet<String>,
     /// The present instant.
     pub(super) now: UnixMillis,
+}
+
+impl Terms<'_> {
+    /// Writes down what a source is told of a message, if it wants to be told.
+    fn note(
+        &self,
+        tx: &mut Tx<'_>,
+        source: &str,
+        decoded: Result<&Event, &Rejection>,
+        receipt: &Receipt,
+    ) -> Result<(), StoreError> {
+        if !self.told.contains(source) {
+            return Ok(());
+        }
+        let authority = self.sources.get(source).and_then(|source| source.policy.own_authority.as_deref());
+        note::message(tx, (source, authority), decoded, receipt, self.now)
+    }
 }
 
 /// Stores messages in their order, or sets them aside, and numbers what readers may notice. `are_new`: nobody looks whether
@@ -89,6 +109,14 @@ pub(super) fn store(
         });
     }
     desk.write_gathered(tx)?;
+    for (message, receipt) in messages.iter().zip(&receipts) {
+        terms.note(
+            tx,
+            &message.incoming.source,
+            message.decoded.as_ref().map_err(|rejection| &**rejection),
+            receipt,
+        )?;
+    }
     // The counter is drawn last, so that its row is locked for the shortest time.
     changes::number(tx, &desk.noticed)?;
     Ok(receipts)
@@ -138,7 +166,7 @@ impl Desk<'_> {
         incoming: &Incoming,
         decoded: &Result<Event, Box<Rejection>>,
     ) -> Result<Receipt, StoreError> {
-        let Terms { sources, guard, now } = self.terms;
+        let Terms { sources, guard, now, .. } = self.terms;
         match (decoded, sources.get(&incoming.source)) {
             (Ok(event), Some(source)) => {
                 let noticed = &mut self.noticed;
@@ -147,6 +175,10 @@ impl Desk<'_> {
                     self.take_what_waited(tx, source, &[&event.source_id])?;
                 }
                 Ok(receipt)
+            }
+            // Our own, on its way round: nothing is kept, and nobody needs to hear of it.
+            (Err(rejection), _) if rejection.reason == RejectReason::Own => {
+                Ok(Receipt { post_id: None, verdict: Verdict::Own })
             }
             (Err(rejection), _) => set_aside(tx, incoming, rejection, now),
             (Ok(_), None) => set_aside(tx, incoming, &unknown_source(), now),
@@ -182,6 +214,7 @@ impl Desk<'_> {
                 let receipt = Door { tx, source, incoming: &incoming, guard, now, noticed }.take(&event)?;
                 if !matches!(receipt.verdict, Verdict::Quarantined { .. }) {
                     quarantine::set_replayed(tx, &row.id, now)?;
+                    self.terms.note(tx, &source.policy.name, Ok(&event), &receipt)?;
                 }
             }
         }

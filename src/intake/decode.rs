@@ -37,7 +37,7 @@ pub struct Known {
 }
 
 fn read(incoming: &Incoming, policy: &SourcePolicy, known: &mut Known) -> Result<Event, Fault> {
-    let Letter { kind, event_source, event_id, data, path } = envelope::open(incoming, policy, known)?;
+    let Letter { kind, event_source, event_id, came_through, data, path } = envelope::open(incoming, policy, known)?;
     known.source_id = id_in(&data);
     let repairs = Repairs::default();
     let fields = Fields::root(&data, path, &repairs);
@@ -57,6 +57,11 @@ fn read(incoming: &Incoming, policy: &SourcePolicy, known: &mut Known) -> Result
             if post.topics.is_empty() && !policy.topics_default.is_empty() {
                 post.topics.clone_from(&policy.topics_default);
                 has_default_topics = true;
+                content = json_of(&post, path)?;
+            }
+            // Nor does the way by which it came make it another post.
+            if !came_through.is_empty() {
+                post.path = came_through;
                 content = json_of(&post, path)?;
             }
             if post.topics.is_empty() {

@@ -203,6 +203,7 @@ pub(super) fn new_post<'a>(
 fn hash_with_views(event: &Event, post: &Post, views: Option<i64>) -> String {
     let mut said = post.clone();
     said.views = views;
+    said.path.clear();
     if event.has_default_topics {
         said.topics.clear();
     }

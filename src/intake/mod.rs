@@ -6,11 +6,13 @@ mod aside;
 mod batch;
 pub mod decode;
 mod door;
+pub mod feed;
 mod fields;
 pub mod front_matter;
 mod gather;
 pub mod media;
 pub mod post_file;
+pub mod receipts;
 pub mod spool;
 pub mod unshowable;
 pub mod wire;
@@ -22,7 +24,7 @@ use crate::store::{Store, StoreError, quarantine, restore};
 use accept::{Backfill, Guard, Receipt, Source, Verdict};
 use batch::{Opened, Terms};
 use gather::Gathering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +50,8 @@ pub struct Intake {
     store: Store,
     sources: Arc<BTreeMap<String, Source>>,
     backfill: Backfill,
+    /// Who is told what became of their messages.
+    told: Arc<BTreeSet<String>>,
     wake: Arc<Notify>,
     gathering: Gathering,
     /// Whether nothing of the last batch was known before.
@@ -59,7 +63,13 @@ impl Intake {
     #[must_use]
     pub fn new(store: Store, sources: BTreeMap<String, Source>, backfill: Backfill, wake: Arc<Notify>) -> Self {
         let (sources, expects_new) = (Arc::new(sources), Arc::new(AtomicBool::new(true)));
-        Self { store, sources, backfill, wake, gathering: Gathering::default(), expects_new }
+        Self { store, sources, backfill, told: Arc::default(), wake, gathering: Gathering::default(), expects_new }
+    }
+
+    /// The same door, of which these sources hear what became of their messages.
+    #[must_use]
+    pub fn telling(self, sources: BTreeSet<String>) -> Self {
+        Self { told: Arc::new(sources), ..self }
     }
 
     /// The same door for an import of old posts: everything becomes public, not released.
@@ -120,11 +130,12 @@ impl Intake {
 
     async fn commit(&self, batch: &Batch, range: Range<usize>, are_new: bool) -> Result<Vec<Receipt>, StoreError> {
         let now = self.store.now().await?;
-        let (sources, backfill, opened) = (self.sources.clone(), self.backfill, batch.0.clone());
+        let (sources, told, backfill, opened) =
+            (self.sources.clone(), self.told.clone(), self.backfill, batch.0.clone());
         self.store
             .write(move |tx| {
                 let guard = Guard { backfill, sent_until: restore::sent_until(tx)? };
-                batch::store(tx, Terms { sources: &sources, guard, now }, &opened[range.clone()], are_new)
+                batch::store(tx, Terms { sources: &sources, guard, told: &told, now }, &opened[range.clone()], are_new)
             })
             .await
     }
@@ -157,7 +168,18 @@ impl Intake {
             source_id: None,
             kind: None,
         };
-        self.store.write(move |tx| aside::set_aside(tx, &incoming, &rejection, now)).await
+        let (sources, told) = (self.sources.clone(), self.told.clone());
+        self.store
+            .write(move |tx| {
+                let receipt = aside::set_aside(tx, &incoming, &rejection, now)?;
+                if told.contains(&incoming.source) {
+                    let source = sources.get(&incoming.source);
+                    let authority = source.and_then(|source| source.policy.own_authority.as_deref());
+                    receipts::note::message(tx, (&incoming.source, authority), Err(&rejection), &receipt, now)?;
+                }
+                Ok(receipt)
+            })
+            .await
     }
 
     /// A message in the quarantine, with what came in.

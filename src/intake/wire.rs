@@ -86,6 +86,8 @@ pub struct SourcePolicy {
     pub urgent_allowed: bool,
     /// The CloudEvents `source`s that may speak through it; `None`: any. A bare post counts as `name`.
     pub event_sources_allowed: Option<Vec<String>>,
+    /// The authority of this installation: what has come through it already is its own and comes back. `None`: nothing does.
+    pub own_authority: Option<String>,
 }
 
 /// A message that was understood.
@@ -245,11 +247,13 @@ pub enum RejectReason {
     WithdrawnPost,
     /// The database refused it.
     StoreRefused,
+    /// It went out from this installation and came back.
+    Own,
 }
 
 impl RejectReason {
     /// All of them, for tables and metrics.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NotJson,
         Self::BadFrontMatter,
         Self::MissingField,
@@ -264,6 +268,7 @@ impl RejectReason {
         Self::UnknownPost,
         Self::WithdrawnPost,
         Self::StoreRefused,
+        Self::Own,
     ];
 
     /// As the store, the interface and people name it.
@@ -284,6 +289,7 @@ impl RejectReason {
             Self::UnknownPost => "unknown_post",
             Self::WithdrawnPost => "withdrawn_post",
             Self::StoreRefused => "store_refused",
+            Self::Own => "own",
         }
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn post(id: &str, title: &str, html: &str) -> Post {
         urgent: false,
         views: Some(12),
         license: None,
+        path: Vec::new(),
     }
 }
 

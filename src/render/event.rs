@@ -6,8 +6,9 @@ mod activity;
 use super::RenderError;
 use super::feed::{House, Tombstone, alone};
 use super::templates::Templates;
+use crate::domain::allim_path;
 use crate::domain::clock::UnixMillis;
-use crate::domain::partner::{self, Format, Happened};
+use crate::domain::partner::{Format, Happened};
 use crate::domain::post::Showable;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -175,10 +176,16 @@ fn attributes(house: &House, happened: Happened, told: Told<'_>, travelled: &[St
         ("id", Some(id(happened, told))),
         ("time", Some(at(happened, told).to_string())),
         ("subject", Some(post_id.clone())),
-        ("allimpath", Some(partner::path(travelled, &house.tag_authority))),
+        (allim_path::ATTRIBUTE, Some(path(travelled, &house.tag_authority))),
         ("allimembargo", embargo),
     ];
     said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Through whom it came, and ourselves last.
+fn path(travelled: &[String], tag_authority: &str) -> String {
+    let whole: Vec<String> = travelled.iter().cloned().chain([allim_path::name_of(tag_authority)]).collect();
+    allim_path::written(&whole)
 }
 
 /// The post in the wire format, under our own ids: two sources may call different posts the same.
@@ -190,6 +197,7 @@ fn data(house: &House, told: Told<'_>) -> Value {
     let (post, standing) = (showable.post(), showable.standing());
     let Ok(Value::Object(mut data)) = serde_json::to_value(post) else { return Value::Null };
     data.remove("source_id");
+    data.remove("path");
     data.insert("id".to_owned(), standing.post_id.clone().into());
     data.insert("revision".to_owned(), standing.revision.into());
     if post.story.is_some() {

@@ -16,6 +16,7 @@ use super::site::Site;
 use super::templates::Templates;
 use super::words::words;
 use super::{RenderError, body};
+use crate::domain::allim_path;
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::post::{Attachment, Image, Post, Showable, TAG_PREFIX};
@@ -60,6 +61,14 @@ pub struct Tombstone {
     pub post_id: String,
     /// When.
     pub withdrawn_at: UnixMillis,
+}
+
+/// The prefix and namespace of our own element, `path`.
+const OWN: (&str, &str) = ("allim", "https://allim.org/ns/feed/1");
+
+/// It is declared where it is used.
+fn own_namespace(entries: &[Entry]) -> Option<(&'static str, &'static str)> {
+    entries.iter().any(|entry| !entry.path.is_empty()).then_some(OWN)
 }
 
 /// A feed, ready to be served.
@@ -169,6 +178,8 @@ struct Entry {
     images: Vec<Picture>,
     enclosures: Vec<Enclosure>,
     license: Option<String>,
+    /// The allims that it came through, oldest first.
+    path: Vec<String>,
 }
 
 struct Picture {
@@ -228,11 +239,18 @@ impl Entry {
             images: post.images.iter().map(picture).collect(),
             enclosures: post.attachments.iter().map(enclosure).collect(),
             license: line(&post.license),
+            path: post.path.clone(),
         })
     }
 }
 
 impl Entry {
+    /// What is said of the allims that it came through, so that none takes its own for another's: nothing where it began here.
+    fn path(&self, meta: &Meta<'_>) -> Option<String> {
+        let whole: Vec<String> = self.path.iter().cloned().chain([allim_path::name_of(meta.tag_authority)]).collect();
+        (whole.len() > 1).then(|| allim_path::written(&whole))
+    }
+
     /// What formats say that know categories by their titles alone: each once, since a tag may read as a topic does.
     fn category_titles(&self) -> impl Iterator<Item = &String> {
         let is_first = |index: usize, title: &String| !self.categories[..index].iter().any(|(_, other)| other == title);

@@ -80,7 +80,10 @@ macro_rules! has_event_sql {
 }
 pub(super) use has_event_sql;
 
+mod path;
 pub mod search;
+
+pub use path::path;
 
 /// The post that a source knows by `source_id`, locked until the transaction ends.
 ///

@@ -3,6 +3,7 @@
 pub(super) mod changes;
 mod cursor;
 pub(super) mod inbound;
+pub(super) mod inbox;
 pub(super) mod openapi;
 pub(super) mod partner;
 pub(super) mod partners;

@@ -43,6 +43,7 @@ use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
 use crate::domain::language::Language;
 use crate::domain::schedule::Schedule;
+use crate::domain::standard_webhook::Key;
 use crate::intake::Intake;
 use crate::intake::wire::MESSAGE_BYTES_MAX;
 use crate::plan::Planner;
@@ -84,6 +85,8 @@ pub struct Parts {
     pub intake: Intake,
     /// Who may publish.
     pub tokens: Vec<Token>,
+    /// Who may send signed webhooks: the keys of each source.
+    pub inboxes: BTreeMap<String, Vec<Key>>,
     /// Renders the metrics.
     pub metrics: Metrics,
     /// What readiness waits for.
@@ -149,6 +152,7 @@ pub struct Front {
     store: Store,
     intake: Intake,
     tokens: Vec<Token>,
+    inboxes: BTreeMap<String, Vec<Key>>,
     metrics: Metrics,
     needs: Vec<Need>,
     clock: Arc<dyn Clock>,
@@ -228,6 +232,7 @@ impl Front {
             store: parts.store,
             intake: parts.intake,
             tokens: parts.tokens,
+            inboxes: parts.inboxes,
             metrics: parts.metrics,
             needs: parts.needs,
             clock: parts.clock,
@@ -318,6 +323,7 @@ fn router(front: Arc<Front>) -> Router {
         .route("/api/v1/partners/{name}", get(api::partners::show).patch(api::partners::set).delete(api::partners::end))
         .route("/api/v1/partners/{name}/deliveries", get(api::partners::told))
         .route("/api/v1/partners/{name}/{act}", post(api::partners::act))
+        .route("/api/v1/inbox/{source}", post(api::inbox::take))
         .route("/api/openapi.json", get(api::openapi::serve))
         .route("/api/{*rest}", any(api::fallback))
         .route("/healthz", get(health::alive))

@@ -1,7 +1,7 @@
 //! How a store is emptied between two histories.
 
 /// Every table but those of migrations; `journey::house::emptying_forgets_no_table` keeps the list whole.
-pub(super) const EMPTYING: [&str; 44] = [
+pub(super) const EMPTYING: [&str; 48] = [
     "UPDATE counters SET value = 0",
     "DELETE FROM batches",
     "DELETE FROM batch_recipients",
@@ -46,4 +46,8 @@ pub(super) const EMPTYING: [&str; 44] = [
     "DELETE FROM accounts",
     "DELETE FROM said",
     "DELETE FROM partners",
+    "DELETE FROM pulled_feeds",
+    "DELETE FROM pulled_entries",
+    "DELETE FROM receipts",
+    "DELETE FROM receipts_awaited",
 ];

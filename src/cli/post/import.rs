@@ -29,7 +29,7 @@ impl Tally {
     fn count(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Stored | Verdict::Revised | Verdict::Withdrawn | Verdict::Stale => self.stored += 1,
-            Verdict::Duplicate => self.known += 1,
+            Verdict::Duplicate | Verdict::Own => self.known += 1,
             Verdict::Quarantined { .. } => self.refused += 1,
         }
     }

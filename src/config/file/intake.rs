@@ -3,7 +3,9 @@
 use super::{defaults, span};
 use crate::intake::accept::{Republish, Revisions};
 use crate::intake::amqp::Topology;
+use crate::intake::feed::Begin;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +27,15 @@ pub struct IntakeTable {
     /// A watched folder.
     #[serde(default)]
     pub spool: Option<Spool>,
+    /// Feeds of partners that are pulled.
+    #[serde(default)]
+    pub feed: Vec<FeedTable>,
+    /// Signed webhooks of partners that are taken.
+    #[serde(default)]
+    pub inbox: Vec<InboxTable>,
+    /// Sources that are told what became of what they sent.
+    #[serde(default)]
+    pub receipts: Vec<ReceiptsTable>,
 }
 
 /// `[[intake.source]]`
@@ -107,4 +118,75 @@ pub struct Spool {
     pub folder: PathBuf,
     /// The source whose posts they are.
     pub source: String,
+}
+
+/// `[[intake.feed]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedTable {
+    /// Where it is.
+    pub url: String,
+    /// The source whose posts its entries are.
+    pub source: String,
+    /// How often it is asked for.
+    #[serde(default = "defaults::feed_every", with = "span")]
+    pub every: Duration,
+    /// Topics of entries that no category gives one; the source's default ones when empty.
+    #[serde(default)]
+    pub topics: Vec<String>,
+    /// Topics of the feed's categories.
+    #[serde(default)]
+    pub categories: BTreeMap<String, Vec<String>>,
+    /// The language of entries that name none.
+    #[serde(default)]
+    pub language: Option<String>,
+    /// Who signs what nobody signed.
+    #[serde(default)]
+    pub author: Option<String>,
+    /// The licence of what names none.
+    #[serde(default)]
+    pub license: Option<String>,
+    /// Entries that are looked at.
+    #[serde(default = "defaults::feed_entries_max")]
+    pub entries_max: usize,
+    /// What becomes of what stands there when it is pulled first.
+    #[serde(default)]
+    pub from: Begin,
+    /// Whether it is pulled.
+    #[serde(default = "defaults::yes")]
+    pub enabled: bool,
+}
+
+/// `[[intake.inbox]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InboxTable {
+    /// The source whose posts arrive there; its name is the last part of the address.
+    pub source: String,
+    /// Files whose lines are secrets that both sides have.
+    #[serde(default)]
+    pub secret_files: Vec<PathBuf>,
+    /// Public keys of the sender.
+    #[serde(default)]
+    pub public_keys: Vec<String>,
+}
+
+/// `[[intake.receipts]]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptsTable {
+    /// The source that is told.
+    pub source: String,
+    /// Where, by webhook.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// A file whose lines are the keys that webhooks are signed with.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+    /// The exchange, through the broker.
+    #[serde(default)]
+    pub exchange: Option<String>,
+    /// The routing key, through the broker.
+    #[serde(default)]
+    pub routing_key: Option<String>,
 }

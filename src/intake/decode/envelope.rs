@@ -2,6 +2,7 @@
 //! headers (binary), or none at all (a bare post, which counts as published).
 
 use super::Known;
+use crate::domain::allim_path;
 use crate::intake::fields::{Fault, Fields, Repairs, kind_of};
 use crate::intake::front_matter;
 use crate::intake::wire::{
@@ -19,6 +20,8 @@ pub struct Letter {
     pub event_source: String,
     /// The CloudEvents `id`; a bare post has none.
     pub event_id: Option<String>,
+    /// The allims that it came through, oldest first.
+    pub came_through: Vec<String>,
     /// The post.
     pub data: Map<String, Value>,
     /// What stands before the names of its fields in a path.
@@ -47,18 +50,18 @@ pub fn open(incoming: &Incoming, policy: &SourcePolicy, known: &mut Known) -> Re
     let structured = content_type.starts_with("application/cloudevents");
     let attributes = attributes_in(&incoming.headers);
     if !structured && !attributes.is_empty() {
-        let (kind, event_source, event_id) = attributes_of(&attributes, policy, known)?;
+        let (kind, event_source, event_id, came_through) = attributes_of(&attributes, policy, known)?;
         let data = object_in(&incoming.bytes, "data")?;
-        return Ok(Letter { kind, event_source, event_id: Some(event_id), data, path: "data" });
+        return Ok(Letter { kind, event_source, event_id: Some(event_id), came_through, data, path: "data" });
     }
     let markdown = content_type.split(';').next().is_some_and(|essence| essence.trim_end() == "text/markdown");
     let mut map = if markdown { markdown_in(&incoming.bytes)? } else { object_in(&incoming.bytes, "")? };
     // An event whose `specversion` was forgotten must not pass for a bare post: it may be a withdrawal.
     let forgotten = map.contains_key("type") && (map.contains_key("data") || map.contains_key("data_base64"));
     if structured || forgotten || map.contains_key("specversion") {
-        let (kind, event_source, event_id) = attributes_of(&map, policy, known)?;
+        let (kind, event_source, event_id, came_through) = attributes_of(&map, policy, known)?;
         let data = data_in(&mut map)?;
-        return Ok(Letter { kind, event_source, event_id: Some(event_id), data, path: "data" });
+        return Ok(Letter { kind, event_source, event_id: Some(event_id), came_through, data, path: "data" });
     }
     known.kind = Some(EventKind::Published);
     let event_source = policy.name.clone();
@@ -67,6 +70,7 @@ pub fn open(incoming: &Incoming, policy: &SourcePolicy, known: &mut Known) -> Re
         kind: EventKind::Published,
         event_source,
         event_id: idempotency_key(&incoming.headers)?,
+        came_through: Vec::new(),
         data: map,
         path: "",
     })
@@ -84,19 +88,19 @@ fn attributes_in(headers: &[(String, String)]) -> Map<String, Value> {
             (None, Some(name)) => (name, percent_decoded(value.trim())),
             (None, None) => continue,
         };
-        if ["specversion", "type", "source", "id"].contains(&name) {
+        if ["specversion", "type", "source", "id", allim_path::ATTRIBUTE].contains(&name) {
             attributes.insert(name.to_owned(), Value::String(value));
         }
     }
     attributes
 }
 
-/// Kind, source and id of an event.
+/// Kind, source and id of an event, and the allims that it came through.
 fn attributes_of(
     map: &Map<String, Value>,
     policy: &SourcePolicy,
     known: &mut Known,
-) -> Result<(EventKind, String, String), Fault> {
+) -> Result<(EventKind, String, String, Vec<String>), Fault> {
     let repairs = Repairs::default();
     let fields = Fields::root(map, "", &repairs);
     // What can be read is read first, so that a rejection names the event whatever is wrong with the rest.
@@ -104,6 +108,8 @@ fn attributes_of(
     known.kind = fields.get("type").and_then(|field| EventKind::of_type(field.string().ok()?));
     known.source_id = map.get("data").and_then(Value::as_object).and_then(super::id_in);
 
+    // Whatever else is wrong with what is our own: nobody can mend it there, and nobody needs to.
+    let came_through = came_through(&fields, policy)?;
     let version = fields.required("specversion", "write \"1.0\"")?;
     if version.string()? != "1.0" {
         return Err(version.bad("must be \"1.0\", the version of CloudEvents that is read here"));
@@ -120,7 +126,20 @@ fn attributes_of(
         field.fault(RejectReason::UnknownType, &detail)
     })?;
     allow(&event_source, policy, "source")?;
-    Ok((kind, event_source, event_id))
+    Ok((kind, event_source, event_id, came_through))
+}
+
+/// The allims that an event came through; a fault if this one is among them.
+fn came_through(fields: &Fields, policy: &SourcePolicy) -> Result<Vec<String>, Fault> {
+    let Some(field) = fields.get(allim_path::ATTRIBUTE) else { return Ok(Vec::new()) };
+    let path = allim_path::read(field.string()?).map_err(|bad| field.bad(&bad.to_string()))?;
+    let own = policy.own_authority.as_deref().map(allim_path::name_of);
+    if own.is_some_and(|own| path.contains(&own)) {
+        return Err(
+            field.fault(RejectReason::Own, "names this installation: the post went out from here and came back")
+        );
+    }
+    Ok(path)
 }
 
 fn allow(event_source: &str, policy: &SourcePolicy, path: &str) -> Result<(), Fault> {

@@ -40,6 +40,8 @@ pub fn read(fields: &Fields, source_id: String, policy: &SourcePolicy) -> Result
         urgent: urgent(fields, policy)?,
         views: fields.optional("views", |field| field.integer(0..=i64::MAX))?,
         license: fields.optional_line("license", NAME_CHARS_MAX)?,
+        // Of the envelope, not of the post.
+        path: Vec::new(),
     };
     match (post.expires_at, fields.get("expires_at")) {
         (Some(expires_at), Some(field)) if expires_at <= post.public_due_at() => {

@@ -16,6 +16,7 @@ fn policy() -> SourcePolicy {
         topics_known: words(&["notices", "events", "jobs"]),
         urgent_allowed: false,
         event_sources_allowed: None,
+        own_authority: Some("here.example,2026".to_owned()),
     }
 }
 
@@ -249,4 +250,32 @@ fn any_json() -> impl Strategy<Value = Value> {
             prop::collection::hash_map(key, inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
+}
+
+#[test]
+fn the_way_that_an_event_came_is_kept_and_our_own_known_again() {
+    let mut event = json!({
+        "specversion": "1.0", "type": "org.allim.post.published.v1", "source": "tag:a.example,2026:posts", "id": "1",
+        "data": { "id": "1", "title": "소식", "language": "ko", "published_at": "2026-04-20T09:00:00+09:00",
+            "body": { "format": "text", "content": "" } },
+    });
+    let plain = read(&incoming("application/cloudevents+json", &[], event.to_string())).expect("a post");
+    event["allimpath"] = json!("a.example:2026,b.example:2025");
+    let relayed = read(&incoming("application/cloudevents+json", &[], event.to_string())).expect("a post");
+    let path = |event: &Event| event.post().expect("a post").path.clone();
+    assert_eq!(
+        (path(&plain), path(&relayed)),
+        (vec![], vec!["a.example:2026".to_owned(), "b.example:2025".to_owned()])
+    );
+    // By whichever way it comes it is the same post.
+    assert_eq!(plain.content_hash, relayed.content_hash);
+    event["allimpath"] = json!("a.example:2026,Here.example:2026");
+    event["data"] = json!({});
+    let own = |rejected: Result<Event, Box<Rejection>>| rejected.expect_err("our own").reason;
+    assert_eq!(own(read(&incoming("application/cloudevents+json", &[], event.to_string()))), RejectReason::Own);
+    let headers = [("ce-specversion", "1.0"), ("ce-allimpath", "here.example%3A2026")];
+    assert_eq!(own(read(&incoming("application/json", &headers, "{}"))), RejectReason::Own);
+    event["allimpath"] = json!("not a path");
+    let bad = read(&incoming("application/cloudevents+json", &[], event.to_string())).expect_err("no path");
+    assert_eq!((bad.reason, bad.path.as_str()), (RejectReason::BadField, "allimpath"));
 }

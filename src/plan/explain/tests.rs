@@ -68,6 +68,7 @@ fn facts() -> Facts {
         urgent: false,
         views: None,
         license: None,
+        path: Vec::new(),
     };
     let variant = Variant {
         post_id: "p".to_owned(),

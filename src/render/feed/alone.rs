@@ -16,7 +16,8 @@ const HEAD: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
 /// [`RenderError`] as for a feed that holds this post alone.
 pub fn json_item(house: &House, showable: &Showable, templates: &Templates) -> Result<Value, RenderError> {
     let entry = entry(house, showable, templates, Format::Json)?;
-    serde_json::to_value(json::item(&entry)).map_err(|_| RenderError::Field { field: "post", reason: "it is no JSON" })
+    let item = with_meta(house, &entry, |meta| serde_json::to_value(json::item(meta, &entry)));
+    item.map_err(|_| RenderError::Field { field: "post", reason: "it is no JSON" })
 }
 
 /// What is said in the format of JSON Feed, which has no tombstones, of a post that was withdrawn: its id, and when in an extension
@@ -43,7 +44,10 @@ pub fn atom_entry(house: &House, showable: &Showable, templates: &Templates) -> 
     let (_, rest) = text.split_once("<entry>").ok_or_else(unreadable)?;
     let (inner, _) = rest.rsplit_once("</entry>").ok_or_else(unreadable)?;
     let (prefix, media) = (super::media::PREFIX, super::media::NAMESPACE);
-    Ok(format!("{HEAD}<entry xmlns=\"{ATOM}\" xmlns:{prefix}=\"{media}\">{inner}</entry>\n"))
+    let (own, namespace) = super::OWN;
+    Ok(format!(
+        "{HEAD}<entry xmlns=\"{ATOM}\" xmlns:{prefix}=\"{media}\" xmlns:{own}=\"{namespace}\">{inner}</entry>\n"
+    ))
 }
 
 /// A tombstone as a document (RFC 6721 section 3).

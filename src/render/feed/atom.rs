@@ -1,6 +1,6 @@
 //! Atom (RFC 4287) with tombstones of withdrawn posts (RFC 6721) and Media RSS.
 
-use super::{Entry, Meta, Tombstone, entry_id, history, media, rfc3339};
+use super::{Entry, Meta, OWN, Tombstone, entry_id, history, media, own_namespace, rfc3339};
 use crate::domain::clock::UnixMillis;
 use crate::render::templates::escape;
 use atom_syndication::extension::{Extension, ExtensionMap};
@@ -36,12 +36,14 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], gone: &[Tombstone], upda
         authors: vec![person(meta.site.name.get(meta.language))],
         generator: Some(Generator { value: "allim".to_owned(), ..Generator::default() }),
         links: own.into_iter().chain(others).collect(),
-        entries: entries.iter().map(entry).collect::<Option<_>>()?,
+        entries: entries.iter().map(|one| entry(meta, one)).collect::<Option<_>>()?,
         lang: Some(meta.language.to_string()),
         extensions,
         namespaces: [TOMBSTONES, (media::PREFIX, media::NAMESPACE), history::NAMESPACE]
+            .into_iter()
+            .chain(own_namespace(entries))
             .map(|(prefix, name)| (prefix.to_owned(), name.to_owned()))
-            .into(),
+            .collect(),
         ..Feed::default()
     };
     feed.write_to(Vec::new()).ok()
@@ -53,7 +55,7 @@ pub(super) fn ids(bytes: &[u8]) -> Option<Vec<String>> {
     Some(feed.entries.into_iter().map(|entry| entry.id).collect())
 }
 
-fn entry(entry: &Entry) -> Option<atom_syndication::Entry> {
+fn entry(meta: &Meta<'_>, entry: &Entry) -> Option<atom_syndication::Entry> {
     let language = entry.language.as_str();
     let content = Content {
         lang: Some(language.to_owned()),
@@ -74,7 +76,7 @@ fn entry(entry: &Entry) -> Option<atom_syndication::Entry> {
         rights: entry.license.as_deref().map(|license| text(license, None)),
         summary: entry.summary.as_deref().map(|summary| text(summary, Some(language))),
         content: Some(content),
-        extensions: pictures_and_files(entry),
+        extensions: extensions(meta, entry),
         ..atom_syndication::Entry::default()
     })
 }
@@ -107,6 +109,16 @@ fn tombstones(meta: &Meta<'_>, gone: &[Tombstone]) -> ExtensionMap {
     };
     let element = |tombstone: &Tombstone| element("at:deleted-entry", attributes(tombstone), Vec::new());
     extension(TOMBSTONES.0, "deleted-entry", gone.iter().map(element).collect())
+}
+
+fn extensions(meta: &Meta<'_>, entry: &Entry) -> ExtensionMap {
+    let mut extensions = pictures_and_files(entry);
+    if let Some(path) = entry.path(meta) {
+        let (prefix, _) = OWN;
+        let element = Extension { name: format!("{prefix}:path"), value: Some(path), ..Extension::default() };
+        extensions.extend(extension(prefix, "path", vec![element]));
+    }
+    extensions
 }
 
 fn pictures_and_files(entry: &Entry) -> ExtensionMap {

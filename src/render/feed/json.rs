@@ -55,6 +55,15 @@ pub(super) struct Item {
     language: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attachments: Vec<Attachment>,
+    /// An extension, as JSON Feed has them.
+    #[serde(default, rename = "_allim", skip_serializing_if = "Option::is_none")]
+    own: Option<Own>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Own {
+    /// The allims that it came through, this one the last.
+    path: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,7 +86,7 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry]) -> Option<Vec<u8>> {
         language: meta.language.to_string(),
         authors: vec![Author { name: meta.site.name.get(meta.language).to_owned() }],
         hubs: meta.hubs.iter().map(|url| Hub { kind: "WebSub".to_owned(), url: url.clone() }).collect(),
-        items: entries.iter().map(item).collect(),
+        items: entries.iter().map(|entry| item(meta, entry)).collect(),
     };
     serde_json::to_vec_pretty(&feed).ok()
 }
@@ -88,7 +97,7 @@ pub(super) fn ids(bytes: &[u8]) -> Option<Vec<String>> {
     Some(feed.items.into_iter().map(|item| item.id).collect())
 }
 
-pub(super) fn item(entry: &Entry) -> Item {
+pub(super) fn item(meta: &Meta<'_>, entry: &Entry) -> Item {
     let attachment = |file: &Enclosure| Attachment {
         url: file.url.clone(),
         mime_type: file.media_type.clone(),
@@ -109,5 +118,6 @@ pub(super) fn item(entry: &Entry) -> Item {
         tags: entry.category_titles().cloned().collect(),
         language: entry.language.to_string(),
         attachments: entry.enclosures.iter().map(attachment).collect(),
+        own: entry.path(meta).map(|path| Own { path }),
     }
 }

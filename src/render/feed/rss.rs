@@ -1,6 +1,6 @@
 //! RSS 2.0 with `atom:link`, `content:encoded`, Dublin Core and Media RSS.
 
-use super::{Entry, Meta, history, media, rfc3339};
+use super::{Entry, Meta, OWN, history, media, own_namespace, rfc3339};
 use crate::domain::clock::UnixMillis;
 use crate::render::templates::escape;
 use rss::extension::atom::{AtomExtension, Link};
@@ -22,7 +22,8 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], updated_at: UnixMillis) 
     let others = meta.history.links().map(|(rel, href)| link(rel, href));
     let hub = |hub: &String| Link { href: hub.clone(), rel: "hub".to_owned(), ..Link::default() };
     let others = meta.hubs.iter().map(hub).chain(others);
-    let namespaces = [(media::PREFIX, media::NAMESPACE), TERMS, history::NAMESPACE];
+    let namespaces =
+        [(media::PREFIX, media::NAMESPACE), TERMS, history::NAMESPACE].into_iter().chain(own_namespace(entries));
     let channel = Channel {
         title: meta.title.to_owned(),
         link: meta.page_url.to_owned(),
@@ -32,10 +33,10 @@ pub(super) fn write(meta: &Meta<'_>, entries: &[Entry], updated_at: UnixMillis) 
         last_build_date: (updated_at > UnixMillis::default()).then(|| rfc822(updated_at)),
         generator: Some("allim".to_owned()),
         docs: Some("https://www.rssboard.org/rss-specification".to_owned()),
-        items: entries.iter().map(item).collect(),
+        items: entries.iter().map(|entry| item(meta, entry)).collect(),
         atom_ext: Some(AtomExtension { links: std::iter::once(link("self", meta.self_url)).chain(others).collect() }),
         extensions: if meta.history.is_archive { archive() } else { ExtensionMap::new() },
-        namespaces: namespaces.map(|(prefix, name)| (prefix.to_owned(), name.to_owned())).into(),
+        namespaces: namespaces.map(|(prefix, name)| (prefix.to_owned(), name.to_owned())).collect(),
         ..Channel::default()
     };
     channel.write_to(Vec::new()).ok()
@@ -47,7 +48,7 @@ pub(super) fn ids(bytes: &[u8]) -> Option<Vec<String>> {
     channel.items.into_iter().map(|item| item.guid.map(|guid| guid.value)).collect()
 }
 
-fn item(entry: &Entry) -> Item {
+fn item(meta: &Meta<'_>, entry: &Entry) -> Item {
     let core = DublinCoreExtension {
         // RSS's own `author` must be a mail address, which nobody wants to publish.
         creators: entry.author.iter().cloned().collect(),
@@ -73,7 +74,7 @@ fn item(entry: &Entry) -> Item {
         }),
         content: Some(entry.html.clone()),
         dublin_core_ext: Some(core),
-        extensions: extensions(entry),
+        extensions: extensions(meta, entry),
         ..Item::default()
     }
 }
@@ -85,7 +86,7 @@ fn archive() -> ExtensionMap {
     BTreeMap::from([(history::NAMESPACE.0.to_owned(), elements)])
 }
 
-fn extensions(entry: &Entry) -> ExtensionMap {
+fn extensions(meta: &Meta<'_>, entry: &Entry) -> ExtensionMap {
     let text = |prefix: &str, name: &str, text: String| Extension {
         name: format!("{prefix}:{name}"),
         value: Some(text),
@@ -110,6 +111,9 @@ fn extensions(entry: &Entry) -> ExtensionMap {
     put(media::PREFIX, "content", media::media(entry).into_iter().map(content).collect());
     if entry.updated_at > entry.published_at {
         put(TERMS.0, "modified", vec![text(TERMS.0, "modified", rfc3339(entry.updated_at))]);
+    }
+    if let Some(path) = entry.path(meta) {
+        put(OWN.0, "path", vec![text(OWN.0, "path", path)]);
     }
     extensions
 }

@@ -77,11 +77,11 @@ pub(super) fn keyring(seal: &Seal, push: &Push<'_>) -> Option<Keyring> {
 pub(super) fn write(house: &House, subject: &str, news: &News, templates: &Templates) -> Result<String, RenderError> {
     let unknown = RenderError::Field { field: "format", reason: "there is no such format any more" };
     let what = partner::read_subject(subject).ok_or(unknown)?;
-    let told = match news {
-        News::Post(showable) => Told::Post(showable),
-        News::Gone { tombstone, .. } => Told::Gone(tombstone),
+    let (told, travelled) = match news {
+        News::Post(showable) => (Told::Post(showable), &showable.post().path),
+        News::Gone { tombstone, path, .. } => (Told::Gone(tombstone), path),
     };
-    event::write(house, what, told, &[], templates).map(|written| written.keep())
+    event::write(house, what, told, travelled, templates).map(|written| written.keep())
 }
 
 /// Content type, body and header fields: an event in one document, or, where the document is of another kind, its attributes in

@@ -69,6 +69,8 @@ pub enum News {
         tombstone: Tombstone,
         /// Path and query of each feed that showed it.
         feeds: Vec<String>,
+        /// The installations through which it came.
+        path: Vec<String>,
     },
 }
 

@@ -121,6 +121,7 @@ fn news(tx: &mut Tx<'_>, edition: &Edition) -> Result<News, StoreError> {
         Some(withdrawn_at) => News::Gone {
             tombstone: Tombstone { post_id: standing.post_id, withdrawn_at },
             feeds: crate::domain::feed::paths(&post, &crate::domain::feed::ENDINGS),
+            path: post.path,
         },
     })
 }

@@ -189,7 +189,11 @@ fn write(front: &Front, event: &Event) -> Result<Box<serde_json::value::RawValue
 }
 
 fn cloud_event(front: &Front, happened: Happened, told: Told<'_>) -> Result<Box<serde_json::value::RawValue>, Problem> {
-    let written = event::write(&front.house, (Format::CloudEvent, happened), told, &[], &front.templates);
+    let travelled = match told {
+        Told::Post(showable) => &showable.post().path[..],
+        Told::Gone(_) => &[],
+    };
+    let written = event::write(&front.house, (Format::CloudEvent, happened), told, travelled, &front.templates);
     let text = written.ok().and_then(|written| written.structured());
     let raw = text.and_then(|text| serde_json::value::RawValue::from_string(text).ok());
     raw.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "not_written", "an event could not be written"))

@@ -1,6 +1,6 @@
 //! The interface as an OpenAPI 3.1 document, made from the handlers themselves.
 
-use super::{changes, inbound, partner, partners, posts, subscriptions};
+use super::{changes, inbound, inbox, partner, partners, posts, subscriptions};
 use crate::web::validators::fixed;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 #[openapi(
     info(title = "allim", description = "Publishes posts, and says what became of them."),
     paths(
-        posts::publish, posts::list, posts::show, posts::withdraw, inbound::take, subscriptions::ask,
+        posts::publish, posts::list, posts::show, posts::withdraw, inbound::take, inbox::take, subscriptions::ask,
         changes::list, changes::reconcile, partner::show, partner::told, partner::replay, partner::rotate, partner::test,
         partners::list, partners::add, partners::show, partners::set, partners::end, partners::act, partners::told, serve
     ),
@@ -23,6 +23,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
     modifiers(&Tokens),
     tags((name = "posts", description = "Posts of the token's own source"),
         (name = "inbound", description = "Mail that came back"),
+        (name = "inbox", description = "Signed webhooks of partners"),
         (name = "subscriptions", description = "Asking for mail"),
         (name = "partner", description = "For partner institutions, by their own tokens: what happened, and how they do"),
         (name = "partners", description = "Managing partner institutions"), (name = "about", description = "This interface"))

@@ -203,7 +203,7 @@ async fn take(front: &Front, token: &Token, incoming: Incoming) -> Result<Respon
     }
 }
 
-fn answer(receipt: Receipt) -> Result<Response, Problem> {
+pub(super) fn answer(receipt: Receipt) -> Result<Response, Problem> {
     let post_id = receipt.post_id;
     let (status, state) = match receipt.verdict {
         Verdict::Stored => (StatusCode::CREATED, "stored"),
@@ -211,6 +211,7 @@ fn answer(receipt: Receipt) -> Result<Response, Problem> {
         Verdict::Withdrawn => (StatusCode::OK, "withdrawn"),
         Verdict::Duplicate => (StatusCode::OK, "duplicate"),
         Verdict::Stale => (StatusCode::OK, "stale"),
+        Verdict::Own => (StatusCode::OK, "own"),
         Verdict::Quarantined { id, reason, path, detail } => {
             let status = match reason.as_str() {
                 "too_large" => StatusCode::PAYLOAD_TOO_LARGE,

@@ -13,8 +13,9 @@ pub(in crate::web) struct Taken {
     /// The post.
     pub(super) post_id: Option<String>,
     /// `stored`: new. `revised`: a newer revision. `withdrawn`: taken back. `duplicate`: known already, nothing
-    /// changed. `stale`: a revision older than the newest, kept and shown nowhere.
-    #[schema(example = "stored", pattern = "^(stored|revised|withdrawn|duplicate|stale)$")]
+    /// changed. `stale`: a revision older than the newest, kept and shown nowhere. `own`: it went out from this
+    /// installation and came back; nothing was kept.
+    #[schema(example = "stored", pattern = "^(stored|revised|withdrawn|duplicate|stale|own)$")]
     pub(super) state: &'static str,
 }
 
