@@ -281,7 +281,7 @@ mod tests {
         }
         assert_eq!(verified(std::slice::from_ref(&new), &signature, BODY, AT), Err(Untrue::NoMatch));
         assert_eq!(verified(&[old.clone(), pair.clone()], &signature, b"{}", AT), Err(Untrue::NoMatch));
-        assert_eq!(verified(&[old.clone()], "v2,AAAA v1 , v1,!", BODY, AT), Err(Untrue::NoMatch));
+        assert_eq!(verified(std::slice::from_ref(&old), "v2,AAAA v1 , v1,!", BODY, AT), Err(Untrue::NoMatch));
         // The signature of one scheme under the name of the other.
         let crossed = sign([&old], ID, AT, BODY).replacen("v1,", "v1a,", 1);
         assert_eq!(verified(&[old, pair.verifier()], &crossed, BODY, AT), Err(Untrue::NoMatch));
