@@ -59,7 +59,9 @@ pub(super) fn front(
         media_folder: file.media.mirror.then(|| config.in_state(&file.media.folder)),
         house: app.house.clone(),
         partnership: super::outside::partnership(app)?,
-        waiting_max: usize::try_from(file.partners.waiting_max).unwrap_or(usize::MAX).min(tokio::sync::Semaphore::MAX_PERMITS),
+        waiting_max: usize::try_from(file.partners.waiting_max)
+            .unwrap_or(usize::MAX)
+            .min(tokio::sync::Semaphore::MAX_PERMITS),
         show_issues: file.web.show_issues,
         proxies: config.proxies.clone(),
         samples: super::quickstart::pictures(config)?,

@@ -2,10 +2,10 @@
 
 use super::App;
 use super::custody::Custody;
-use crate::guard::Guard;
-use crate::intake::media::{self, Mirror};
 #[cfg(feature = "amqp")]
 use crate::domain::delivery::Outcome;
+use crate::guard::Guard;
+use crate::intake::media::{self, Mirror};
 #[cfg(feature = "amqp")]
 use crate::render::event;
 #[cfg(feature = "amqp")]

@@ -161,9 +161,8 @@ impl Said {
             }
             (url, _) => url,
         };
-        let ca = self.ca_file.as_ref().map(|file| {
-            std::fs::read_to_string(file).with_context(|| file.display().to_string())
-        });
+        let ca =
+            self.ca_file.as_ref().map(|file| std::fs::read_to_string(file).with_context(|| file.display().to_string()));
         let list = |said: Vec<String>| match &said[..] {
             [] => None,
             [all] if all == "all" => Some(Vec::new()),
@@ -226,13 +225,7 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
     }
 }
 
-async fn replay(
-    app: &App,
-    partners: &Partnership,
-    name: &str,
-    since: Option<&str>,
-    json: bool,
-) -> anyhow::Result<()> {
+async fn replay(app: &App, partners: &Partnership, name: &str, since: Option<&str>, json: bool) -> anyhow::Result<()> {
     let zone = &app.config.zone;
     let since = since.map(|text| super::instant::read("--since", text, zone)).transpose()?;
     let deliveries = partners.replay(name, since).await?;

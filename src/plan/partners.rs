@@ -37,7 +37,11 @@ fn plan(tx: &mut Tx<'_>, rules: &Rules, untold: &Untold, now: UnixMillis) -> Res
     let Some(language) = language.or_else(|| rules.release.languages.first().cloned()) else { return Ok(()) };
     let to = recipient(tx, untold, address, language.clone(), now)?;
     // The name stands in quotation marks, so that no digest is called so.
-    let schedule = format!("{SERVICE}:“{}”@{}", untold.name, untold.paused_at.timestamp().to_zoned(jiff::tz::TimeZone::UTC).date());
+    let schedule = format!(
+        "{SERVICE}:“{}”@{}",
+        untold.name,
+        untold.paused_at.timestamp().to_zoned(jiff::tz::TimeZone::UTC).date()
+    );
     let plan_id = ids::occurrence_id(&schedule, untold.paused_at.0, EditionKind::PartnerPaused.word());
     let slot = Slot::of(&schedule);
     let bound = changes::head(tx)?;

@@ -99,7 +99,9 @@ pub fn write(
         (Format::ActivityStreams, Told::Post(post)) => {
             ("application/activity+json", happening.of_post(post, templates)?.to_string())
         }
-        (Format::ActivityStreams, Told::Gone(gone)) => ("application/activity+json", happening.of_gone(gone).to_string()),
+        (Format::ActivityStreams, Told::Gone(gone)) => {
+            ("application/activity+json", happening.of_gone(gone).to_string())
+        }
     };
     Ok(Written { media_type: media_type.to_owned(), attributes, body })
 }

@@ -27,7 +27,8 @@ fn gone(format: Format) -> Written {
     write(&house(), (format, Happened::Withdrawn), Told::Gone(&tombstone), &[], &templates).unwrap()
 }
 
-const HOSTILE: &str = "<p onclick=\"x()\">글 ]]> <entry> & </entry></p><script>alert(1)</script><img src=\"javascript:x\">";
+const HOSTILE: &str =
+    "<p onclick=\"x()\">글 ]]> <entry> & </entry></p><script>alert(1)</script><img src=\"javascript:x\">";
 
 #[test]
 fn attributes_tell_what_happened_and_by_which_way_it_came() {
@@ -38,13 +39,17 @@ fn attributes_tell_what_happened_and_by_which_way_it_came() {
     assert_eq!((said("allimpath"), said("allimembargo")), (Some("example.org:2026"), None));
     assert!(event.attributes.keys().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())));
     let structured: Value = serde_json::from_str(&event.structured().unwrap()).unwrap();
-    assert_eq!((&structured["data"]["id"], &structured["datacontenttype"]), (&json!("id1"), &json!("application/json")));
+    assert_eq!(
+        (&structured["data"]["id"], &structured["datacontenttype"]),
+        (&json!("id1"), &json!("application/json"))
+    );
     assert_eq!(Written::read(&event.keep()), Some(event));
     assert_eq!(gone(Format::CloudEvent).attributes["id"], "id1/withdrawn");
     let templates = Templates::load(None).unwrap();
     let travelled = ["a.example:2026".to_owned()];
     let one = showable(post("1", "제목", "<p>글</p>"));
-    let relayed = write(&house(), (Format::Atom, Happened::Published), Told::Post(&one), &travelled, &templates).unwrap();
+    let relayed =
+        write(&house(), (Format::Atom, Happened::Published), Told::Post(&one), &travelled, &templates).unwrap();
     assert_eq!(relayed.attributes["allimpath"], "a.example:2026,example.org:2026");
 }
 
@@ -103,7 +108,8 @@ fn an_activity_speaks_in_the_language_of_its_post() {
     assert_eq!(activity["object"]["tag"], json!([{ "type": "Hashtag", "name": "#물순환" }]));
     let kinds: Vec<_> = activity["object"]["attachment"].as_array().unwrap().iter().map(|one| &one["type"]).collect();
     assert_eq!(kinds, ["Image", "Document"]);
-    let revised: Value = serde_json::from_str(&written(Format::ActivityStreams, Happened::Revised, tagged).body).unwrap();
+    let revised: Value =
+        serde_json::from_str(&written(Format::ActivityStreams, Happened::Revised, tagged).body).unwrap();
     assert_eq!(revised["type"], "Update");
     let gone: Value = serde_json::from_str(&gone(Format::ActivityStreams).body).unwrap();
     assert_eq!((&gone["type"], &gone["object"]["type"]), (&json!("Delete"), &json!("Tombstone")));

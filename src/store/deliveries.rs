@@ -7,8 +7,8 @@ mod spread;
 
 pub use look::{Attempt, Listed, attempts, count, find, holding, list};
 use rescue::reopen;
-pub use spread::{Holder, Spread, holders, spread};
 pub use rescue::{hand_back_claims, lose_sending, next_uncertain, retry, settle_uncertain};
+pub use spread::{Holder, Spread, holders, spread};
 
 use super::batches::{self, Seat, progress};
 use super::value::{json, params};

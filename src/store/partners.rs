@@ -183,7 +183,7 @@ fn establish(tx: &mut Tx<'_>, id: i64, new: &New<'_>, now: UnixMillis) -> Result
     tx.change("making a partner's endpoint", 1, SQL, values)
 }
 
-/// A partner by name, locked against others who change it.
+/// A partner by name, though it may have ended.
 pub fn find(tx: &mut Tx<'_>, name: &str) -> Result<Option<Partner>, StoreError> {
     tx.query_opt(partner_sql!("WHERE name = $1"), params![name])?.as_ref().map(read).transpose()
 }
@@ -209,7 +209,8 @@ pub fn live(tx: &mut Tx<'_>) -> Result<Vec<Partner>, StoreError> {
 /// Sets what is said. Returns whether there is such a partner.
 pub fn set(tx: &mut Tx<'_>, name: &str, change: &Change, now: UnixMillis) -> Result<bool, StoreError> {
     let Some(partner) = find(tx, name)?.filter(|partner| partner.ended_at.is_none()) else { return Ok(false) };
-    const SQL: &str = "UPDATE partners SET format = $2, topics = $3, languages = $4, ordering = $5, embargoed_at = $6, contact = $7,
+    const SQL: &str =
+        "UPDATE partners SET format = $2, topics = $3, languages = $4, ordering = $5, embargoed_at = $6, contact = $7,
              contact_language = $8 WHERE name = $1 AND ended_at IS NULL";
     let embargoed_at = match change.is_trusted {
         None => partner.embargoed_at,
@@ -232,7 +233,8 @@ pub fn set(tx: &mut Tx<'_>, name: &str, change: &Change, now: UnixMillis) -> Res
     ];
     tx.change("setting a partner", 1, SQL, values)?;
     if let (Some(url), Some(id)) = (&change.url, partner.endpoint_id) {
-        const MOVE: &str = "UPDATE endpoints SET url = $2, host = $3, renewed_at = $4 WHERE id = $1 AND ended_at IS NULL";
+        const MOVE: &str =
+            "UPDATE endpoints SET url = $2, host = $3, renewed_at = $4 WHERE id = $1 AND ended_at IS NULL";
         tx.change("moving a partner", 1, MOVE, params![id, url, endpoints::host(url), now])?;
     }
     Ok(true)
@@ -271,8 +273,7 @@ pub fn gone(tx: &mut Tx<'_>, endpoint_id: i64, now: UnixMillis) -> Result<Option
 
 /// Whether anything sealed is kept: another seal couldn't open it.
 pub fn any_sealed(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-    const SQL: &str =
-        "SELECT 1 FROM endpoints WHERE carrier IN ('webhook', 'amqp') AND secret IS NOT NULL AND ended_at IS NULL LIMIT 1";
+    const SQL: &str = "SELECT 1 FROM endpoints WHERE carrier IN ('webhook', 'amqp') AND secret IS NOT NULL AND ended_at IS NULL LIMIT 1";
     Ok(tx.query_opt(SQL, &[])?.is_some())
 }
 
@@ -283,8 +284,7 @@ pub fn epoch(tx: &mut Tx<'_>, draw: u64) -> Result<String, StoreError> {
     if let Some(row) = tx.query_opt(KEPT, &[])? {
         return row.text(0);
     }
-    const MAKE: &str =
-        "INSERT INTO facts (name, value) VALUES ('changes_epoch', $1) ON CONFLICT (name) DO NOTHING";
+    const MAKE: &str = "INSERT INTO facts (name, value) VALUES ('changes_epoch', $1) ON CONFLICT (name) DO NOTHING";
     tx.execute(MAKE, params![ids::hex(&draw.to_be_bytes())])?;
     let row = tx.query_opt(KEPT, &[])?;
     row.ok_or_else(|| StoreError::Shape("the epoch of changes is missing".to_owned()))?.text(0)

@@ -5,6 +5,7 @@ mod cursor;
 pub(super) mod inbound;
 pub(super) mod openapi;
 pub(super) mod partner;
+mod partner_shapes;
 pub(super) mod partners;
 pub(super) mod posts;
 mod shapes;

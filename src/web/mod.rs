@@ -315,10 +315,7 @@ fn router(front: Arc<Front>) -> Router {
         .route("/api/v1/partner/keys", post(api::partner::rotate))
         .route("/api/v1/partner/test", post(api::partner::test))
         .route("/api/v1/partners", get(api::partners::list).post(api::partners::add))
-        .route(
-            "/api/v1/partners/{name}",
-            get(api::partners::show).patch(api::partners::set).delete(api::partners::end),
-        )
+        .route("/api/v1/partners/{name}", get(api::partners::show).patch(api::partners::set).delete(api::partners::end))
         .route("/api/v1/partners/{name}/deliveries", get(api::partners::told))
         .route("/api/v1/partners/{name}/{act}", post(api::partners::act))
         .route("/api/openapi.json", get(api::openapi::serve))

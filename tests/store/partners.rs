@@ -81,7 +81,7 @@ async fn a_partner_is_added_set_and_ended(world: World) {
     let endpoint = world.store.read(move |tx| endpoints::find(tx, id)).await.expect("read").expect("there");
     assert_eq!((endpoint.url.as_str(), endpoint.carrier.as_str()), ("https://new.example.net/in", WEBHOOK));
     assert_eq!((endpoint.subject.as_str(), endpoint.id), ("university", id), "the id outlives the address");
-    assert_eq!(world.store.read(partners::live).await.expect("read"), [set.clone()]);
+    assert_eq!(world.store.read(partners::live).await.expect("read"), std::slice::from_ref(&set));
 
     let nothing = Change::default();
     assert!(world.store.write(move |tx| partners::set(tx, "university", &nothing, now)).await.expect("set"));
@@ -215,7 +215,11 @@ async fn what_was_told_is_told_again_under_its_ids_and_in_its_order(world: World
     tell(&world, 10, other, "three").await;
     let told = world.store.read(move |tx| partners::told(tx, id, None, 10)).await.expect("read");
     let ids: Vec<&str> = told.iter().map(|one| one.id.as_str()).collect();
-    assert_eq!(ids, keys.iter().rev().map(DeliveryKey::text_id).collect::<Vec<_>>(), "the newest first, and no other's");
+    assert_eq!(
+        ids,
+        keys.iter().rev().map(DeliveryKey::text_id).collect::<Vec<_>>(),
+        "the newest first, and no other's"
+    );
     assert_eq!((told[1].state.as_str(), told[0].event.as_str()), ("abandoned", "published"));
     let before = Some((told[0].planned_at, told[0].plan_id));
     let rest = world.store.read(move |tx| partners::told(tx, id, before, 10)).await.expect("read");
@@ -305,7 +309,8 @@ async fn a_selection_holds_what_it_names_and_hides_what_was_withdrawn(world: Wor
         })
         .collect();
     let title = "고친 제목".to_owned();
-    let expected = [(Happened::Published, title.clone()), (Happened::Revised, title), (Happened::Withdrawn, String::new())];
+    let expected =
+        [(Happened::Published, title.clone()), (Happened::Revised, title), (Happened::Withdrawn, String::new())];
     assert_eq!(told, expected, "as it is now, and of what was withdrawn that alone");
     // In pieces it is the same.
     let (mut seq, mut pieces) = (0, Vec::new());

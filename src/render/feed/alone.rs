@@ -86,8 +86,7 @@ fn entry(house: &House, showable: &Showable, templates: &Templates, format: Form
 }
 
 fn with_meta<T>(house: &House, entry: &Entry, then: impl FnOnce(&Meta<'_>) -> T) -> T {
-    let (history, topic_title) =
-        (History::default(), |topic: &str, language: &_| house.topic_title(topic, language));
+    let (history, topic_title) = (History::default(), |topic: &str, language: &_| house.topic_title(topic, language));
     then(&meta(house, &entry.language, &history, &topic_title))
 }
 

@@ -70,12 +70,7 @@ pub(super) fn keyring(seal: &Seal, push: &Push<'_>) -> Option<Keyring> {
 }
 
 /// What is written for all partners of one format.
-pub(super) fn write(
-    house: &House,
-    subject: &str,
-    news: &News,
-    templates: &Templates,
-) -> Result<String, RenderError> {
+pub(super) fn write(house: &House, subject: &str, news: &News, templates: &Templates) -> Result<String, RenderError> {
     let unknown = RenderError::Field { field: "format", reason: "there is no such format any more" };
     let what = partner::read_subject(subject).ok_or(unknown)?;
     let told = match news {

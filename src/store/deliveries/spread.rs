@@ -43,7 +43,8 @@ pub fn spread(tx: &mut Tx<'_>, post_id: &str) -> Result<Vec<Spread>, StoreError>
     const ROWS: &str = "SELECT d.carrier, i.revision, d.state, COUNT(*) FROM edition_items i
          JOIN editions e ON e.id = i.edition_id JOIN deliveries d ON d.plan_id = e.plan_id AND d.edition_id = e.id
          WHERE i.post_id = $1 AND e.kind <> 'test' GROUP BY d.carrier, i.revision, d.state";
-    const BATCHES: &str = "SELECT b.carrier, i.revision, b.state, CAST(SUM(b.open) AS BIGINT), CAST(SUM(b.size - b.own_count) AS BIGINT)
+    const BATCHES: &str =
+        "SELECT b.carrier, i.revision, b.state, CAST(SUM(b.open) AS BIGINT), CAST(SUM(b.size - b.own_count) AS BIGINT)
          FROM edition_items i JOIN editions e ON e.id = i.edition_id JOIN batches b ON b.edition_id = e.id
          WHERE i.post_id = $1 AND e.kind <> 'test' GROUP BY b.carrier, i.revision, b.state";
     let mut counts: BTreeMap<(String, i64, String), i64> = BTreeMap::new();
@@ -51,8 +52,7 @@ pub fn spread(tx: &mut Tx<'_>, post_id: &str) -> Result<Vec<Spread>, StoreError>
         *counts.entry((row.text(0)?, row.int(1)?, row.text(2)?)).or_default() += row.int(3)?;
     }
     for row in tx.query(BATCHES, params![post_id])? {
-        let (carrier, revision, state, open, all) =
-            (row.text(0)?, row.int(1)?, row.text(2)?, row.int(3)?, row.int(4)?);
+        let (carrier, revision, state, open, all) = (row.text(0)?, row.int(1)?, row.text(2)?, row.int(3)?, row.int(4)?);
         let mut add = |state: &str, count: i64| {
             *counts.entry((carrier.clone(), revision, state.to_owned())).or_default() += count;
         };

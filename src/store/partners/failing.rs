@@ -30,7 +30,8 @@ pub enum Heard {
 /// [`StoreError`] from the database. So with all below.
 pub fn heard(tx: &mut Tx<'_>, endpoint_id: i64, has_failed: bool, now: UnixMillis) -> Result<Heard, StoreError> {
     if !has_failed {
-        const CLEAR: &str = "UPDATE partners SET failing_since_at = NULL WHERE endpoint_id = $1 AND failing_since_at IS NOT NULL";
+        const CLEAR: &str =
+            "UPDATE partners SET failing_since_at = NULL WHERE endpoint_id = $1 AND failing_since_at IS NOT NULL";
         tx.execute(CLEAR, params![endpoint_id])?;
         return Ok(Heard::Nothing);
     }

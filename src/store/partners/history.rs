@@ -46,7 +46,8 @@ pub fn told(
     before: Option<(UnixMillis, i64)>,
     limit: i64,
 ) -> Result<Vec<Told>, StoreError> {
-    const SQL: &str = "SELECT d.plan_id, d.recipient_id, d.carrier, e.schedule, i.post_id, i.revision, d.state, d.reason, d.attempts,
+    const SQL: &str =
+        "SELECT d.plan_id, d.recipient_id, d.carrier, e.schedule, i.post_id, i.revision, d.state, d.reason, d.attempts,
              (SELECT a.reply FROM attempts a WHERE a.plan_id = d.plan_id AND a.recipient_id = d.recipient_id
                 AND a.carrier = d.carrier ORDER BY a.number DESC LIMIT 1), d.planned_at, d.due_at, d.finished_at
          FROM deliveries d JOIN editions e ON e.id = d.edition_id
@@ -108,8 +109,7 @@ fn again(
     let found = tx.query(SQL, params![endpoint_id, since, i64::from(dead_only), now])?;
     let editions: Vec<i64> = found.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
     // They may have been closed meanwhile: a revision must find them.
-    const REOPEN: &str =
-        "UPDATE editions SET closed_at = NULL WHERE id IN {list $1: int} AND closed_at IS NOT NULL AND replaced_at IS NULL";
+    const REOPEN: &str = "UPDATE editions SET closed_at = NULL WHERE id IN {list $1: int} AND closed_at IS NOT NULL AND replaced_at IS NULL";
     if !editions.is_empty() {
         tx.execute(REOPEN, &[json(&editions)?])?;
     }

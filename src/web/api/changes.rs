@@ -2,7 +2,7 @@
 //! gap; and a comparison of what they have with what there is.
 
 use super::cursor::Cursor;
-use super::shapes::{Changes, Gone, Have, Reconcile, Reconciled};
+use super::partner_shapes::{Changes, Gone, Have, Reconcile, Reconciled};
 use super::{Details, Problem, bad, unavailable};
 use crate::domain::clock::UnixMillis;
 use crate::domain::partner::{Format, Happened};
@@ -129,7 +129,8 @@ async fn standing(front: &Front) -> Result<(String, i64), Problem> {
     let look = |tx: &mut Tx<'_>| Ok((identity::doubts(tx)?.is_empty(), partners::epoch_known(tx)?));
     let (is_good, (epoch, head)) = front.store.read(look).await.map_err(|error| unavailable(&error))?;
     if !is_good {
-        let detail = "this installation was restored or moved, and an operator has yet to say what it missed; come again later";
+        let detail =
+            "this installation was restored or moved, and an operator has yet to say what it missed; come again later";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "in_doubt", detail));
     }
     if let Some(epoch) = epoch {
@@ -187,11 +188,7 @@ fn write(front: &Front, event: &Event) -> Result<Box<serde_json::value::RawValue
     }
 }
 
-fn cloud_event(
-    front: &Front,
-    happened: Happened,
-    told: Told<'_>,
-) -> Result<Box<serde_json::value::RawValue>, Problem> {
+fn cloud_event(front: &Front, happened: Happened, told: Told<'_>) -> Result<Box<serde_json::value::RawValue>, Problem> {
     let written = event::write(&front.house, (Format::CloudEvent, happened), told, &[], &front.templates);
     let text = written.ok().and_then(|written| written.structured());
     let raw = text.and_then(|text| serde_json::value::RawValue::from_string(text).ok());
@@ -294,4 +291,3 @@ fn put(
     list.push(event);
     Ok(length)
 }
-

@@ -1,7 +1,7 @@
 //! Self-service of partner institutions, by their own tokens: how they do, what they were told, telling it again, new keys, a try. A
 //! partner sees itself and nobody else, and can't say where it is told: that is the operator's.
 
-use super::shapes::{Again, PartnerState, SentAgain, ToldInfo, ToldList};
+use super::partner_shapes::{Again, PartnerState, SentAgain, ToldInfo, ToldList};
 use super::{Details, Problem, bad, token_hash, unavailable};
 use crate::domain::clock::UnixMillis;
 use crate::domain::destination;
@@ -111,7 +111,8 @@ pub(super) async fn list(front: &Front, partner: &Partner, query: Option<&str>) 
     let limit = parameter(query, "limit").map_or(Some(LIMIT_DEFAULT), |text| text.parse().ok());
     let limit = limit.filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| bad("limit", "write 1 to 200"))?;
     let place = |text: String| {
-        let place = text.split_once('-').and_then(|(at, plan)| Some((UnixMillis(at.parse().ok()?), plan.parse().ok()?)));
+        let place =
+            text.split_once('-').and_then(|(at, plan)| Some((UnixMillis(at.parse().ok()?), plan.parse().ok()?)));
         place.ok_or_else(|| bad("before", "write the `next` of an answer"))
     };
     let before: Option<(UnixMillis, i64)> = parameter(query, "before").map(place).transpose()?;
@@ -214,10 +215,7 @@ pub(in crate::web) async fn rotate(
         (status = 503, description = "The store doesn't answer", body = Details, content_type = "application/problem+json"),
     )
 )]
-pub(in crate::web) async fn test(
-    State(front): State<Arc<Front>>,
-    headers: HeaderMap,
-) -> Result<Json<Tried>, Problem> {
+pub(in crate::web) async fn test(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<Json<Tried>, Problem> {
     let partner = authorized(&front, &headers).await?;
     ping(&front, &partner.name).await
 }

@@ -43,25 +43,32 @@ impl Link {
         let properties = ConnectionProperties::default().with_connection_name(CONNECTION_NAME.into());
         let opening = async {
             let runtime = lapin::runtime::default_runtime()?;
-            let connection = Connection::connector(address, runtime, async move |address: AMQPUri, runtime| {
-                let dialing = async {
-                    // Dialled in the clear first, since only then the socket can be got at.
-                    let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..address.clone() };
-                    let stream = plain.connect_async(&runtime).await?;
-                    if let AsyncTcpStream::Plain(socket) = &stream {
-                        kept.keep(socket.get_ref().as_fd().try_clone_to_owned()?.into());
-                    }
-                    match address.scheme {
-                        AMQPScheme::AMQP => Ok(stream),
-                        AMQPScheme::AMQPS => {
-                            let trust = TLSConfig { identity: None, cert_chain: ca.as_deref() };
-                            stream.into_tls(&address.authority.host, trust).await
+            let connection = Connection::connector(
+                address,
+                runtime,
+                async move |address: AMQPUri, runtime| {
+                    let dialing = async {
+                        // Dialled in the clear first, since only then the socket can be got at.
+                        let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..address.clone() };
+                        let stream = plain.connect_async(&runtime).await?;
+                        if let AsyncTcpStream::Plain(socket) = &stream {
+                            kept.keep(socket.get_ref().as_fd().try_clone_to_owned()?.into());
                         }
-                    }
-                };
-                let dialed = timeout(DIAL_MAX, dialing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-                dialed.map_err(lapin::Error::from)
-            }, properties).await?;
+                        match address.scheme {
+                            AMQPScheme::AMQP => Ok(stream),
+                            AMQPScheme::AMQPS => {
+                                let trust = TLSConfig { identity: None, cert_chain: ca.as_deref() };
+                                stream.into_tls(&address.authority.host, trust).await
+                            }
+                        }
+                    };
+                    let dialed =
+                        timeout(DIAL_MAX, dialing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+                    dialed.map_err(lapin::Error::from)
+                },
+                properties,
+            )
+            .await?;
             let channel = connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             Ok::<_, lapin::Error>((connection, channel))
@@ -112,7 +119,10 @@ pub(super) fn address(broker: &Broker) -> anyhow::Result<AMQPUri> {
         Some(_) => {}
         None => anyhow::bail!("it names no host; {HINT}"),
     }
-    anyhow::ensure!(!address.vhost.is_empty(), "a path of `/` names no virtual host; the default one is written `/%2f`");
+    anyhow::ensure!(
+        !address.vhost.is_empty(),
+        "a path of `/` names no virtual host; the default one is written `/%2f`"
+    );
     let seconds = address.query.heartbeat.filter(|seconds| *seconds > 0).unwrap_or(HEARTBEAT_SECONDS);
     address.query.heartbeat = Some(seconds);
     Ok(address)
