@@ -126,8 +126,8 @@ async fn a_partner_gets_every_change_once_and_in_order_while_posts_come_in() {
     assert_eq!(events.len(), published.len(), "each once");
     assert_eq!(ids(&events).into_iter().collect::<BTreeSet<_>>(), published, "none is missing");
     // Whoever asks later gets the same in the same order.
-    let (again, behind) = site.changes(&token, "start", events.len()).await;
-    assert_eq!((ids(&again), &behind), (ids(&events), &cursor));
+    let (again, _) = site.changes(&token, "start", events.len()).await;
+    assert_eq!(ids(&again), ids(&events));
     assert!(events.iter().all(|event| event["type"] == "org.allim.post.published.v1"));
 
     let one = published.first().expect("a post").clone();

@@ -2,11 +2,16 @@
 
 use crate::interface::Site;
 use crate::support;
+use allim::domain::clock::UnixMillis;
+use allim::domain::partner::FAILING_MAX;
+use allim::store::Tx;
+use allim::store::partners;
 use axum::http::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const OPERATOR: &str = "operators-token";
 
@@ -210,4 +215,33 @@ async fn another_seal_is_refused_once_something_is_sealed() {
     assert!(!site.setting.command(&["partner", "list"]).output().expect("it runs").status.success());
     std::fs::write(&key, &own).expect("written");
     site.setting.run(&["partner", "list"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_contact_of_a_partner_that_was_paused_by_itself_gets_one_letter() {
+    let site = Site::new();
+    let contact = ["--contact", "duty@partner.example.net", "--contact-lang", "ko"];
+    site.add(&[&["han-university", "--url", "https://a.example/hook"], &contact[..]].concat());
+    let now = UnixMillis(support::now_seconds() * 1_000);
+    let fail = move |tx: &mut Tx<'_>| {
+        let id = partners::find(tx, "han-university")?.and_then(|partner| partner.endpoint_id).expect("an endpoint");
+        partners::heard(tx, id, true, now.minus(FAILING_MAX))?;
+        partners::heard(tx, id, true, now)
+    };
+    let heard = site.store().await.write(fail).await.expect("heard");
+    assert_eq!(heard, partners::Heard::Pause { name: "han-university".to_owned() });
+    let folder = site.setting.maildir();
+    let letters = || std::fs::read_dir(&folder).map_or_else(|_| Vec::new(), |all| all.flatten().collect());
+    support::wait_until("the letter", Duration::from_secs(30), || letters().len() == 1);
+    let letter = std::fs::read(letters()[0].path()).expect("a letter");
+    let letter = mail_parser::MessageParser::default().parse(&letter).expect("a mail");
+    assert_eq!(letter.to().and_then(|to| to.first()).and_then(|to| to.address()), Some("duty@partner.example.net"));
+    assert!(letter.subject().is_some_and(|subject| subject.contains("멈추었습니다")), "{:?}", letter.subject());
+    for text in [letter.body_text(0), letter.body_html(0)] {
+        let text = text.expect("a body");
+        assert!(text.contains("“han-university”") && !text.contains("/manage/"), "{text}");
+    }
+    assert!(site.setting.run(&["partner", "show", "han-university"]).contains("contact told"));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(letters().len(), 1, "once");
 }
