@@ -57,6 +57,10 @@ install_tools() {
         /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" \
             'icalendar==6.3.1' 'python-dateutil==2.9.0.post0' 'six==1.17.0' 'tzdata==2025.2'
     fi
+    if [[ ! -d $tools/python/standardwebhooks ]]; then
+        step "installing standardwebhooks"
+        /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" 'standardwebhooks==1.1.0'
+    fi
     if [[ ! -d $tools/python/flask_websub ]]; then
         step "installing Flask-WebSub"
         /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" 'Flask-WebSub==0.4.1' 'Flask==3.1.3' \

@@ -3,10 +3,12 @@
 
 mod look;
 mod rescue;
+mod spread;
 
 pub use look::{Attempt, Listed, attempts, count, find, holding, list, open_of};
 use rescue::reopen;
 pub use rescue::{hand_back_claims, lose_sending, next_uncertain, retry, settle_uncertain};
+pub use spread::{Holder, Spread, holders, spread};
 
 use super::batches::{self, Seat, progress};
 use super::value::{json, params};

@@ -183,7 +183,7 @@ fn establish(tx: &mut Tx<'_>, id: i64, new: &New<'_>, now: UnixMillis) -> Result
     tx.change("making a partner's endpoint", 1, SQL, values)
 }
 
-/// A partner by name, locked against others who change it.
+/// A partner by name, though it may have ended.
 pub fn find(tx: &mut Tx<'_>, name: &str) -> Result<Option<Partner>, StoreError> {
     tx.query_opt(partner_sql!("WHERE name = $1"), params![name])?.as_ref().map(read).transpose()
 }

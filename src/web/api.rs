@@ -6,6 +6,7 @@ pub(super) mod inbound;
 pub(super) mod inbox;
 pub(super) mod openapi;
 pub(super) mod partner;
+mod partner_shapes;
 pub(super) mod partners;
 pub(super) mod posts;
 mod shapes;

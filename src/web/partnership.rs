@@ -1,8 +1,10 @@
 //! What is done with partner institutions, by the command line and by the interface alike: added, set, paused, tried, told again.
 
 mod draft;
+mod secrets;
 
 pub use draft::{Broken, Draft};
+pub use secrets::{Secrets, Tried};
 
 use crate::domain::clock::{Chance, UnixMillis};
 use crate::domain::delivery::DeliveryKey;
@@ -17,10 +19,9 @@ use crate::store::endpoints::Endpoint;
 use crate::store::partners::{self, New, Partner};
 use crate::store::{Store, StoreError, Tx, endpoints, sealed};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Serialize;
+use secrets::verifiers;
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::ToSchema;
 
 /// What a partner's token begins with, so that scanners for leaked secrets can tell it.
 const TOKEN_PREFIX: &str = "allimp_";
@@ -60,35 +61,6 @@ pub enum Fault {
     /// The store doesn't answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Secrets that are shown once.
-#[derive(Clone, Default, Serialize, ToSchema)]
-pub struct Secrets {
-    /// What the partner asks with (`Authorization: Bearer …`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
-    /// The shared secret that signatures `v1` are verified with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shared_secret: Option<String>,
-    /// The public key that signatures `v1a` are verified with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub public_key: Option<String>,
-    /// Until when the keys from before sign as well.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = "date-time")]
-    pub old_keys_until: Option<String>,
-}
-
-/// What came of a try.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Tried {
-    /// Whether it was taken.
-    pub is_taken: bool,
-    /// What was answered, or what was in the way.
-    pub answer: String,
-    /// The id that it bore.
-    pub id: String,
 }
 
 impl Partnership {
@@ -312,11 +284,4 @@ impl Partnership {
         let bytes: Vec<u8> = (0..4).flat_map(|_| self.chance.draw().to_be_bytes()).collect();
         format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
-}
-
-/// What the newest keys are verified with.
-fn verifiers(keyring: &Keyring, now: UnixMillis) -> Secrets {
-    let newest: Vec<String> = keyring.verifiers(now).into_iter().take(2).map(|(key, _)| key).collect();
-    let of = |prefix: &str| newest.iter().find(|key| key.starts_with(prefix)).cloned();
-    Secrets { shared_secret: of("whsec_"), public_key: of("whpk_"), ..Secrets::default() }
 }

@@ -2,7 +2,7 @@
 //! gap; and a comparison of what they have with what there is.
 
 use super::cursor::Cursor;
-use super::shapes::{Changes, Gone, Have, Reconcile, Reconciled};
+use super::partner_shapes::{Changes, Gone, Have, Reconcile, Reconciled};
 use super::{Details, Problem, bad, unavailable};
 use crate::domain::clock::UnixMillis;
 use crate::domain::partner::{Format, Happened};

@@ -1,7 +1,7 @@
 //! Self-service of partner institutions, by their own tokens: how they do, what they were told, telling it again, new keys, a try. A
 //! partner sees itself and nobody else, and can't say where it is told: that is the operator's.
 
-use super::shapes::{Again, PartnerState, SentAgain, ToldInfo, ToldList};
+use super::partner_shapes::{Again, PartnerState, SentAgain, ToldInfo, ToldList};
 use super::{Details, Problem, bad, token_hash, unavailable};
 use crate::domain::clock::UnixMillis;
 use crate::domain::destination;

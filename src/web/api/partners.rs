@@ -2,7 +2,7 @@
 //! `partners = true`.
 
 use super::partner::{again, fault, list as list_told, ping, state};
-use super::shapes::{Again, PartnerList, PartnerState, SentAgain, ToldList, Why};
+use super::partner_shapes::{Again, PartnerList, PartnerState, SentAgain, ToldList, Why};
 use super::{Details, Problem, authorized, bad, unavailable};
 use crate::store::partners::{self, Partner};
 use crate::store::{StoreError, Tx};
