@@ -74,9 +74,11 @@ install_tools() {
     fi
     # All of them at once: npm takes away what it isn't told of.
     local modules=$tools/node_modules
-    if [[ ! -d $modules/ical.js || ! -d $modules/axe-core || ! -d $modules/playwright-core || ! -d $modules/feedsmith ]]; then
-        step "installing axe-core, playwright-core, ical.js and feedsmith"
-        npm install --silent --no-audit --no-fund --prefix "$tools" 'axe-core@4' 'playwright-core@1' 'ical.js@2' 'feedsmith@3'
+    if [[ ! -d $modules/ical.js || ! -d $modules/axe-core || ! -d $modules/playwright-core || ! -d $modules/feedsmith ||
+        ! -d $modules/twitter-text || ! -d $modules/@atproto/api ]]; then
+        step "installing axe-core, playwright-core, ical.js, feedsmith, twitter-text and @atproto/api"
+        npm install --silent --no-audit --no-fund --prefix "$tools" 'axe-core@4' 'playwright-core@1' 'ical.js@2' 'feedsmith@3' \
+            'twitter-text@3' '@atproto/api@0'
     fi
 }
 

@@ -4,6 +4,7 @@
 mod cut;
 mod hashtag;
 mod measure;
+mod x;
 
 pub use hashtag::{Hashtags, hashtag, hashtags};
 pub use measure::Measure;

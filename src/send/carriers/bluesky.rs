@@ -4,21 +4,22 @@
 //!
 //! Records can be changed, but readers are shown the first: a revision is answered or left.
 
+mod record;
+
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Outcome;
-use crate::domain::ids;
 use crate::guard::Guard;
-use crate::render::blurb::{Blurb, Style};
-use crate::render::fit::{Hashtags, Kind, Limit, Measure};
+use crate::render::blurb::Style;
+use crate::render::fit::{Hashtags, Limit, Measure};
 use crate::send::carrier::{Gate, Later};
 use crate::send::social::network::{Can, Credential, Found, Network, Remote, Said, Saying};
 use crate::send::social::terms::{ImageUse, Terms, Wrong};
 use crate::send::social::wire::{Ask, Failed, Wire, in_seconds, login, picture};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use record::{Record, facets, record_key, remote, reply_refs};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Where most accounts are.
@@ -69,26 +70,8 @@ struct Session {
 }
 
 #[derive(Deserialize)]
-struct Record {
-    uri: String,
-    cid: String,
-}
-
-#[derive(Deserialize)]
 struct Uploaded {
     blob: Value,
-}
-
-/// The alphabet of record keys, in the order of their values (<https://atproto.com/specs/tid>).
-const TID_LETTERS: &[u8; 32] = b"234567abcdefghijklmnopqrstuvwxyz";
-
-/// The record key of a delivery: microseconds since 1970 and a clock's number, of which what isn't known of the time follows from the id.
-fn record_key(id: &str, since: UnixMillis) -> String {
-    let hash = ids::content_hash(id.as_bytes());
-    let drawn = u64::from_str_radix(&hash[..12], 16).unwrap_or_default();
-    let micros = u64::try_from(since.0).unwrap_or_default() * 1_000 + drawn % 1_000;
-    let value = ((micros << 10) | ((drawn / 1_000) & 0x3ff)) & (u64::MAX >> 1);
-    (0..13).rev().map(|place| char::from(TID_LETTERS[((value >> (place * 5)) & 31) as usize])).collect()
 }
 
 /// When a token of three parts ends, as its middle one says (RFC 7519 section 4.1.4).
@@ -96,21 +79,6 @@ fn ends_at(token: &str) -> Option<UnixMillis> {
     let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let seconds = serde_json::from_slice::<Value>(&claims).ok()?["exp"].as_i64()?;
     Some(UnixMillis(seconds.saturating_mul(1_000)))
-}
-
-/// Addresses and hashtags as stretches of octets (`app.bsky.richtext.facet`).
-fn facets(blurb: &Blurb) -> Vec<Value> {
-    let spans = blurb.spans.iter().filter(|span| blurb.text.get(span.start..span.end).is_some());
-    spans
-        .map(|span| {
-            let said = &blurb.text[span.start..span.end];
-            let feature = match span.kind {
-                Kind::Url => json!({ "$type": "app.bsky.richtext.facet#link", "uri": said }),
-                Kind::Tag => json!({ "$type": "app.bsky.richtext.facet#tag", "tag": said.trim_start_matches('#') }),
-            };
-            json!({ "index": { "byteStart": span.start, "byteEnd": span.end }, "features": [feature] })
-        })
-        .collect()
 }
 
 impl Bluesky {
@@ -271,29 +239,6 @@ fn made(session: Session, password: &str, now: UnixMillis) -> Credential {
     }
 }
 
-/// What a thread begins with, and what is answered (`app.bsky.feed.post#replyRef`).
-fn reply_refs(parent: &Remote) -> Value {
-    let hash = |name: &str| parent.more.get(name).cloned();
-    let own = json!({ "uri": parent.id, "cid": hash("cid").unwrap_or_default() });
-    let root = hash("root_uri").zip(hash("root_cid")).map(|(uri, cid)| json!({ "uri": uri, "cid": cid }));
-    json!({ "root": root.unwrap_or_else(|| own.clone()), "parent": own })
-}
-
-fn remote(record: Record, parent: Option<&Remote>) -> Remote {
-    let url = record.uri.strip_prefix("at://").and_then(|path| {
-        let mut steps = path.split('/');
-        Some(format!("https://bsky.app/profile/{}/post/{}", steps.next()?, steps.nth(1)?))
-    });
-    let mut more = BTreeMap::from([("cid".to_owned(), record.cid)]);
-    if let Some(parent) = parent {
-        let of = |name: &str, own: &str| parent.more.get(name).cloned().unwrap_or_else(|| own.to_owned());
-        let cid = parent.more.get("cid").cloned().unwrap_or_default();
-        more.insert("root_uri".to_owned(), of("root_uri", &parent.id));
-        more.insert("root_cid".to_owned(), of("root_cid", &cid));
-    }
-    Remote { id: record.uri, url, more }
-}
-
 impl Network for Bluesky {
     fn carrier(&self) -> &'static str {
         "bluesky"
@@ -353,21 +298,6 @@ impl Network for Bluesky {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn record_keys_are_such_as_servers_take() {
-        let since = UnixMillis(1_795_392_000_123);
-        let key = record_key("gkotely4btjppnnactjjdvgxsk", since);
-        assert_eq!(key, record_key("gkotely4btjppnnactjjdvgxsk", since));
-        assert_ne!(key, record_key("gkotely4btjppnnactjjdvgxsl", since));
-        // https://atproto.com/specs/tid: thirteen of these letters, the first of which stays below `k`.
-        assert!(key.len() == 13 && key.bytes().all(|letter| TID_LETTERS.contains(&letter)), "{key}");
-        assert!(key.as_bytes()[0] < b'k');
-        let value = key.bytes().fold(0_u64, |value, letter| {
-            (value << 5) | TID_LETTERS.iter().position(|known| *known == letter).expect("a letter") as u64
-        });
-        assert_eq!((value >> 10) / 1_000, 1_795_392_000_123);
-    }
 
     #[test]
     fn the_end_of_a_session_is_read_from_its_token() {

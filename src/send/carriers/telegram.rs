@@ -154,7 +154,10 @@ fn read(wire: &Wire<'_>, failed: Failed) -> Outcome {
         {
             login(reply)
         }
-        429 => busy(reply, body["parameters"]["retry_after"].as_f64().and_then(|wait| in_seconds(wire.now(), wait))),
+        429 => {
+            let wait = body["parameters"]["retry_after"].as_f64().and_then(|wait| in_seconds(wire.now(), wait));
+            busy(reply, wait.or_else(|| answer.retry_at(wire.now())))
+        }
         _ => failed.outcome,
     }
 }
