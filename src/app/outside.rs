@@ -203,12 +203,9 @@ pub(super) async fn start(
     let (store, chance, house) = (app.store.clone(), app.world.chance.clone(), app.house.clone());
     let websub = WebSub { guard: guard.clone(), house: house.clone(), signature: table.signature };
     let webhook = Webhook { guard: guard.clone(), house: house.clone(), seal: app.seal.clone() };
-    let mut couriers: Vec<Arc<dyn Courier>> =
-        vec![Arc::new(websub), Arc::new(HubPing { guard: guard.clone(), house: house.clone() }), Arc::new(webhook)];
-    #[cfg(feature = "amqp")]
-    couriers.push(Arc::new(AmqpOut::new(house.clone(), app.seal.clone())));
-    #[cfg(not(feature = "amqp"))]
-    couriers.shrink_to_fit();
+    let couriers: [Arc<dyn Courier>; 3] =
+        [Arc::new(websub), Arc::new(HubPing { guard: guard.clone(), house: house.clone() }), Arc::new(webhook)];
+    let couriers = couriers.into_iter().chain(brokers(app)).collect();
     let templates = app.stationery.templates.clone();
     let accounts = accounts::all(app, &guard)?;
     senders.spawn(accounts::tidy(app.clone(), custody.clone(), stop.clone()));
@@ -220,4 +217,15 @@ pub(super) async fn start(
     let asker = Arc::new(Asker { store, guard, chance, house, is_open, other_hubs, is_in_doubt });
     senders.spawn(hub::run(asker, app.hub_wake.clone(), stop.clone()));
     Ok(())
+}
+
+/// The courier to brokers of partners, where RabbitMQ is built in.
+fn brokers(app: &App) -> Option<Arc<dyn Courier>> {
+    #[cfg(feature = "amqp")]
+    return Some(Arc::new(AmqpOut::new(app.house.clone(), app.seal.clone())));
+    #[cfg(not(feature = "amqp"))]
+    {
+        let _ = app;
+        None
+    }
 }

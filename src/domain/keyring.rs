@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
+/// Old keys that sign beside new ones, at most: each lengthens a header field.
+const OLD_MAX: usize = 6;
+
 /// The secrets of one partner.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyring {
@@ -63,7 +66,10 @@ impl Keyring {
             key: held.key.clone(),
             until_at: Some(held.until_at.map_or(end, |until| until.min(end))),
         });
-        Self { keys: Self::new(draws).keys.into_iter().chain(still).collect(), broker: self.broker.clone() }
+        Self {
+            keys: Self::new(draws).keys.into_iter().chain(still.take(OLD_MAX)).collect(),
+            broker: self.broker.clone(),
+        }
     }
 
     /// The keys that sign at an instant.
@@ -120,6 +126,8 @@ mod tests {
         let third = second.rotated([17, 18, 19, 20, 21, 22, 23, 24], now.plus(day / 2), day);
         assert_eq!(third.live(now.plus(day)).len(), 4);
         assert_eq!(first.rotated([9, 10, 11, 12, 13, 14, 15, 16], now, Duration::ZERO).live(now).len(), 2);
+        let often = (0..20).fold(first, |ring, draw| ring.rotated([draw; 8], now, day));
+        assert_eq!(often.live(now).len(), 2 + OLD_MAX, "however often somebody turns it");
         assert_eq!(Keyring::read(&third.write()), Some(third.clone()));
         assert!(third.verifiers(now).iter().all(|(key, _)| !key.starts_with("whsk_")));
         assert_eq!(format!("{third:?}"), "Keyring(***)");

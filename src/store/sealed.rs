@@ -1,7 +1,6 @@
 //! Under which seal secrets of others are kept. Another seal couldn't open them, so that whoever brings one hears of it at once.
 
-use super::value::params;
-use super::{StoreError, Tx, accounts, identity, partners};
+use super::{StoreError, Tx, accounts, endpoints, identity, partners};
 
 /// What is known of the seal.
 fn kept(tx: &mut Tx<'_>) -> Result<Option<String>, StoreError> {
@@ -25,8 +24,8 @@ pub fn other(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>, StoreError> 
 
 /// Something is about to be kept under a seal: call it in the same transaction, before.
 pub fn keep(tx: &mut Tx<'_>, name: &str) -> Result<(), StoreError> {
-    // The row is locked first, so that of two replicas with different seals one hears of the other.
-    tx.execute("UPDATE facts SET value = value WHERE name = $1", params!["seal"])?;
+    // One at a time, so that of two replicas with different seals one hears of the other.
+    endpoints::lock_pushed(tx)?;
     match other(tx, name)? {
         None => identity::set_fact(tx, "seal", name),
         Some(other) => Err(StoreError::Refused(format!(

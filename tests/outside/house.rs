@@ -112,6 +112,11 @@ impl House {
                 has_learned: AtomicBool::new(false),
             });
         }
+        Self { fakes, ..Self::of(world, made, couriers).await }
+    }
+
+    /// A house whose accounts are at networks of the caller's.
+    pub async fn of(world: World, made: Vec<Account>, couriers: Vec<Arc<dyn Courier>>) -> Self {
         let all: Vec<Rule> = made.iter().map(|account| account.rule.clone()).collect();
         let (told, now) = (all.clone(), world.now().await);
         world.store.write(move |tx| accounts::tidy(tx, &told, now)).await.expect("made");
@@ -129,7 +134,7 @@ impl House {
         let office = Arc::new(Office::new(world.store.clone(), lease.clone(), recorder, chance, ways));
         let (wake, (stop, stopped)) = (Arc::new(Notify::new()), watch::channel(false));
         let sending = tokio::spawn(push::run(office, wake.clone(), stopped));
-        Self { world, planner, fakes, lease, wake, stop, sending }
+        Self { world, planner, fakes: Vec::new(), lease, wake, stop, sending }
     }
 
     pub async fn close(self) {

@@ -3,6 +3,7 @@
 
 mod fakes;
 mod server;
+mod storm;
 mod tokens;
 
 use allim::domain::clock::UnixMillis;

@@ -101,10 +101,15 @@ pub struct Posted {
     pub key: String,
 }
 
+/// Draws moods.
+pub type Dice = Box<dyn FnMut() -> Mood + Send>;
+
 /// What the network holds.
 pub struct Board {
     pub posts: Vec<Posted>,
     pub mood: Mood,
+    /// Draws the mood anew for each call that makes a post.
+    pub dice: Option<Dice>,
     /// What was asked that isn't in the documents.
     pub strays: Vec<String>,
     /// Every call, in order.
@@ -152,7 +157,7 @@ impl Server {
     pub async fn start(documents: Documents, makes: fn(&Request) -> bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
-        let board = Board { posts: vec![], mood: Mood::Well, strays: vec![], calls: vec![], made: 0 };
+        let board = Board { posts: vec![], mood: Mood::Well, dice: None, strays: vec![], calls: vec![], made: 0 };
         let board = Arc::new(Mutex::new(board));
         let shared = board.clone();
         tokio::spawn(async move {
@@ -186,7 +191,11 @@ async fn serve(
     let (reply, mood) = {
         let mut board = board.lock().expect("not poisoned");
         board.calls.push(request.line());
-        let mood = if makes(&request) { board.mood.clone() } else { Mood::Well };
+        let mood = match (makes(&request), &mut board.dice) {
+            (false, _) => Mood::Well,
+            (true, None) => board.mood.clone(),
+            (true, Some(dice)) => dice(),
+        };
         if let Mood::Says(reply) = mood {
             (reply, Mood::Well)
         } else {
