@@ -118,10 +118,13 @@ fn plan_id(standing: &Standing) -> i64 {
     ids::occurrence_id(PUSH, standing.revision, &format!("{what} {}", standing.post_id))
 }
 
+/// A delivery about to be written: endpoint, edition, destination.
+type Row = (i64, i64, String);
+
 /// Writes editions and deliveries. Returns how many are new.
 fn write(tx: &mut Tx<'_>, rules: &Rules, news: &News, told: Vec<Told>, now: UnixMillis) -> Result<usize, StoreError> {
     let mut editions_of: BTreeMap<(String, String), i64> = BTreeMap::new();
-    let mut rows: BTreeMap<(String, Lane, UnixMillis), Vec<(i64, i64, String)>> = BTreeMap::new();
+    let mut rows: BTreeMap<(String, Lane, UnixMillis), Vec<Row>> = BTreeMap::new();
     for Told { endpoint_id, carrier, subject, lane, due_at } in told {
         let content = (carrier.clone(), subject);
         let edition = match editions_of.get(&content) {

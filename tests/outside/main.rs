@@ -6,7 +6,6 @@ mod house;
 mod network;
 mod partners;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "others use all of it")]
 mod support;
 mod weather;
 #[path = "../store/world.rs"]

@@ -239,7 +239,7 @@ async fn who_was_away_gets_everything_in_its_order_and_nobody_waited() {
     hand.set_down("away", false);
     house.pass(HOUR * 25).await;
     // Beside it, each thing was told when it happened.
-    let late = |tx: &mut Tx<'_>| Ok(deliveries::list(tx, None, None, 10_000)?);
+    let late = |tx: &mut Tx<'_>| deliveries::list(tx, None, None, 10_000);
     let all = house.world.store.read(late).await.expect("listed");
     let beside: Vec<_> =
         all.iter().filter(|one| one.recipient_id == allim::domain::ids::endpoint_id(WEBHOOK, "beside", "")).collect();
