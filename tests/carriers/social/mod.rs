@@ -2,6 +2,7 @@
 //! `Case`.
 
 mod fakes;
+mod pictures;
 mod real;
 mod server;
 mod tokens;
