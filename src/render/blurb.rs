@@ -114,8 +114,8 @@ impl Blurb {
         if fitted.text.trim().is_empty() && style.title_in_text {
             return Err(Unfit::Empty);
         }
-        let in_text = |tag: &String| fitted.text.contains(&format!("#{tag}"));
-        let tags = if style.tags_max == 0 { Vec::new() } else { parts.tags.into_iter().filter(in_text).collect() };
+        let tags = fitted.spans.iter().filter(|span| span.kind == fit::Kind::Tag);
+        let tags = tags.filter_map(|span| fitted.text.get(span.start + 1..span.end).map(str::to_owned)).collect();
         Ok(Self {
             text: fitted.text,
             spans: fitted.spans,

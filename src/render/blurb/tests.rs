@@ -126,3 +126,59 @@ fn what_can_not_fit_is_refused_with_the_reason() {
     let blurb = Blurb::write(&bare, &beside, &wording(None)).expect("it fits");
     assert!(blurb.text.starts_with("2026년") && !blurb.text.contains("http"), "{}", blurb.text);
 }
+
+fn words() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let piece = prop_oneof![
+        "[가-힣]{1,8}",
+        "[a-z]{1,12}",
+        "[一-龥]{1,6}",
+        Just("👨‍👩‍👧‍👦".to_owned()),
+        Just("🇰🇷".to_owned()),
+        Just("#지역".to_owned()),
+        Just("https://a.kr/길?x=1".to_owned()),
+        Just("끝.".to_owned()),
+        Just("stepi.re.kr".to_owned()),
+    ];
+    proptest::collection::vec(piece, 1..60).prop_map(|pieces| pieces.join(" "))
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, ..Default::default() })]
+
+    /// Whatever a post says and however a template puts it: nothing is cut within a character, and each stretch is what it says it is.
+    #[test]
+    fn stretches_point_at_what_they_say(title in words(), summary in words(), tags in proptest::collection::vec("[가-힣a-z]{1,6}", 0..4), own in proptest::bool::ANY, max in 90_usize..400) {
+        use proptest::prelude::*;
+        use unicode_segmentation::UnicodeSegmentation as _;
+        let showable = showable(|json| {
+            json["title"] = serde_json::json!(title);
+            json["summary"] = serde_json::json!(summary);
+            json["tags"] = serde_json::json!(tags);
+        });
+        let wording = wording(own.then_some("{{ url }} {{ tags }}\n{{ title }}\n{{ summary }}"));
+        let Ok(blurb) = Blurb::write(&showable, &style(Measure::Graphemes, max), &wording) else {
+            return Err(TestCaseError::fail("an address of 34 characters leaves room"));
+        };
+        prop_assert!(Measure::Graphemes.count(&blurb.text) <= max);
+        let whole: std::collections::BTreeSet<&str> = title.graphemes(true).chain(summary.graphemes(true)).collect();
+        let ours = "#\n …0123456789년월일(목):·세종대강당";
+        for grapheme in blurb.text.graphemes(true) {
+            let is_known = whole.contains(grapheme) || ours.contains(grapheme) || blurb.tags.iter().any(|tag| tag.contains(grapheme));
+            prop_assert!(is_known || blurb.url.as_ref().is_some_and(|url| url.contains(grapheme)), "{grapheme:?} in {:?}", blurb.text);
+        }
+        for span in &blurb.spans {
+            let said = blurb.text.get(span.start..span.end);
+            match span.kind {
+                fit::Kind::Url => prop_assert_eq!(said, blurb.url.as_deref()),
+                fit::Kind::Tag => {
+                    let is_one = said.is_some_and(|said| blurb.tags.iter().any(|tag| said == format!("#{tag}")));
+                    prop_assert!(is_one, "{:?} of {:?}", said, blurb.tags);
+                }
+            }
+        }
+        let tags = blurb.spans.iter().filter(|span| span.kind == fit::Kind::Tag).count();
+        prop_assert_eq!(tags, blurb.tags.len());
+        prop_assert!(blurb.spans.windows(2).all(|two| two[0].end <= two[1].start));
+    }
+}

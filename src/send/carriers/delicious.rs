@@ -5,8 +5,8 @@
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason};
 use crate::guard::{Answer, Guard};
-use crate::render::blurb::Style;
-use crate::render::fit::{Hashtags, Limit, Measure, beginning};
+use crate::render::blurb::{Blurb, Style};
+use crate::render::fit::{Hashtags, Kind, Limit, Measure, beginning};
 use crate::send::carrier::{Gate, Later};
 use crate::send::social::network::{Can, Credential, Found, Network, Remote, Said, Saying};
 use crate::send::social::terms::{ImageUse, Terms, Wrong};
@@ -92,7 +92,7 @@ impl Delicious {
         let pairs = [
             ("url", url.as_str()),
             ("description", &title),
-            ("extended", &blurb.text),
+            ("extended", without_tags(blurb)),
             ("tags", &tags),
             ("dt", &dt),
             ("replace", "yes"),
@@ -132,6 +132,14 @@ impl Delicious {
             _ => Err(wire.bad(Step::Harmless, &answer)),
         }
     }
+}
+
+/// Tags travel beside the text: where they are its last line they needn't stand there too.
+fn without_tags(blurb: &Blurb) -> &str {
+    let first = blurb.spans.iter().find(|span| span.kind == Kind::Tag).map(|span| span.start);
+    let last = blurb.spans.last().is_some_and(|span| span.end == blurb.text.len());
+    let text = first.filter(|_| last).and_then(|start| blurb.text.get(..start));
+    text.filter(|text| text.ends_with('\n') || text.is_empty()).unwrap_or(&blurb.text).trim_end()
 }
 
 /// An address without a path is the one with a slash.

@@ -23,8 +23,9 @@ use std::time::Duration;
 const KEPT_FOR: Duration = Duration::from_secs(25 * 60);
 /// An event may be 65,536 octets long, and holds the text four times at most: plain and as HTML, and both again when it replaces another.
 const TEXT_LEN_MAX: usize = 12_000;
-/// Events that are looked through.
+/// Events that are looked through, page by page.
 const LOOKED_THROUGH: usize = 100;
+const PAGES_MAX: usize = 5;
 /// Under which an event carries its delivery.
 const DELIVERY: &str = "allim.delivery";
 
@@ -97,16 +98,24 @@ impl Matrix {
 
     async fn look(&self, saying: &Saying<'_>) -> Result<Found, Failed> {
         let wire = Wire::new(&self.guard, saying.now, saying.credential);
-        let url = format!("{}?dir=b&limit={LOOKED_THROUGH}", self.url(&["messages"]));
-        let messages: Messages = wire.json(Ask::get(url).bearer(&saying.credential.access)).await?;
-        let found = messages.chunk.iter().find(|event| event["content"][DELIVERY] == saying.id);
-        if let Some(id) = found.and_then(|event| event["event_id"].as_str()) {
-            return Ok(Found::There(self.remote(id.to_owned())));
-        }
         let since = saying.since.minus(super::mastodon::CLOCKS_DIFFER).0;
         let is_older = |event: &Value| event["origin_server_ts"].as_i64().is_some_and(|at| at < since);
-        let is_whole = messages.end.is_none() || messages.chunk.iter().any(is_older);
-        Ok(if is_whole { Found::NotThere } else { Found::CantTell })
+        let mut from = String::new();
+        for _ in 0..PAGES_MAX {
+            let url = format!("{}?dir=b&limit={LOOKED_THROUGH}{from}", self.url(&["messages"]));
+            let messages: Messages = wire.json(Ask::get(url).bearer(&saying.credential.access)).await?;
+            let found = messages.chunk.iter().find(|event| event["content"][DELIVERY] == saying.id);
+            if let Some(id) = found.and_then(|event| event["event_id"].as_str()) {
+                return Ok(Found::There(self.remote(id.to_owned())));
+            }
+            // The room's beginning is told by no place to go on from, or by a page with nothing on it.
+            let Some(end) = messages.end.filter(|_| !messages.chunk.is_empty() && !messages.chunk.iter().any(is_older))
+            else {
+                return Ok(Found::NotThere);
+            };
+            from = format!("&from={}", utf8_percent_encode(&end, NON_ALPHANUMERIC));
+        }
+        Ok(Found::CantTell)
     }
 }
 

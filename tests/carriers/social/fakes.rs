@@ -391,7 +391,7 @@ pub fn delicious(board: &mut Board, request: &Request) -> Option<Reply> {
         "GET /posts/add" => {
             let (title, text) = (request.query.get("description")?, request.query.get("extended")?);
             assert!(title.chars().count() <= 255 && request.query.get("dt")?.ends_with('Z'));
-            assert!(request.query.get("replace")? == "yes" && request.query.contains_key("tags"));
+            assert!(request.query.get("replace")? == "yes" && request.query.get("tags")? == "혁신");
             board.posts.retain(|post| post.key != url);
             board.make(text, None, &url);
             xml("<result code=\"done\" />")

@@ -2,6 +2,8 @@
 //! `Case`.
 
 mod fakes;
+mod pictures;
+mod real;
 mod server;
 mod storm;
 mod tokens;
