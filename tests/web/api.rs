@@ -85,6 +85,7 @@ async fn the_interface_describes_itself() {
         "get /api/v1/posts",
         "get /api/v1/posts/{id}",
         "post /api/v1/inbound",
+        "post /api/v1/inbox/{source}",
         "post /api/v1/posts",
         "post /api/v1/posts/{id}/withdraw",
         "post /api/v1/subscriptions",
