@@ -4,8 +4,10 @@
 //! proxy is used, and every answer has an end.
 
 mod rules;
+mod signed;
 
 pub use rules::{Refused, Rules};
+pub use signed::Signed;
 
 use crate::domain::clock::UnixMillis;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};

@@ -80,6 +80,7 @@ fn planner(store: &Store) -> Planner {
         grace: Duration::ZERO,
         noting: Vec::new(),
         consent_kept: Duration::from_secs(1_825 * 86_400),
+        accounts: Vec::new(),
     };
     Planner::new(store.clone(), rules)
 }

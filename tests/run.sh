@@ -57,6 +57,10 @@ install_tools() {
         /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" \
             'icalendar==6.3.1' 'python-dateutil==2.9.0.post0' 'six==1.17.0' 'tzdata==2025.2'
     fi
+    if [[ ! -d $tools/python/standardwebhooks ]]; then
+        step "installing standardwebhooks"
+        /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" 'standardwebhooks==1.1.0'
+    fi
     if [[ ! -d $tools/python/flask_websub ]]; then
         step "installing Flask-WebSub"
         /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" 'Flask-WebSub==0.4.1' 'Flask==3.1.3' \
@@ -70,9 +74,11 @@ install_tools() {
     fi
     # All of them at once: npm takes away what it isn't told of.
     local modules=$tools/node_modules
-    if [[ ! -d $modules/ical.js || ! -d $modules/axe-core || ! -d $modules/playwright-core || ! -d $modules/feedsmith ]]; then
-        step "installing axe-core, playwright-core, ical.js and feedsmith"
-        npm install --silent --no-audit --no-fund --prefix "$tools" 'axe-core@4' 'playwright-core@1' 'ical.js@2' 'feedsmith@3'
+    if [[ ! -d $modules/ical.js || ! -d $modules/axe-core || ! -d $modules/playwright-core || ! -d $modules/feedsmith ||
+        ! -d $modules/twitter-text || ! -d $modules/@atproto/api ]]; then
+        step "installing axe-core, playwright-core, ical.js, feedsmith, twitter-text and @atproto/api"
+        npm install --silent --no-audit --no-fund --prefix "$tools" 'axe-core@4' 'playwright-core@1' 'ical.js@2' 'feedsmith@3' \
+            'twitter-text@3' '@atproto/api@0'
     fi
 }
 

@@ -23,6 +23,7 @@ pub(super) fn front(
         sha256: token.sha256.clone(),
         source: token.source.clone(),
         inbound: token.inbound,
+        partners: token.partners,
     };
     let titles = file.digest.iter().map(|table| (&table.name, &table.title));
     let digest = |(name, title): (&String, &LocalText)| {
@@ -62,6 +63,10 @@ pub(super) fn front(
         hub: (file.websub.enabled && config.site.public_url.is_some()).then_some(hub),
         media_folder: file.media.mirror.then(|| config.in_state(&file.media.folder)),
         house: app.house.clone(),
+        partnership: super::outside::partnership(app)?,
+        waiting_max: usize::try_from(file.partners.waiting_max)
+            .unwrap_or(usize::MAX)
+            .min(tokio::sync::Semaphore::MAX_PERMITS),
         show_issues: file.web.show_issues,
         proxies: config.proxies.clone(),
         samples: super::quickstart::pictures(config)?,

@@ -4,6 +4,7 @@ use super::custody::Custody;
 use super::wakes::Wakes;
 use super::{App, Ways, front, inbound, loops, outside, posture, queue, signing, ways};
 use crate::config::Role;
+use crate::domain::backoff;
 use crate::intake::spool::Spool;
 use crate::send::decide::Patience;
 use crate::send::lease::Lease;
@@ -114,7 +115,11 @@ impl Sending {
             recorder,
             preparer: app.preparer.clone(),
             signing,
-            patience: Patience { give_up_after: send.give_up_after, uncertain_wait: send.uncertain_wait },
+            patience: Patience {
+                give_up_after: send.give_up_after,
+                uncertain_wait: send.uncertain_wait,
+                waits: &backoff::RELAY,
+            },
             chance: world.chance.clone(),
             board: Board::new(&looking),
         });

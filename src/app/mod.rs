@@ -1,5 +1,6 @@
 //! The roof: builds everything from a configuration and keeps it running.
 
+pub mod accounts;
 pub mod clock;
 pub mod custody;
 mod front;
@@ -9,23 +10,29 @@ pub mod lifecycle;
 pub mod lock;
 pub mod logo;
 mod loops;
-mod outside;
+pub mod outside;
 pub mod posture;
 pub mod quickstart;
 mod relays;
 pub mod roster;
+pub mod seal;
 pub mod signing;
 pub mod telemetry;
 mod wakes;
 
 pub use loops::CLOCK_OFF_MS_MAX;
+pub use outside::partnership;
 pub use outside::puller;
+#[cfg(feature = "amqp")]
+pub use outside::try_broker;
 pub use relays::{Ways, smtp, ways};
 
 use crate::config::Config;
+use crate::domain::account::Rule;
 use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
+use crate::domain::seal::Seal;
 use crate::intake::Intake;
 use crate::intake::accept::{Backfill, Revisions};
 use crate::intake::amqp;
@@ -78,6 +85,8 @@ pub struct App {
     pub world: World,
     /// The ledger.
     pub store: Store,
+    /// What secrets of others are sealed with in it.
+    pub seal: Arc<Seal>,
     /// The door.
     pub intake: Intake,
     /// The planner.
@@ -122,13 +131,15 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     let store = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await?.context("store.url")?;
     refuse_unfinished(&store).await?;
     ensure_facts(&store, &world, &config.file.site.tag_authority).await?;
+    let seal = seal::open(&config, &store, &world).await?;
     let templates_folder = config.file.templates.folder.as_ref().map(|folder| config.base.join(folder));
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
     let plan_wake = Arc::new(Notify::new());
     let backfill = Backfill::OlderThan(config.file.intake.max_age);
     let intake = Intake::new(store.clone(), config.sources.clone(), backfill, plan_wake.clone())
         .telling(config.receipts.keys().cloned().collect());
-    let planner = Planner::new(store.clone(), rules(&config, &templates));
+    let accounts = accounts::rules(&config.accounts, || outside::guard_of(&config, true))?;
+    let planner = Planner::new(store.clone(), rules(&config, &templates, accounts));
     let stationery = Arc::new(stationery(&config, templates));
     let house = Arc::new(house(&config));
     let preparer = Arc::new(Preparer::new(store.clone(), stationery.clone()));
@@ -138,6 +149,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
         config,
         world,
         store,
+        seal,
         intake,
         planner,
         stationery,
@@ -151,7 +163,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
     })
 }
 
-fn rules(config: &Config, templates: &Templates) -> Rules {
+fn rules(config: &Config, templates: &Templates, accounts: Vec<Rule>) -> Rules {
     let route_default = config.routes.get(&(IMMEDIATE.to_owned(), None)).cloned().unwrap_or_default();
     Rules {
         release: config.release.clone(),
@@ -166,6 +178,7 @@ fn rules(config: &Config, templates: &Templates) -> Rules {
             .map(|(name, _)| name.clone())
             .collect(),
         consent_kept: config.file.people.consent_kept,
+        accounts,
         routes: config.routes.clone(),
         route_default,
         classes: Classes::new(

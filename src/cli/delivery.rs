@@ -6,7 +6,7 @@ use crate::domain::audience::Address;
 use crate::domain::delivery::{DeliveryKey, State};
 use crate::domain::post::Post;
 use crate::store::deliveries::{self, Attempt, Listed};
-use crate::store::{Tx, bounces, editions, posts, subscribers};
+use crate::store::{Tx, accounts, bounces, editions, posts, subscribers};
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
 
@@ -37,6 +37,18 @@ pub(super) enum Command {
         #[arg(value_parser = key)]
         id: DeliveryKey,
     },
+    /// Says what became of a delivery whose answer was lost: you looked there, since nobody else could.
+    Settle {
+        /// Its id, as `list --state uncertain` prints it.
+        #[arg(value_parser = key)]
+        id: DeliveryKey,
+        /// It arrived; it counts as sent.
+        #[arg(long, conflicts_with = "not_arrived", required_unless_present = "not_arrived")]
+        arrived: bool,
+        /// It didn't; it is due again.
+        #[arg(long)]
+        not_arrived: bool,
+    },
 }
 
 fn state(text: &str) -> Result<State, String> {
@@ -56,6 +68,7 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::List { state, address, limit } => list(&app, state, address.as_deref(), limit, json).await,
         Command::Show { id } => show(&app, id, json).await,
         Command::Retry { id } => retry(&app, id, json).await,
+        Command::Settle { id, arrived, .. } => settle(&app, id, arrived, json).await,
     }
 }
 
@@ -160,5 +173,21 @@ async fn retry(app: &App, id: DeliveryKey, json: bool) -> anyhow::Result<()> {
         return print::json(&delivery);
     }
     print::line(format!("{} is due again; a running allim takes it within a second", delivery.id));
+    Ok(())
+}
+
+async fn settle(app: &App, id: DeliveryKey, arrived: bool, json: bool) -> anyhow::Result<()> {
+    let now = app.store.now().await?;
+    let done = app.store.write(move |tx| {
+        let settled = accounts::settle_doubt(tx, &id, arrived, now)?;
+        Ok((settled, deliveries::find(tx, &id)?))
+    });
+    let (settled, delivery) = done.await?;
+    let delivery = delivery.context("there is no such delivery")?;
+    anyhow::ensure!(settled, "this delivery is {}: only an uncertain one can be settled", delivery.state);
+    if json {
+        return print::json(&delivery);
+    }
+    print::line(format!("{} is {} now", delivery.id, delivery.state));
     Ok(())
 }

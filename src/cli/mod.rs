@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod account;
 mod backup;
 mod check;
 mod config;
@@ -12,6 +13,7 @@ mod inbound;
 mod instant;
 mod media;
 mod migrate;
+mod partner;
 mod post;
 mod print;
 mod quarantine;
@@ -102,6 +104,9 @@ enum Command {
     /// Feeds for one institution, whose address is a secret: add, list, rotate, revoke.
     #[command(subcommand)]
     Feed(feed::Command),
+    /// Own accounts at social networks: list, preview, login.
+    #[command(subcommand)]
+    Account(account::Command),
     /// Copies of pictures and files that failed: list, retry.
     #[command(subcommand)]
     Media(media::Command),
@@ -111,6 +116,9 @@ enum Command {
     /// Programs that follow feeds: list, drop.
     #[command(subcommand)]
     Websub(websub::Command),
+    /// Institutions that are told of posts: add, list, show, set, test, rotate, pause, resume, replay, end.
+    #[command(subcommand)]
+    Partner(partner::Command),
     /// Stops sending and lets it go on; alone it shows which holds are on.
     Hold {
         #[command(subcommand)]
@@ -181,6 +189,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Migrate { .. } => migrate::run(context).await,
         Command::Backup { file } => backup::run(file, context).await,
         Command::Post(command) => post::run(command, context).await,
+        Command::Account(command) => account::run(command, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
         Command::Inbound { to, action } => inbound::run(to, action, context).await,
         Command::Subscriber(command) => subscriber::run(command, context).await,
@@ -191,6 +200,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Media(command) => media::run(command, context).await,
         Command::Source(command) => source::run(command, context).await,
         Command::Websub(command) => websub::run(command, context).await,
+        Command::Partner(command) => partner::run(command, context).await,
         Command::Hold { action } => hold::run(action, context).await,
         Command::Token(command) => token::run(command, context).await,
         Command::Config(config::Command::Show) => config::show(&context),

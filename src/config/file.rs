@@ -1,5 +1,6 @@
 //! The configuration file as it is written: `config/allim.toml` is its manual.
 
+mod accounts;
 mod inbound;
 mod intake;
 mod mail;
@@ -7,12 +8,13 @@ mod outside;
 mod send;
 mod span;
 
+pub use accounts::AccountTable;
 pub use inbound::InboundTable;
 pub use intake::{
     Amqp, FeedTable, InboxTable as WebhookInboxTable, IntakeTable, ReceiptsTable, SourceTable, Spool, Token,
 };
 pub use mail::{DigestTable, DkimTable, Immediate, MailTable, PeopleTable, SenderTable, Topic};
-pub use outside::{MediaTable, OutgoingTable, WebSubTable};
+pub use outside::{MediaTable, OutgoingTable, PartnersTable, WebSubTable};
 pub use send::{Relay, SendTable};
 
 use super::ways::PaceTable;
@@ -73,12 +75,18 @@ pub struct File {
     /// Programs that follow feeds.
     #[serde(default)]
     pub websub: WebSubTable,
+    /// Own accounts at social networks.
+    #[serde(default)]
+    pub account: Vec<AccountTable>,
     /// Copies of what posts show.
     #[serde(default)]
     pub media: MediaTable,
     /// The way to what others name.
     #[serde(default)]
     pub outgoing: OutgoingTable,
+    /// Partner institutions.
+    #[serde(default)]
+    pub partners: PartnersTable,
     /// HTTP.
     #[serde(default)]
     pub web: Web,
@@ -102,6 +110,9 @@ pub struct Instance {
     pub roles: Vec<super::Role>,
     /// Lock file, embedded database, mail folder; relative paths below are taken from here.
     pub state_dir: PathBuf,
+    /// The key that seals secrets of others in the store; the first start makes one in `state_dir` when absent.
+    #[serde(default)]
+    pub seal_key_file: Option<PathBuf>,
 }
 
 /// `[store]`

@@ -1,6 +1,7 @@
 //! The configuration: reads the file, lays the environment over it, checks it, and says of each mistake the file, the
 //! line, the key and what would be right.
 
+pub mod accounts;
 mod digests;
 mod dkim;
 pub mod file;

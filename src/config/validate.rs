@@ -1,5 +1,6 @@
 //! Checks a file and makes the values that the parts are built from: parsed at the door, nothing is checked again inside.
 
+use super::accounts::{self, Account};
 use super::file::{DigestTable, File};
 use super::ways::{self, Class, Group};
 use super::{Dkim, Inbox, Mistake, Receipts, Roles, digests, dkim, inbound, outside, partners_in};
@@ -71,6 +72,8 @@ pub struct Config {
     pub shares: Vec<ShareLink>,
     /// The hubs of the feeds, our own first.
     pub hubs: Vec<String>,
+    /// Own accounts at social networks.
+    pub accounts: Vec<Account>,
     /// What may be asked of what others name.
     pub outgoing: guard::Rules,
     /// The name server that is asked about senders, if not the system's.
@@ -124,6 +127,7 @@ impl Config {
             theme: theme(&file)?,
             resolver: resolver(&file)?,
             hubs: outside::hubs(&file, site.public_url.as_deref(), &outgoing)?,
+            accounts: accounts::check(&file, &release.languages, site.public_url.as_deref(), &outgoing)?,
             outgoing,
             base: base.to_owned(),
             sources,

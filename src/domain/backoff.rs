@@ -30,6 +30,13 @@ pub const SERVICE: Backoff = Backoff { waits: &[1, 2, 4, 8, 15, 30] };
 const JITTER_PERCENT: u64 = 20;
 
 impl Backoff {
+    /// The longest wait, the jitter included.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        let base = self.waits.iter().copied().max().unwrap_or_default();
+        Duration::from_millis(base * 10 * (100 + JITTER_PERCENT))
+    }
+
     /// The wait after `failures` failures (1 or more). `draw` is a random number; ±20 % follow from it.
     #[must_use]
     pub fn wait(&self, failures: u32, draw: u32) -> Duration {

@@ -11,6 +11,9 @@ pub const FAILURES_TO_OPEN: u32 = 3;
 /// that was set back since.
 const WAIT_MAX: Duration = Duration::from_secs(2_400);
 
+/// Clocks of replicas differ by so much at most.
+const SLACK: Duration = Duration::from_secs(60);
+
 /// What it asks for counts up to this: less than the longest wait, so that a clock a little behind takes it for one.
 const ASKED_WAIT_MAX: Duration = Duration::from_secs(1_800);
 
@@ -34,6 +37,30 @@ impl Breaker {
     #[must_use]
     pub fn closed_until(&self, now: UnixMillis) -> Option<UnixMillis> {
         self.not_before.filter(|until| *until > now && *until <= now.plus(WAIT_MAX))
+    }
+
+    /// Whether it may be tried at `now`, where waits go by `waits`.
+    #[must_use]
+    pub fn admits_by(&self, waits: &Backoff, now: UnixMillis) -> bool {
+        // What seems to be longer is of a clock that was set back since.
+        self.not_before.is_none_or(|until| until <= now || until > now.plus(waits.longest() + SLACK))
+    }
+
+    /// After it failed, where it is left alone from the `opens_after`th failure in a row on. What it asks for counts as long as the longest
+    /// wait is.
+    #[must_use]
+    pub fn failed_after(
+        self,
+        opens_after: u32,
+        waits: &Backoff,
+        now: UnixMillis,
+        asked_until: Option<UnixMillis>,
+        draw: u32,
+    ) -> Self {
+        let failures = self.failures.saturating_add(1);
+        let opened = (failures + 1).saturating_sub(opens_after.max(1));
+        let own = (opened > 0).then(|| now.plus(waits.wait(opened, draw)));
+        Self { failures, not_before: own.max(asked_until.min(Some(now.plus(waits.longest())))) }
     }
 
     /// After something went well.

@@ -28,6 +28,8 @@ words! {
         Push = "push",
         /// Reminds, every two years, that there is such a consent, of when, and of how to end it.
         Reminder = "reminder",
+        /// Tells the contact of a partner institution that it is paused, since nothing gets through to it.
+        PartnerPaused = "partner_paused",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Ground floor: values and rules. No async, no I/O, no reading of the clock; imports nothing of ours.
 
+pub mod account;
 pub mod address_hash;
 pub mod allim_path;
 pub mod audience;
@@ -12,8 +13,10 @@ pub mod edition;
 pub mod feed;
 pub mod ids;
 pub mod inbound;
+pub mod keyring;
 pub mod language;
 mod mac;
+pub mod partner;
 pub mod post;
 pub mod public_address;
 pub mod quiet;

@@ -329,10 +329,22 @@ impl Showable {
         Self { standing, post }
     }
 
+    /// A post under an embargo, for a partner whom the operator trusts with it by name; the edition says so (`Happened::Embargoed`).
+    #[must_use]
+    pub fn for_trusted_partner(standing: Standing, post: Post) -> Self {
+        Self { standing, post }
+    }
+
     /// An editor's look at a post before its time; shown to nobody else.
     #[must_use]
     pub fn editors_preview(standing: Standing, post: Post) -> Self {
         Self { standing, post }
+    }
+
+    /// The same under another title.
+    #[must_use]
+    pub fn retitled(&self, title: CleanText) -> Self {
+        Self { standing: self.standing.clone(), post: Post { title, ..self.post.clone() } }
     }
 
     /// The content.

@@ -7,6 +7,7 @@ mod daily;
 pub mod digest;
 pub mod explain;
 mod groups;
+mod partners;
 pub mod preview;
 mod push;
 pub mod release;
@@ -19,6 +20,7 @@ mod successor;
 pub mod trial;
 mod write;
 
+use crate::domain::account::Rule;
 use crate::domain::audience::{IMMEDIATE, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::edition::EditionKind;
@@ -78,6 +80,12 @@ impl Planner {
     /// [`StoreError`] from the database.
     pub fn letter(&self, tx: &mut Tx<'_>, letter: &service::Letter<'_>, now: UnixMillis) -> Result<bool, StoreError> {
         service::plan(tx, &self.rules, letter, now)
+    }
+
+    /// Own accounts at social networks.
+    #[must_use]
+    pub fn accounts(&self) -> &[Rule] {
+        &self.rules.accounts
     }
 
     /// The digests by name.
@@ -155,7 +163,8 @@ impl Planner {
         let tidy = move |tx: &mut Tx<'_>| {
             editions::close_finished(tx, now)?;
             put_off(tx, &rules, now)?;
-            let told = daily::notices(tx, &rules, now)? | daily::step(tx, &rules, now)?;
+            let told = daily::notices(tx, &rules, now)? | partners::notices(tx, &rules, now)?;
+            let told = told | daily::step(tx, &rules, now)?;
             Ok((told, correction::begin(tx, now)?))
         };
         let (told, begun) = self.store.write(tidy).await?;
@@ -237,9 +246,18 @@ impl Planner {
                 (self.planned)();
             }
             if is_done {
-                return Ok(());
+                break;
             }
         }
+        if self.store.read(crate::store::partners::any_trusted).await? {
+            let rules = self.rules.clone();
+            let planned = self.store.write(move |tx| push::embargo::step(tx, &rules, now)).await?;
+            ticked.planned += planned;
+            if planned > 0 {
+                (self.planned)();
+            }
+        }
+        Ok(())
     }
 
     async fn move_replaced(&self, now: UnixMillis, ticked: &mut Ticked) -> Result<(), StoreError> {

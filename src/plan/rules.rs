@@ -3,6 +3,7 @@
 use super::digest::Digest;
 use super::release;
 use super::route::Classes;
+use crate::domain::account::Rule;
 use crate::domain::audience::{IMMEDIATE, Slot};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Lane;
@@ -31,6 +32,8 @@ pub struct Rules {
     pub grace: Duration,
     /// Sources whose revisions are noted in the next issue.
     pub noting: Vec<String>,
+    /// Own accounts at social networks.
+    pub accounts: Vec<Rule>,
     /// How long consents of people who aren't written to any more are kept.
     pub consent_kept: Duration,
 }

@@ -1,6 +1,7 @@
 //! Feeds: RSS 2.0, Atom (RFC 4287) and JSON Feed 1.1 from the same entries. Every feed is read again before it is
 //! handed out, and an entry that would spoil it is left out alone (design rule 18).
 
+pub mod alone;
 mod atom;
 mod history;
 mod house;

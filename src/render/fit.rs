@@ -4,6 +4,7 @@
 mod cut;
 mod hashtag;
 mod measure;
+mod x;
 
 pub use hashtag::{Hashtags, hashtag, hashtags};
 pub use measure::Measure;
@@ -84,12 +85,34 @@ pub struct TooLong {
 /// Graphemes of a title below which it says nothing.
 const TITLE_MIN: usize = 10;
 
+/// How the parts are put together: into a text, in which address and hashtags are found again.
+pub type Spelling<'a> = &'a dyn Fn(&Draft<'_>) -> String;
+
 /// Fits a post into these limits. First the summary is shortened, then hashtags are left out, then the event's line, then the title
 /// is shortened.
 ///
 /// # Errors
 /// [`TooLong`] when the address leaves no room for a title.
 pub fn fit(parts: &Parts, limits: &[Limit]) -> Result<Fitted, TooLong> {
+    fit_by(parts, limits, &|draft: &Draft<'_>| draft.text())
+}
+
+/// The same for a text that somebody else puts together, such as a template of the operator's.
+///
+/// # Errors
+/// [`TooLong`] when nothing of it fits.
+pub fn fit_as(parts: &Parts, limits: &[Limit], spell: Spelling<'_>) -> Result<Fitted, TooLong> {
+    fit_by(parts, limits, &|draft: &Draft<'_>| {
+        let text = spell(draft);
+        let spans = find(&text, draft);
+        (text, spans)
+    })
+}
+
+/// Puts a draft together.
+type Joining<'a> = &'a dyn Fn(&Draft<'_>) -> (String, Vec<Span>);
+
+fn fit_by(parts: &Parts, limits: &[Limit], join: Joining<'_>) -> Result<Fitted, TooLong> {
     let whole = Draft {
         title: &parts.title,
         event: parts.event.as_deref(),
@@ -97,64 +120,80 @@ pub fn fit(parts: &Parts, limits: &[Limit]) -> Result<Fitted, TooLong> {
         tags: &parts.tags,
         url: parts.url.as_deref(),
     };
-    if let Some(fitted) = whole.fitted(limits, false) {
+    if let Some(fitted) = whole.fitted(limits, false, join) {
         return Ok(fitted);
     }
     if let Some(summary) = &parts.summary {
-        let fits = |short: &str| Draft { summary: Some(short), ..whole }.fitted(limits, true).is_some();
+        let fits = |short: &str| Draft { summary: Some(short), ..whole }.fitted(limits, true, join).is_some();
         if let Some(short) = shortened(summary, &fits) {
             let draft = Draft { summary: Some(&short), ..whole };
-            return draft.fitted(limits, true).ok_or_else(|| whole.too_long(limits));
+            return draft.fitted(limits, true, join).ok_or_else(|| whole.too_long(limits));
         }
     }
     let bare = Draft { summary: None, ..whole };
     for kept in (0..=parts.tags.len()).rev() {
-        if let Some(fitted) = (Draft { tags: &parts.tags[..kept], ..bare }).fitted(limits, true) {
+        if let Some(fitted) = (Draft { tags: &parts.tags[..kept], ..bare }).fitted(limits, true, join) {
             return Ok(fitted);
         }
     }
     let least = Draft { tags: &[], event: None, ..bare };
-    if let Some(fitted) = least.fitted(limits, true) {
+    if let Some(fitted) = least.fitted(limits, true, join) {
         return Ok(fitted);
     }
-    let fits = |short: &str| Draft { title: short, ..least }.fitted(limits, true).is_some();
+    let fits = |short: &str| Draft { title: short, ..least }.fitted(limits, true, join).is_some();
     let short = shortened(&parts.title, &fits)
         .filter(|short| measure::graphemes(short) >= TITLE_MIN.min(measure::graphemes(&parts.title)));
     let short = short.ok_or_else(|| least.too_long(limits))?;
-    Draft { title: &short, ..least }.fitted(limits, true).ok_or_else(|| least.too_long(limits))
+    Draft { title: &short, ..least }.fitted(limits, true, join).ok_or_else(|| least.too_long(limits))
+}
+
+/// The beginning of a text that takes no more than so many characters as readers see them: to the end of a sentence or a word.
+#[must_use]
+pub fn beginning(text: &str, max: usize) -> String {
+    if measure::graphemes(text) <= max {
+        return text.to_owned();
+    }
+    shortened(text, &|short: &str| measure::graphemes(short) <= max).unwrap_or_default()
 }
 
 /// What is about to be said.
-#[derive(Clone, Copy)]
-struct Draft<'a> {
-    title: &'a str,
-    event: Option<&'a str>,
-    summary: Option<&'a str>,
-    tags: &'a [String],
-    url: Option<&'a str>,
+#[derive(Clone, Copy, Debug)]
+pub struct Draft<'a> {
+    /// The title.
+    pub title: &'a str,
+    /// Date and place.
+    pub event: Option<&'a str>,
+    /// What it is about.
+    pub summary: Option<&'a str>,
+    /// Hashtags without their sign.
+    pub tags: &'a [String],
+    /// The address.
+    pub url: Option<&'a str>,
 }
 
 impl Draft<'_> {
     /// Title, event, summary, hashtags, address: a paragraph each, but that the event follows its title.
     fn text(&self) -> (String, Vec<Span>) {
         let (mut text, mut spans) = (self.title.to_owned(), Vec::new());
+        // Where the title travels beside the text, the next part comes first.
+        let apart = |text: &mut String, by: &'static str| text.push_str(if text.is_empty() { "" } else { by });
         if let Some(event) = self.event {
-            text.push('\n');
+            apart(&mut text, "\n");
             text.push_str(event);
         }
         if let Some(summary) = self.summary.filter(|summary| !summary.is_empty()) {
-            text.push_str("\n\n");
+            apart(&mut text, "\n\n");
             text.push_str(summary);
         }
         for (index, tag) in self.tags.iter().enumerate() {
-            text.push_str(if index == 0 { "\n\n" } else { " " });
+            apart(&mut text, if index == 0 { "\n\n" } else { " " });
             let start = text.len();
             text.push('#');
             text.push_str(tag);
             spans.push(Span { kind: Kind::Tag, start, end: text.len() });
         }
         if let Some(url) = self.url {
-            text.push_str(if self.tags.is_empty() { "\n\n" } else { "\n" });
+            apart(&mut text, if self.tags.is_empty() { "\n\n" } else { "\n" });
             let start = text.len();
             text.push_str(url);
             spans.push(Span { kind: Kind::Url, start, end: text.len() });
@@ -162,8 +201,8 @@ impl Draft<'_> {
         (text, spans)
     }
 
-    fn fitted(&self, limits: &[Limit], is_cut: bool) -> Option<Fitted> {
-        let (text, spans) = self.text();
+    fn fitted(&self, limits: &[Limit], is_cut: bool, join: Joining<'_>) -> Option<Fitted> {
+        let (text, spans) = join(self);
         let counts: Vec<usize> = limits.iter().map(|limit| limit.measure.count(&text)).collect();
         let fits = counts.iter().zip(limits).all(|(count, limit)| *count <= limit.max);
         fits.then_some(Fitted { text, spans, counts, is_cut })
@@ -180,6 +219,27 @@ impl Draft<'_> {
             measure: limit.measure,
         })
     }
+}
+
+/// Address and hashtags in a text that was put together elsewhere, each where it stands first by itself.
+fn find(text: &str, draft: &Draft<'_>) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    let url = draft.url.and_then(|url| text.find(url).map(|start| (start, start + url.len())));
+    spans.extend(url.map(|(start, end)| Span { kind: Kind::Url, start, end }));
+    for tag in draft.tags {
+        let sign = format!("#{tag}");
+        let is_free = |start: &usize| {
+            let (end, before) = (start + sign.len(), text[..*start].chars().next_back());
+            // `#지역` isn't what `#지역혁신` or `a#지역` says.
+            let goes_on = text[end..].chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_');
+            let is_taken = spans.iter().any(|span| *start < span.end && span.start < end);
+            !goes_on && !is_taken && before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != '/')
+        };
+        let start = text.match_indices(&sign).map(|(start, _)| start).find(is_free);
+        spans.extend(start.map(|start| Span { kind: Kind::Tag, start, end: start + sign.len() }));
+    }
+    spans.sort_by_key(|span| span.start);
+    spans
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod body;
 pub mod calendar;
 pub mod dkim;
 mod entry;
+pub mod event;
 pub mod feed;
 pub mod fit;
 mod header;
@@ -53,6 +54,9 @@ pub enum RenderError {
         /// Why.
         reason: &'static str,
     },
+    /// A post can't be said at a network.
+    #[error("it can't be said: {0}")]
+    Unfit(String),
     /// An edition without posts makes no mail.
     #[error("the edition holds no post")]
     Empty,

@@ -66,6 +66,8 @@ pub fn service(letter: &Service<'_>, templates: &Templates) -> Result<Pieces, Re
         EditionKind::Link => (&say.mail_link, &say.mail_link_why, &say.mail_link_button),
         EditionKind::Granted => (&say.mail_granted, &say.mail_granted_why, &say.mail_manage_button),
         EditionKind::Withdrawn => (&say.mail_withdrawn, &say.mail_withdrawn_why, &say.mail_manage_button),
+        // It has no button: the operator and the partner mend it between them.
+        EditionKind::PartnerPaused => (&say.mail_partner_paused, &say.mail_partner_paused_why, &say.mail_manage_button),
         EditionKind::Reminder => (&say.mail_reminder, &say.mail_reminder_why, &say.mail_manage_button),
     };
     let site_name = letter.site.name.get(letter.language);

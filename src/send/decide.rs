@@ -1,7 +1,7 @@
 //! What follows from an outcome: one place, pure (design rule 14).
 
 use super::recorder::Recorder;
-use crate::domain::backoff;
+use crate::domain::backoff::Backoff;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason, State};
 use crate::domain::reply;
@@ -15,6 +15,8 @@ pub struct Patience {
     pub give_up_after: Duration,
     /// An uncertain delivery is looked at again after this.
     pub uncertain_wait: Duration,
+    /// Waits of a delivery that failed by itself.
+    pub waits: &'static Backoff,
 }
 
 /// The longest wait that a far side may ask for.
@@ -58,14 +60,16 @@ pub fn follow(claimed: &Claimed, outcome: &Outcome, patience: Patience, now: Uni
             // A destination's fault is its breaker's business: it doesn't count against the delivery.
             let failed = i64::from(!reason.blames_destination());
             let failures = u32::try_from(claimed.failures + 1).unwrap_or(u32::MAX);
-            let own = if failed == 1 { now.plus(backoff::RELAY.wait(failures, draw)) } else { now };
+            let own = if failed == 1 { now.plus(patience.waits.wait(failures, draw)) } else { now };
             let asked = not_before.map(|at| at.min(now.plus(ASKED_WAIT_MAX)));
             let due = asked.map_or(own, |asked| asked.max(own));
             let patience = match reason {
-                Reason::MailboxFull => patience.give_up_after.min(FULL_WAIT_MAX),
-                _ => patience.give_up_after,
+                Reason::MailboxFull => Some(patience.give_up_after.min(FULL_WAIT_MAX)),
+                // A person will log in again, some day; until then nothing is lost.
+                Reason::Login => None,
+                _ => Some(patience.give_up_after),
             };
-            if due > claimed.planned_at.plus(patience) {
+            if patience.is_some_and(|patience| due > claimed.planned_at.plus(patience)) {
                 Ended { failed, ..ended(State::Abandoned, Reason::GaveUp, reply) }
             } else {
                 Ended { failed, due: Some(due), ..ended(State::Due, *reason, reply) }
@@ -102,8 +106,11 @@ mod tests {
     use super::*;
     use crate::domain::delivery::DeliveryKey;
 
-    const PATIENCE: Patience =
-        Patience { give_up_after: Duration::from_secs(1_000), uncertain_wait: Duration::from_secs(900) };
+    const PATIENCE: Patience = Patience {
+        give_up_after: Duration::from_secs(1_000),
+        uncertain_wait: Duration::from_secs(900),
+        waits: &crate::domain::backoff::RELAY,
+    };
 
     fn claimed(failures: i64) -> Claimed {
         let key = DeliveryKey { plan_id: 1, recipient_id: 2, carrier: "email".to_owned() };

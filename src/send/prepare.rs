@@ -242,6 +242,7 @@ impl Preparer {
             | EditionKind::Correction
             | EditionKind::Test
             | EditionKind::Push => ("unsubscribe", Purpose::Unsubscribe, of.schedule.clone()),
+            EditionKind::PartnerPaused => return None,
             EditionKind::Confirmation => ("confirm", Purpose::Confirm, seconds(planned_at)),
             EditionKind::Link | EditionKind::Granted | EditionKind::Withdrawn | EditionKind::Reminder => {
                 return self.manage_url(Purpose::Manage, subscriber_id, planned_at, key);

@@ -3,10 +3,12 @@
 
 mod look;
 mod rescue;
+mod spread;
 
-pub use look::{Attempt, Listed, attempts, count, find, holding, list};
+pub use look::{Attempt, Listed, attempts, count, find, holding, list, open_of};
 use rescue::reopen;
 pub use rescue::{hand_back_claims, lose_sending, next_uncertain, retry, settle_uncertain};
+pub use spread::{Holder, Spread, holders, spread};
 
 use super::batches::{self, Seat, progress};
 use super::value::{json, params};
@@ -96,9 +98,7 @@ pub fn claim(
     now: UnixMillis,
     limit: i64,
 ) -> Result<Vec<Claimed>, StoreError> {
-    const OPEN: &str = "SELECT 1 FROM processes WHERE term = $1 AND ended_at IS NULL
-           AND NOT EXISTS (SELECT 1 FROM holds WHERE scope IN ('all', 'destination:' || $2))";
-    if limit < 1 || tx.query_opt(OPEN, params![term, destination])?.is_none() {
+    if limit < 1 || !is_open(tx, term, destination)? {
         return Ok(Vec::new());
     }
     // Rows that have waited for longer than the oldest batch go first, so that neither starves the other.
@@ -116,6 +116,46 @@ pub fn claim(
     Ok(claimed)
 }
 
+/// Whether a process may take anything for a destination.
+fn is_open(tx: &mut Tx<'_>, term: i64, destination: &str) -> Result<bool, StoreError> {
+    const OPEN: &str = "SELECT 1 FROM processes WHERE term = $1 AND ended_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM holds WHERE scope IN ('all', 'destination:' || $2))";
+    Ok(tx.query_opt(OPEN, params![term, destination])?.is_some())
+}
+
+/// Takes one waiting delivery of a destination, if it still waits and anything may be taken.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn claim_key(
+    tx: &mut Tx<'_>,
+    term: i64,
+    destination: &str,
+    key: &DeliveryKey,
+) -> Result<Option<Claimed>, StoreError> {
+    const SQL: &str = "UPDATE deliveries SET state = 'claimed', claimed_term = $1, attempts = attempts + 1
+         WHERE plan_id = $2 AND recipient_id = $3 AND carrier = $4 AND state = 'due'
+         RETURNING plan_id, recipient_id, carrier, edition_id, attempts, failures, planned_at, uncertain_at";
+    if !is_open(tx, term, destination)? {
+        return Ok(None);
+    }
+    let row = tx.query_opt(SQL, params![term, key.plan_id, key.recipient_id, &key.carrier])?;
+    row.map(|row| claimed(&row, term)).transpose()
+}
+
+fn claimed(row: &Row, term: i64) -> Result<Claimed, StoreError> {
+    Ok(Claimed {
+        key: key(row)?,
+        term,
+        edition_id: row.int(3)?,
+        attempt: row.int(4)?,
+        failures: row.int(5)?,
+        planned_at: row.at(6)?,
+        uncertain_at: row.at_opt(7)?,
+        seat: None,
+    })
+}
+
 fn claim_rows(
     tx: &mut Tx<'_>,
     term: i64,
@@ -131,19 +171,8 @@ fn claim_rows(
          UPDATE deliveries SET state = 'claimed', claimed_term = $1, attempts = attempts + 1
          FROM picked WHERE plan_id = picked.p AND recipient_id = picked.r AND carrier = picked.c
          RETURNING plan_id, recipient_id, carrier, edition_id, attempts, failures, planned_at, uncertain_at";
-    let row = |row: &Row| {
-        Ok(Claimed {
-            key: key(row)?,
-            term,
-            edition_id: row.int(3)?,
-            attempt: row.int(4)?,
-            failures: row.int(5)?,
-            planned_at: row.at(6)?,
-            uncertain_at: row.at_opt(7)?,
-            seat: None,
-        })
-    };
-    tx.query(SQL, params![term, destination, lane.word(), until, limit])?.iter().map(row).collect()
+    let rows = tx.query(SQL, params![term, destination, lane.word(), until, limit])?;
+    rows.iter().map(|row| claimed(row, term)).collect()
 }
 
 /// The next instant at which a waiting delivery of a destination is due.

@@ -75,7 +75,8 @@ pub fn doubts(tx: &mut Tx<'_>) -> Result<Vec<Doubt>, StoreError> {
 pub fn dispel(tx: &mut Tx<'_>, seen: i64) -> Result<i64, StoreError> {
     tx.execute("DELETE FROM doubts", &[])?;
     destinations::release_hold(tx, SCOPE)?;
-    const PLACE: &str = "DELETE FROM facts WHERE name IN ('system', 'timeline', 'database')";
+    // Cursors that partners hold name changes that aren't ours any more: they begin anew.
+    const PLACE: &str = "DELETE FROM facts WHERE name IN ('system', 'timeline', 'database', 'changes_epoch')";
     tx.execute(PLACE, &[])?;
     let next = (high_water(tx)?.max(seen) / EPOCH + 1) * EPOCH;
     let lift = "UPDATE counters SET value = $2 WHERE name = $1";

@@ -29,6 +29,8 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (12, "pages", Kind::Expands, include_str!("migrations/0012_pages.sql")),
     (13, "media", Kind::Expands, include_str!("migrations/0013_media.sql")),
     (14, "private_feeds", Kind::Expands, include_str!("migrations/0014_private_feeds.sql")),
+    (15, "accounts", Kind::Breaks, include_str!("migrations/0015_accounts.sql")),
+    (16, "partners", Kind::Breaks, include_str!("migrations/0016_partners.sql")),
     (17, "sources", Kind::Expands, include_str!("migrations/0017_sources.sql")),
 ];
 

@@ -5,6 +5,7 @@
 //! is ever cancelled half-way by a dropped future, and the SQL itself is plain straight code.
 //! Why not sqlx: docs/adr/0001-store.md.
 
+pub mod accounts;
 mod backup;
 pub mod batches;
 pub mod bell;
@@ -33,6 +34,7 @@ pub mod moving;
 pub mod notices;
 pub mod occurrences;
 pub mod owed;
+pub mod partners;
 pub mod people;
 mod postgres;
 pub mod posts;
@@ -46,10 +48,12 @@ pub mod receipts;
 pub mod releases;
 pub mod reroute;
 pub mod restore;
+pub mod sealed;
 mod sqlite;
 pub mod subscribers;
 pub mod suppressions;
 pub mod token_keys;
+pub mod turns;
 pub mod value;
 pub mod views;
 pub mod window;

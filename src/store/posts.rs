@@ -325,6 +325,16 @@ pub fn lift_backfill(tx: &mut Tx<'_>, post_id: &str, at: UnixMillis) -> Result<b
     Ok(true)
 }
 
+/// Posts whose time hasn't come, the nearest first, and such of these as were withdrawn.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn hidden(tx: &mut Tx<'_>, now: UnixMillis, limit: i64) -> Result<Vec<String>, StoreError> {
+    const SQL: &str = "SELECT id FROM posts WHERE public_at IS NULL AND public_due_at > $1 AND expired_at IS NULL
+         ORDER BY public_due_at LIMIT $2";
+    tx.query(SQL, params![now, limit])?.iter().map(|row| row.text(0)).collect()
+}
+
 /// An event that was taken in before: the hash of its content and the post it spoke of.
 ///
 /// # Errors

@@ -1,14 +1,20 @@
 //! The interface for content systems: `/api/v1/…` with bearer tokens, described by `/api/openapi.json`.
 
+pub(super) mod changes;
+mod cursor;
 pub(super) mod inbound;
 pub(super) mod inbox;
 pub(super) mod openapi;
+pub(super) mod partner;
+mod partner_shapes;
+pub(super) mod partners;
 pub(super) mod posts;
 mod shapes;
 pub(super) mod subscriptions;
 
 use super::Front;
 use crate::domain::ids;
+use crate::store::StoreError;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -24,6 +30,8 @@ pub struct Token {
     pub source: String,
     /// Whether it may hand over mail that came back.
     pub inbound: bool,
+    /// Whether it may manage partner institutions.
+    pub partners: bool,
 }
 
 /// What went wrong, boxed, since most answers are none.
@@ -82,14 +90,32 @@ impl IntoResponse for Problem {
     }
 }
 
+/// A parameter or field that can't be, and what would be right.
+fn bad(path: &str, detail: &str) -> Problem {
+    let mut problem = Problem::new(StatusCode::BAD_REQUEST, "bad_parameter", detail);
+    problem.0.path = (!path.is_empty()).then(|| path.to_owned());
+    problem
+}
+
+/// The store doesn't answer.
+fn unavailable(error: &StoreError) -> Problem {
+    tracing::warn!(%error, "a partner can't be answered");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "the store doesn't answer; try again")
+}
+
+/// The hash of the bearer token of a request.
+fn token_hash(headers: &HeaderMap) -> Option<String> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+    let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    given.map(|(_, token)| ids::content_hash(token.trim().as_bytes()))
+}
+
 /// The token of a request, compared in constant time.
 ///
 /// # Errors
 /// The answer for those who have none.
 fn authorized<'a>(front: &'a Front, headers: &HeaderMap) -> Result<&'a Token, Problem> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
-    let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let hash = given.map(|(_, token)| ids::content_hash(token.trim().as_bytes()));
+    let hash = token_hash(headers);
     let same = |token: &&Token| {
         let hash = hash.as_deref().unwrap_or_default();
         bool::from(subtle::ConstantTimeEq::ct_eq(token.sha256.to_lowercase().as_bytes(), hash.as_bytes()))

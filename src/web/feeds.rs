@@ -102,6 +102,7 @@ pub async fn watch_changes(front: Arc<Front>, mut published: watch::Receiver<u64
         match front.store.read(changes::head).await {
             Ok(head) => {
                 front.feeds.head.fetch_max(head, Ordering::Release);
+                front.changes.hear(head);
             }
             Err(error) => tracing::warn!(%error, "feeds may be out of date: the change counter can't be read"),
         }
@@ -111,6 +112,7 @@ pub async fn watch_changes(front: Arc<Front>, mut published: watch::Receiver<u64
             _ = stop.changed() => {}
         }
     }
+    front.changes.end();
 }
 
 /// The answer to a request for a feed that was made and is up to date, without anything else being asked. `None`: let

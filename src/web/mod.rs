@@ -15,6 +15,7 @@ mod manage;
 mod media;
 mod opml;
 mod pages;
+mod partnership;
 mod people;
 mod samples;
 mod search;
@@ -32,6 +33,7 @@ mod websub;
 pub use api::Token;
 pub use client::{BadRange, TrustedProxies};
 pub use feeds::{Feeds, watch_changes};
+pub use partnership::{Broken, Draft, Fault, Partnership, Secrets, Tried};
 pub use samples::Sample;
 pub use server::{listen, serve};
 pub use views::keep_views;
@@ -121,6 +123,10 @@ pub struct Parts {
     pub house: Arc<House>,
     /// Whether it is counted how often posts are looked at.
     pub count_views: bool,
+    /// What is done with partner institutions.
+    pub partnership: Partnership,
+    /// Requests that may wait for news at once.
+    pub waiting_max: usize,
     /// Whether past issues are listed.
     pub show_issues: bool,
     /// Proxies whose word counts.
@@ -130,6 +136,9 @@ pub struct Parts {
     /// The pictures of sample posts by file name, while allim is tried out.
     pub samples: BTreeMap<String, Sample>,
 }
+
+/// Partners that try their webhooks at once.
+const TRYING_MAX: usize = 4;
 
 /// What `page.css` is given.
 #[derive(serde::Serialize)]
@@ -182,6 +191,11 @@ pub struct Front {
     /// What feeds have in common.
     house: Arc<House>,
     views: views::Views,
+    partnership: Partnership,
+    /// Those who wait for news.
+    changes: api::changes::Waiting,
+    /// Whose turn it is to try a webhook.
+    trying: tokio::sync::Semaphore,
     /// Whose turn it is to search.
     searching: tokio::sync::Semaphore,
 }
@@ -211,6 +225,9 @@ impl Front {
             feeds: Feeds::new(parts.topics.len(), parts.languages.len()),
             house: parts.house,
             searching: tokio::sync::Semaphore::new(1),
+            changes: api::changes::Waiting::new(parts.waiting_max),
+            trying: tokio::sync::Semaphore::new(TRYING_MAX),
+            partnership: parts.partnership,
             views: views::Views::new(parts.count_views),
             store: parts.store,
             intake: parts.intake,
@@ -295,6 +312,17 @@ fn router(front: Arc<Front>) -> Router {
         .route("/api/v1/posts/{id}/withdraw", post(api::posts::withdraw))
         .route("/api/v1/subscriptions", post(api::subscriptions::ask))
         .route("/api/v1/inbound", post(api::inbound::take))
+        .route("/api/v1/changes", get(api::changes::list))
+        .route("/api/v1/reconcile", post(api::changes::reconcile))
+        .route("/api/v1/partner", get(api::partner::show))
+        .route("/api/v1/partner/deliveries", get(api::partner::told))
+        .route("/api/v1/partner/replay", post(api::partner::replay))
+        .route("/api/v1/partner/keys", post(api::partner::rotate))
+        .route("/api/v1/partner/test", post(api::partner::test))
+        .route("/api/v1/partners", get(api::partners::list).post(api::partners::add))
+        .route("/api/v1/partners/{name}", get(api::partners::show).patch(api::partners::set).delete(api::partners::end))
+        .route("/api/v1/partners/{name}/deliveries", get(api::partners::told))
+        .route("/api/v1/partners/{name}/{act}", post(api::partners::act))
         .route("/api/v1/inbox/{source}", post(api::inbox::take))
         .route("/api/openapi.json", get(api::openapi::serve))
         .route("/api/{*rest}", any(api::fallback))

@@ -1,7 +1,7 @@
 //! How a store is emptied between two histories.
 
 /// Every table but those of migrations; `journey::house::emptying_forgets_no_table` keeps the list whole.
-pub(super) const EMPTYING: [&str; 45] = [
+pub(super) const EMPTYING: [&str; 48] = [
     "UPDATE counters SET value = 0",
     "DELETE FROM batches",
     "DELETE FROM batch_recipients",
@@ -43,6 +43,9 @@ pub(super) const EMPTYING: [&str; 45] = [
     "DELETE FROM media",
     "DELETE FROM media_uses",
     "DELETE FROM private_feeds",
+    "DELETE FROM accounts",
+    "DELETE FROM said",
+    "DELETE FROM partners",
     "DELETE FROM pulled_feeds",
     "DELETE FROM pulled_entries",
     "DELETE FROM receipts",

@@ -38,8 +38,11 @@ pub(super) const DAILY: &str = "daily";
 pub(super) const TRANSLATION_WAIT: Duration = Duration::from_secs(6 * 3_600);
 /// Posts of longer ago are held as backfill.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3_600);
-const PATIENCE: Patience =
-    Patience { give_up_after: Duration::from_secs(2 * 24 * 3_600), uncertain_wait: Duration::from_secs(15 * 60) };
+const PATIENCE: Patience = Patience {
+    give_up_after: Duration::from_secs(2 * 24 * 3_600),
+    uncertain_wait: Duration::from_secs(15 * 60),
+    waits: &allim::domain::backoff::RELAY,
+};
 const LEASE: Duration = Duration::from_secs(20);
 /// So few that most occurrences need several chunks.
 const CHUNK_RECIPIENTS: i64 = 2;
@@ -82,6 +85,7 @@ fn rules(line: &str) -> Rules {
         grace: Duration::ZERO,
         noting: Vec::new(),
         consent_kept: Duration::from_secs(1_825 * 86_400),
+        accounts: Vec::new(),
     }
 }
 

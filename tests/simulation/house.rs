@@ -26,8 +26,11 @@ pub(super) const TOPICS: [&str; 3] = ["events", "news", "jobs"];
 pub(super) const SCHEDULES: [&str; 2] = [IMMEDIATE, "seven"];
 /// Saturday before Europe's clocks go forward.
 pub(super) const START: UnixMillis = UnixMillis(1_774_656_000_000);
-pub(super) const PATIENCE: Patience =
-    Patience { give_up_after: Duration::from_secs(20 * 24 * 3_600), uncertain_wait: Duration::from_secs(15 * 60) };
+pub(super) const PATIENCE: Patience = Patience {
+    give_up_after: Duration::from_secs(20 * 24 * 3_600),
+    uncertain_wait: Duration::from_secs(15 * 60),
+    waits: &allim::domain::backoff::RELAY,
+};
 /// Fewer than there may be people, so that some occurrences need several chunks.
 const CHUNK_RECIPIENTS: i64 = 5;
 
@@ -58,6 +61,7 @@ pub(super) fn planner(store: &Store) -> Planner {
         grace: Duration::ZERO,
         noting: Vec::new(),
         consent_kept: Duration::from_secs(1_825 * 86_400),
+        accounts: Vec::new(),
     };
     Planner::new(store.clone(), rules)
 }

@@ -4,6 +4,7 @@
 mod endpoints;
 mod letters;
 mod pages;
+mod partners;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

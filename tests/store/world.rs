@@ -235,6 +235,7 @@ pub fn rules() -> Rules {
         grace: Duration::ZERO,
         noting: Vec::new(),
         consent_kept: Duration::from_secs(1_825 * 86_400),
+        accounts: Vec::new(),
     }
 }
 

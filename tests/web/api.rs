@@ -81,13 +81,27 @@ async fn the_interface_describes_itself() {
     }
     routes.sort();
     let expected = [
+        "delete /api/v1/partners/{name}",
         "get /api/openapi.json",
+        "get /api/v1/changes",
+        "get /api/v1/partner",
+        "get /api/v1/partner/deliveries",
+        "get /api/v1/partners",
+        "get /api/v1/partners/{name}",
+        "get /api/v1/partners/{name}/deliveries",
         "get /api/v1/posts",
         "get /api/v1/posts/{id}",
+        "patch /api/v1/partners/{name}",
         "post /api/v1/inbound",
         "post /api/v1/inbox/{source}",
+        "post /api/v1/partner/keys",
+        "post /api/v1/partner/replay",
+        "post /api/v1/partner/test",
+        "post /api/v1/partners",
+        "post /api/v1/partners/{name}/{act}",
         "post /api/v1/posts",
         "post /api/v1/posts/{id}/withdraw",
+        "post /api/v1/reconcile",
         "post /api/v1/subscriptions",
     ];
     assert_eq!(routes, expected);

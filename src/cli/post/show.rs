@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::cli::{print, quarantine as quarantine_table};
 use crate::domain::clock::UnixMillis;
 use crate::domain::post::{Post, Standing};
+use crate::store::deliveries::{self, Holder, Spread};
 use crate::store::quarantine::{self, Quarantined};
 use crate::store::releases::{self, Released};
 use crate::store::{Tx, posts};
@@ -16,6 +17,8 @@ struct Around {
     releases: Vec<Released>,
     variants: Vec<(String, String)>,
     quarantined: Vec<Quarantined>,
+    spread: Vec<Spread>,
+    holders: Vec<Holder>,
 }
 
 pub(super) async fn run(app: &App, given: &str, as_json: bool) -> anyhow::Result<()> {
@@ -60,6 +63,19 @@ pub(super) async fn run(app: &App, given: &str, as_json: bool) -> anyhow::Result
         let variant = |(language, id): &(String, String)| vec![language.clone(), id.clone()];
         print::table(&["variant in", "post"], around.variants.iter().map(variant));
     }
+    if !around.spread.is_empty() {
+        let row = |one: &Spread| {
+            vec![one.carrier.clone(), one.revision.to_string(), one.state.clone(), one.count.to_string()]
+        };
+        print::table(&["carrier", "revision", "state", "deliveries"], around.spread.iter().map(row));
+    }
+    if !around.holders.is_empty() {
+        let row = |one: &Holder| {
+            let (revision, at) = (one.revision.to_string(), print::at(one.at, zone));
+            vec![one.partner.clone(), one.event.clone(), revision, one.state.clone(), at]
+        };
+        print::table(&["partner", "told", "revision", "state", "at"], around.holders.iter().map(row));
+    }
     if !around.quarantined.is_empty() {
         quarantine_table::print_list(&around.quarantined, zone);
     }
@@ -72,6 +88,8 @@ fn around(tx: &mut Tx<'_>, standing: &Standing, source_id: &str) -> Result<Aroun
         releases: releases::of_story(tx, &standing.story_id)?,
         variants: posts::variants(tx, &standing.story_id)?,
         quarantined: quarantine::of_post(tx, &standing.source, source_id)?,
+        spread: deliveries::spread(tx, &standing.post_id)?,
+        holders: deliveries::holders(tx, &standing.post_id)?,
     })
 }
 
@@ -94,6 +112,8 @@ fn everything(standing: &Standing, post: &Post, around: &Around) -> Value {
     value["revisions"] = around.revisions.iter().map(revision).collect();
     value["releases"] = json!(around.releases);
     value["variants"] = around.variants.iter().map(variant).collect();
+    value["spread"] = json!(around.spread);
+    value["partners"] = json!(around.holders);
     value["quarantined"] = json!(around.quarantined);
     value["post"] = json!(post);
     value

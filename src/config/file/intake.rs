@@ -77,6 +77,9 @@ pub struct Token {
     /// Whether it may hand over mail that came back.
     #[serde(default)]
     pub inbound: bool,
+    /// Whether it may manage partner institutions.
+    #[serde(default)]
+    pub partners: bool,
 }
 
 /// `[intake.amqp]`

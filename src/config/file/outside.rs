@@ -86,3 +86,20 @@ impl Default for OutgoingTable {
         Self { allow_http: false, ports: vec![443], own_networks: Vec::new(), denied_networks: Vec::new() }
     }
 }
+
+/// `[partners]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PartnersTable {
+    /// How long a key that was replaced signs beside the new one.
+    #[serde(with = "span")]
+    pub key_overlap: Duration,
+    /// Requests that may wait for news at once.
+    pub waiting_max: u32,
+}
+
+impl Default for PartnersTable {
+    fn default() -> Self {
+        Self { key_overlap: crate::domain::partner::OVERLAP, waiting_max: 1_000 }
+    }
+}

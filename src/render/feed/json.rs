@@ -33,7 +33,7 @@ struct Author {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Item {
+pub(super) struct Item {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
@@ -97,7 +97,7 @@ pub(super) fn ids(bytes: &[u8]) -> Option<Vec<String>> {
     Some(feed.items.into_iter().map(|item| item.id).collect())
 }
 
-fn item(meta: &Meta<'_>, entry: &Entry) -> Item {
+pub(super) fn item(meta: &Meta<'_>, entry: &Entry) -> Item {
     let attachment = |file: &Enclosure| Attachment {
         url: file.url.clone(),
         mime_type: file.media_type.clone(),

@@ -1,5 +1,6 @@
 //! The ways in which networks count.
 
+use super::x;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::UnicodeEmoji as _;
@@ -61,20 +62,41 @@ pub(super) fn graphemes(text: &str) -> usize {
 
 fn weighted(text: &str) -> usize {
     let text: String = text.nfc().collect();
-    let mut count = 0;
-    for (piece, is_address) in pieces(&text) {
-        let own: usize = piece
-            .graphemes(true)
-            .map(|grapheme| if is_emoji(grapheme) { 2 } else { grapheme.chars().map(weight).sum() })
-            .sum();
-        count += match is_address {
-            Some(Address::Url) => URL_COUNT,
-            // Where X sees a name of a host it makes a link of it; where we are wrong a few characters are left unused.
-            Some(Address::Host) => own.max(URL_COUNT),
-            None => own,
-        };
+    let own = |text: &str| text.graphemes(true).map(weight_of).sum::<usize>();
+    let (mut count, mut at) = (0, 0);
+    for address in x::addresses(&text) {
+        count += own(&text[at..address.range.start]);
+        // Where X may see the name of a host at least a link's count is left; where we are wrong a few characters stay unused.
+        let all = if address.is_sure { 0 } else { own(&text[address.range.clone()]) };
+        count += all.max(URL_COUNT);
+        at = address.range.end;
     }
-    count
+    count + own(&text[at..])
+}
+
+/// An emoji counts 2, of however many characters it is made. Those that are joined in a way that is younger than twitter-text's table
+/// (Emoji 11) count as their parts, and so do their joiners.
+fn weight_of(grapheme: &str) -> usize {
+    const JOINER: char = '\u{200d}';
+    let plain = |text: &str| if is_emoji(text) { 2 } else { text.chars().map(weight).sum() };
+    if !grapheme.contains(JOINER) || is_old_sequence(grapheme) {
+        return plain(grapheme);
+    }
+    let parts = grapheme.split(JOINER);
+    parts.map(|part| if is_picture(part) { 2 } else { plain(part) }).sum::<usize>() + grapheme.matches(JOINER).count()
+}
+
+/// People with what they do, families, whoever is a man or a woman, and three flags and signs.
+fn is_old_sequence(grapheme: &str) -> bool {
+    let begins = |with: &[char]| grapheme.starts_with(with);
+    let (is_sexed, is_bearded) = (grapheme.contains(['♀', '♂']), begins(&['🧔', '🤵', '👰']));
+    // The white cane, wheelchairs, held hands, a bottle for a baby.
+    let is_younger = grapheme.contains(['🦯', '🦼', '🦽', '🤝', '🍼']);
+    (begins(&['👨', '👩', '🏴', '🏳', '👁']) && !is_younger && !grapheme.contains('⚧')) || (is_sexed && !is_bearded)
+}
+
+fn is_picture(part: &str) -> bool {
+    part.chars().next().is_some_and(|c| c.is_emoji_char() && !c.is_ascii())
 }
 
 /// The ranges that count 1; everything else counts 2.
@@ -98,14 +120,11 @@ fn is_emoji(grapheme: &str) -> bool {
 }
 
 fn mastodon(text: &str) -> usize {
-    let mut count = 0;
-    for (piece, address) in pieces(text) {
-        count += match address {
-            Some(Address::Url) => URL_COUNT,
-            _ => mention(piece).map_or_else(|| graphemes(piece), graphemes),
-        };
-    }
-    count
+    let count = |(piece, is_address): (&str, bool)| match is_address {
+        true => URL_COUNT,
+        false => mention(piece).map_or_else(|| graphemes(piece), graphemes),
+    };
+    pieces(text).into_iter().map(count).sum()
 }
 
 /// Of `@name@server` what counts.
@@ -116,47 +135,18 @@ fn mention(piece: &str) -> Option<&str> {
     (is_name && server.contains('.')).then(|| &piece[..=name.len()])
 }
 
-/// What a network may make a link of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Address {
-    /// With its scheme.
-    Url,
-    /// The name of a host by itself.
-    Host,
-}
-
-/// The text in pieces: white space, words, and what of these is an address.
-fn pieces(text: &str) -> Vec<(&str, Option<Address>)> {
+/// The text in pieces, and which of them is an address: Mastodon lets white space end one, and what ends a sentence.
+fn pieces(text: &str) -> Vec<(&str, bool)> {
     let mut pieces = Vec::new();
     for word in text.split_inclusive(char::is_whitespace) {
         let bare = word.trim_end();
         let start = ["https://", "http://"].iter().filter_map(|scheme| bare.find(scheme)).min();
-        match start {
-            Some(start) => {
-                // What ends a sentence ends no address.
-                let url = bare[start..]
-                    .trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '"', '\'', '。', '，', '…']);
-                pieces.push((&word[..start], None));
-                pieces.push((url, Some(Address::Url)));
-                pieces.push((&word[start + url.len()..], None));
-            }
-            None if is_host(bare) => {
-                pieces.push((bare, Some(Address::Host)));
-                pieces.push((&word[bare.len()..], None));
-            }
-            None => {
-                pieces.push((bare, None));
-                pieces.push((&word[bare.len()..], None));
-            }
-        }
+        let Some(start) = start else {
+            pieces.extend([(bare, false), (&word[bare.len()..], false)]);
+            continue;
+        };
+        let url = bare[start..].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '"', '\'', '。', '，', '…']);
+        pieces.extend([(&word[..start], false), (url, true), (&word[start + url.len()..], false)]);
     }
     pieces
-}
-
-/// Whether a word looks like the name of a host: labels, and a last one of letters.
-fn is_host(word: &str) -> bool {
-    let name = word.split('/').next().unwrap_or_default();
-    let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    let is_top = |label: &str| label.len() >= 2 && label.chars().all(|c| c.is_ascii_alphabetic());
-    name.rsplit_once('.').is_some_and(|(rest, top)| is_top(top) && rest.split('.').all(is_label))
 }

@@ -26,7 +26,12 @@ fn x_counts_as_it_says_that_it_does() {
         ("☝🏽", 2),
         ("🇰🇷", 2),
         ("1️⃣", 2),
-        ("❤️‍🔥", 2),
+        // Younger than its table, so it counts as two emoji and a joiner.
+        ("❤️‍🔥", 5),
+        ("🧑‍🔬", 5),
+        ("👩‍🔬", 2),
+        ("🏳️‍🌈", 2),
+        ("🤷🏽‍♀️", 2),
         ("#️⃣", 2),
         ("7", 1),
         ("https://example.org/a/very/long/path?with=parameters&and=more", 23),
@@ -171,7 +176,7 @@ proptest! {
                 let kept = kept.trim_end().trim_end_matches('…');
                 of.trim_end() == kept.trim_end() || of.grapheme_indices(true).any(|(at, _)| of[..at].trim_end() == kept.trim_end())
             };
-            if !title.contains("\n") && !summary.contains('\n') {
+            if !title.is_empty() && !title.contains("\n") && !summary.contains('\n') {
                 prop_assert!(is_beginning(&title, said[0]), "{:?} of {title:?}", said[0]);
             }
         }

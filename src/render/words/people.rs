@@ -95,6 +95,8 @@ pub struct PeopleWords {
     pub mail_withdrawn_why: String,
     pub mail_reminder: String,
     pub mail_reminder_why: String,
+    pub mail_partner_paused: String,
+    pub mail_partner_paused_why: String,
     pub mail_on: String,
     pub mail_manage_button: String,
 }

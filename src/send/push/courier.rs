@@ -42,13 +42,20 @@ pub struct Manners {
     pub uncertain_wait: Duration,
     /// Waits of a delivery that failed, and of an endpoint that is out of order.
     pub backoff: &'static Backoff,
+    /// An endpoint is out of order after so many failures in a row.
+    pub opens_after: u32,
 }
 
 impl Default for Manners {
     /// The feed itself holds what is given up.
     fn default() -> Self {
         let days = |days: u64| Duration::from_secs(days * 86_400);
-        Self { give_up_after: days(3), uncertain_wait: Duration::from_secs(60), backoff: &backoff::DOMAIN }
+        Self {
+            give_up_after: days(3),
+            uncertain_wait: Duration::from_secs(60),
+            backoff: &backoff::DOMAIN,
+            opens_after: 3,
+        }
     }
 }
 
@@ -62,6 +69,8 @@ pub enum News {
         tombstone: Tombstone,
         /// Path and query of each feed that showed it.
         feeds: Vec<String>,
+        /// The installations through which it came.
+        path: Vec<String>,
     },
 }
 

@@ -1,6 +1,7 @@
 //! The seam between the ledger and social networks: one account at one network, and what can be done there. An implementation speaks the
 //! network's interface and decides nothing; whether it is asked at all, how often, and what follows is the ledger's.
 
+use super::login::Login;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason};
 use crate::render::blurb::{Blurb, Style};
@@ -24,6 +25,11 @@ pub trait Network: Send + Sync {
     /// changes nothing.
     fn learn<'a>(&'a self, _credential: &'a Credential) -> Later<'a, ()> {
         Box::pin(async {})
+    }
+
+    /// How a person lets us in, where that takes a browser. `None`: a token is pasted.
+    fn login(&self) -> Option<&dyn Login> {
+        None
     }
 
     /// Renews a login that ends soon or ended. `None`: it is good as it is. Whoever calls stores the new one before going on.

@@ -95,6 +95,16 @@ pub fn list(
     Ok(all)
 }
 
+/// How many deliveries of a destination wait, and how many are uncertain and not settled.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn open_of(tx: &mut Tx<'_>, destination: &str) -> Result<(i64, i64), StoreError> {
+    const SQL: &str = "SELECT (SELECT COUNT(*) FROM deliveries WHERE state = 'due' AND destination = $1),
+             (SELECT COUNT(*) FROM deliveries WHERE state = 'uncertain' AND destination = $1 AND finished_at IS NULL)";
+    tx.query_opt(SQL, params![destination])?.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
+}
+
 /// Enough members of the newest batches to fill a page.
 fn first_members(tx: &mut Tx<'_>, state: Option<State>, limit: i64) -> Result<Vec<Member>, StoreError> {
     let mut members = Vec::new();

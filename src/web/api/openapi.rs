@@ -1,6 +1,6 @@
 //! The interface as an OpenAPI 3.1 document, made from the handlers themselves.
 
-use super::{inbound, inbox, posts, subscriptions};
+use super::{changes, inbound, inbox, partner, partners, posts, subscriptions};
 use crate::web::validators::fixed;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,11 @@ use utoipa::{Modify, OpenApi, ToSchema};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "allim", description = "Publishes posts, and says what became of them."),
-    paths(posts::publish, posts::list, posts::show, posts::withdraw, inbound::take, inbox::take, subscriptions::ask, serve),
+    paths(
+        posts::publish, posts::list, posts::show, posts::withdraw, inbound::take, inbox::take, subscriptions::ask,
+        changes::list, changes::reconcile, partner::show, partner::told, partner::replay, partner::rotate, partner::test,
+        partners::list, partners::add, partners::show, partners::set, partners::end, partners::act, partners::told, serve
+    ),
     components(schemas(
         PostDocument, EventDocument, BodyDocument, ImageDocument, AttachmentDocument, ContactDocument,
         OccasionDocument, AuthorDocument, super::Details
@@ -20,7 +24,9 @@ use utoipa::{Modify, OpenApi, ToSchema};
     tags((name = "posts", description = "Posts of the token's own source"),
         (name = "inbound", description = "Mail that came back"),
         (name = "inbox", description = "Signed webhooks of partners"),
-        (name = "subscriptions", description = "Asking for mail"), (name = "about", description = "This interface"))
+        (name = "subscriptions", description = "Asking for mail"),
+        (name = "partner", description = "For partner institutions, by their own tokens: what happened, and how they do"),
+        (name = "partners", description = "Managing partner institutions"), (name = "about", description = "This interface"))
 )]
 struct Document;
 
@@ -32,6 +38,9 @@ impl Modify for Tokens {
         bearer.description = Some("A token whose hash stands in `[[intake.token]]`".to_owned());
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some("A partner's own token, as `allim partner add` prints it".to_owned());
+        components.add_security_scheme("partner", SecurityScheme::Http(bearer));
     }
 }
 

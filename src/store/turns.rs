@@ -1,0 +1,82 @@
+//! Whose turn it is among what waits for one endpoint, where that isn't simply the oldest: in line, or by slots.
+
+use super::deliveries::{Claimed, claim_key};
+use super::value::params;
+use super::{Row, StoreError, Tx};
+use crate::domain::clock::UnixMillis;
+use crate::domain::delivery::{DeliveryKey, Reason};
+use crate::domain::partner::Order;
+
+/// The first in line, in the order in which things happened. `None`: nothing waits, or the first one waits for its next try, or for what
+/// may have arrived to be settled, and the others behind it.
+///
+/// # Errors
+/// [`StoreError`] from the database. So with all below.
+pub fn first_in_line(tx: &mut Tx<'_>, destination: &str, now: UnixMillis) -> Result<Option<DeliveryKey>, StoreError> {
+    const DOUBT: &str = "SELECT 1 FROM deliveries WHERE state = 'uncertain' AND due_at < 9223372036854775807
+           AND destination = $1 AND finished_at IS NULL LIMIT 1";
+    if tx.query_opt(DOUBT, params![destination])?.is_some() {
+        return Ok(None);
+    }
+    const FIRST: &str = "SELECT d.plan_id, d.recipient_id, d.carrier, d.due_at FROM deliveries d
+         JOIN occurrences o ON o.id = d.plan_id WHERE d.state = 'due' AND d.destination = $1 ORDER BY o.bound, d.plan_id LIMIT 1";
+    let Some(row) = tx.query_opt(FIRST, params![destination])? else { return Ok(None) };
+    if row.at(3)? > now { Ok(None) } else { key(&row).map(Some) }
+}
+
+/// How an endpoint's partner is served: whether in line, and whether nothing got through lately. `None`: it is no partner's.
+pub fn of_partner(tx: &mut Tx<'_>, endpoint_id: i64) -> Result<Option<(Order, bool)>, StoreError> {
+    const SQL: &str = "SELECT ordering, failing_since_at FROM partners WHERE endpoint_id = $1 AND ended_at IS NULL";
+    let row = tx.query_opt(SQL, params![endpoint_id])?;
+    row.map(|row| Ok((row.parse(0, Order::from_word)?, row.int_opt(1)?.is_some()))).transpose()
+}
+
+fn key(row: &Row) -> Result<DeliveryKey, StoreError> {
+    Ok(DeliveryKey { plan_id: row.int(0)?, recipient_id: row.int(1)?, carrier: row.text(2)? })
+}
+
+/// Gives up what waits for an account since before `before`: it is no news any more. Returns how many.
+pub fn give_up_stale(
+    tx: &mut Tx<'_>,
+    destination: &str,
+    before: UnixMillis,
+    now: UnixMillis,
+) -> Result<u64, StoreError> {
+    const SQL: &str = "UPDATE deliveries SET state = 'abandoned', reason = $2, finished_at = $4
+         WHERE state = 'due' AND destination = $1 AND lane <> 'transactional' AND uncertain_at IS NULL AND planned_at < $3";
+    tx.execute(SQL, params![destination, Reason::Stale.word(), before, now])
+}
+
+/// Uses a slot for the newest delivery that waited for it, an urgent one first. The caller has locked the destination.
+pub fn open_slot(
+    tx: &mut Tx<'_>,
+    endpoint_id: i64,
+    destination: &str,
+    slot: UnixMillis,
+) -> Result<Option<DeliveryKey>, StoreError> {
+    const NEWEST: &str = "SELECT d.plan_id, d.recipient_id, d.carrier FROM deliveries d JOIN occurrences o ON o.id = d.plan_id
+         WHERE d.state = 'due' AND d.destination = $1 AND d.lane <> 'transactional' AND d.attempts = 0 AND d.planned_at <= $2
+         ORDER BY CASE WHEN d.lane = 'urgent' THEN 0 ELSE 1 END, o.bound DESC LIMIT 1";
+    let Some(row) = tx.query_opt(NEWEST, params![destination, slot])? else { return Ok(None) };
+    const USED: &str = "INSERT INTO accounts (endpoint_id, slot_at) VALUES ($1, $2)
+         ON CONFLICT (endpoint_id) DO UPDATE SET slot_at = excluded.slot_at";
+    tx.change("using a slot", 1, USED, params![endpoint_id, slot])?;
+    key(&row).map(Some)
+}
+
+/// A delivery to an account that had its slot, or needs none, and is due again.
+pub fn due_again(tx: &mut Tx<'_>, destination: &str, now: UnixMillis) -> Result<Option<DeliveryKey>, StoreError> {
+    const SQL: &str = "SELECT plan_id, recipient_id, carrier FROM deliveries WHERE state = 'due' AND destination = $1
+           AND (lane = 'transactional' OR attempts > 0) AND due_at <= $2 ORDER BY due_at LIMIT 1";
+    tx.query_opt(SQL, params![destination, now])?.as_ref().map(key).transpose()
+}
+
+/// Takes the delivery whose turn it is. `None`: it is gone, or nothing may be taken now.
+pub fn take(
+    tx: &mut Tx<'_>,
+    term: i64,
+    destination: &str,
+    turn: Option<DeliveryKey>,
+) -> Result<Option<Claimed>, StoreError> {
+    turn.map_or(Ok(None), |key| claim_key(tx, term, destination, &key))
+}
