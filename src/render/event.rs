@@ -88,7 +88,8 @@ pub fn write(
         (Format::JsonFeed, Told::Post(post)) => {
             let mut item = alone::json_item(house, post, templates)?;
             if happened == Happened::Embargoed {
-                item["_allim"] = json!({ "embargo_until": post.post().public_due_at().to_string() });
+                // Beside the way that it came.
+                item["_allim"]["embargo_until"] = json!(post.post().public_due_at().to_string());
             }
             ("application/feed+json", item.to_string())
         }

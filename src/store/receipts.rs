@@ -134,6 +134,14 @@ pub fn awaited(tx: &mut Tx<'_>, now: UnixMillis, limit: i64) -> Result<Vec<Await
     tx.query(SQL, params![now, limit])?.iter().map(read).collect()
 }
 
+/// When the next post is to be looked at.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn next_look(tx: &mut Tx<'_>) -> Result<Option<UnixMillis>, StoreError> {
+    tx.query_opt("SELECT MIN(look_at) FROM receipts_awaited", &[])?.map_or(Ok(None), |row| row.at_opt(0))
+}
+
 /// Has it looked at a post again at `look_at`.
 ///
 /// # Errors

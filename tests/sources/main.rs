@@ -3,6 +3,7 @@
 
 mod feeds;
 mod house;
+mod receipts;
 mod server;
 mod shapes;
 #[path = "../support/mod.rs"]

@@ -93,6 +93,7 @@ async fn the_interface_describes_itself() {
         "get /api/v1/posts/{id}",
         "patch /api/v1/partners/{name}",
         "post /api/v1/inbound",
+        "post /api/v1/inbox/{source}",
         "post /api/v1/partner/keys",
         "post /api/v1/partner/replay",
         "post /api/v1/partner/test",

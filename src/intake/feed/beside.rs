@@ -1,7 +1,6 @@
 //! What stands in a feed beside what the library reads: languages and licences of single entries, each picture with its own words, the
 //! allims that an entry came through, and tombstones. Refuses what no honest feed has: entities of its own, and endless nesting.
 
-use crate::domain::allim_path;
 use quick_xml::NsReader;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
@@ -38,8 +37,8 @@ pub(super) struct Extra {
     pub modified: Option<String>,
     /// Pictures and files. The library makes one of several, with one title.
     pub media: Vec<Medium>,
-    /// The allims that it came through.
-    pub path: Vec<String>,
+    /// The allims that it came through, as it was written: the door reads it.
+    pub path: String,
 }
 
 /// A picture or file.
@@ -172,7 +171,7 @@ impl Field {
             Self::Language => extra.language = Some(words),
             Self::Rights => extra.rights = Some(words),
             Self::Modified => extra.modified = Some(words),
-            Self::Path => extra.path = allim_path::read(&words).unwrap_or_default(),
+            Self::Path => extra.path = words,
         }
     }
 }
@@ -215,7 +214,7 @@ pub(super) fn in_json(text: &str) -> Beside {
     let extra = |item: Item| Extra {
         language: item.language,
         media: item.image.into_iter().map(|url| Medium { url, is_picture: true, ..Medium::default() }).collect(),
-        path: item.own.map(|own| allim_path::read(&own.path).unwrap_or_default()).unwrap_or_default(),
+        path: item.own.map(|own| own.path).unwrap_or_default(),
         ..Extra::default()
     };
     let feed: Option<Feed> = serde_json::from_str(text).ok();

@@ -72,7 +72,7 @@ fn attachment(medium: &Medium) -> Value {
 }
 
 /// The event around a post.
-pub(super) fn incoming(source: &str, kind: EventKind, id: &str, path: &[String], data: Value) -> Incoming {
+pub(super) fn incoming(source: &str, kind: EventKind, id: &str, path: &str, data: Value) -> Incoming {
     let mut event = json!({
         "specversion": "1.0",
         "type": kind.type_name(),
@@ -82,7 +82,7 @@ pub(super) fn incoming(source: &str, kind: EventKind, id: &str, path: &[String],
         "data": data,
     });
     if !path.is_empty() {
-        event[allim_path::ATTRIBUTE] = json!(allim_path::written(path));
+        event[allim_path::ATTRIBUTE] = json!(path);
     }
     Incoming {
         source: source.to_owned(),

@@ -39,7 +39,7 @@ pub(super) struct Found {
     pub images: Vec<Medium>,
     pub files: Vec<Medium>,
     /// The allims that it came through, that of the feed the last one.
-    pub path: Vec<String>,
+    pub path: String,
 }
 
 /// A category by its name, and by what readers see.
@@ -87,7 +87,7 @@ fn found(feed: &Feed, entry: &Entry, extra: &Extra, base: &str) -> Found {
         (id, _) => key_of(id),
     };
     let path = match (extra.path.is_empty(), allim_path::of_tag(entry.id.trim())) {
-        (true, Some(authority)) => vec![authority],
+        (true, Some(minted_by)) => minted_by,
         _ => extra.path.clone(),
     };
     let (images, files) = media(entry, extra, base);

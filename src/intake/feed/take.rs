@@ -152,7 +152,7 @@ fn changes(followed: &Followed, read: &Read, known: &Known, is_first: bool, now:
         let id = format!("feed:{}", ids::entry_key(&[key, GONE]));
         let data = json!({ "id": entry.source_id });
         changes.push(Change {
-            incoming: event::incoming(&followed.source, EventKind::Withdrawn, &id, &[], data),
+            incoming: event::incoming(&followed.source, EventKind::Withdrawn, &id, "", data),
             is_backfill: false,
             entry: Entry { content_hash: GONE.to_owned(), ..entry.clone() },
         });
