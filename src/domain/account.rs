@@ -70,10 +70,9 @@ impl Slots {
     pub fn parse(times: &[String], zone: &str) -> Result<Option<Self>, (usize, String)> {
         let slot = |(index, text): (usize, &String)| {
             let time = || {
-                let (hour, minute) = text.split_once(':')?;
-                let is_short = |part: &str| matches!(part.len(), 1 | 2);
-                let (hour, minute): (i8, i8) =
-                    (hour.parse().ok().filter(|_| is_short(hour))?, minute.parse().ok().filter(|_| minute.len() == 2)?);
+                let (hour, minute) =
+                    text.split_once(':').filter(|(hour, minute)| hour.len() == 2 && minute.len() == 2)?;
+                let (hour, minute): (i8, i8) = (hour.parse().ok()?, minute.parse().ok()?);
                 ((0..24).contains(&hour) && (0..60).contains(&minute)).then_some((hour, minute))
             };
             let (hour, minute) = time().ok_or((index, "write a time of day, such as `09:00`".to_owned()))?;
@@ -132,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_is_no_time_of_day_is_refused_by_its_place() {
-        for bad in ["24:00", "9", "09:60", "9:5", "-1:00", "aa:bb", "009:00"] {
+        for bad in ["24:00", "9:00", "09:60", "9:5", "-1:00", "aa:bb", "009:00"] {
             let refused = Slots::parse(&["09:00".to_owned(), bad.to_owned()], "UTC").expect_err(bad);
             assert_eq!(refused.0, 1);
         }
