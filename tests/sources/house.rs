@@ -13,21 +13,21 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PARTNER: &str = "[outgoing]\nown_networks = [\"127.0.0.0/8\"]\n[[intake.source]]\nname = \"partner\"\ntopics_default = [\"events\"]\n";
 
 /// An installation with an authority of its own.
-struct House {
-    setting: Setting,
+pub struct House {
+    pub setting: Setting,
     authority: &'static str,
     _daemon: Daemon,
 }
 
 impl House {
-    fn start(setting: Setting, authority: &'static str) -> Self {
+    pub fn start(setting: Setting, authority: &'static str) -> Self {
         let mut command = setting.command(&["run"]);
         command.env("ALLIM__SITE__TAG_AUTHORITY", authority);
         let daemon = setting.start_by(command);
         Self { setting, authority, _daemon: daemon }
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub fn json(&self, arguments: &[&str]) -> Value {
         let mut command = self.setting.command(arguments);
         command.arg("--json").env("ALLIM__SITE__TAG_AUTHORITY", self.authority);
         let output = command.output().expect("it runs");

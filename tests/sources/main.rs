@@ -1,6 +1,7 @@
 //! Posts from partners: their feeds, their signed webhooks, and what sources are told.
 #![allow(missing_docs, reason = "a test")]
 
+mod exchange;
 mod feeds;
 mod house;
 mod receipts;
