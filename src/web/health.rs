@@ -1,7 +1,7 @@
 //! Whether it lives, whether it can work, and how it does.
 
 use super::Front;
-use crate::store::{deliveries, identity};
+use crate::store::{Tx, accounts, deliveries, identity};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -33,8 +33,11 @@ pub(super) async fn ready(State(front): State<Arc<Front>>) -> Response {
 
 /// Prometheus text format; deliveries by state are counted when asked.
 pub(super) async fn metrics(State(front): State<Arc<Front>>) -> Response {
-    match front.store.read(deliveries::count).await {
-        Ok(states) => {
+    let count = |tx: &mut Tx<'_>| Ok((deliveries::count(tx)?, accounts::logins_failed(tx)?));
+    match front.store.read(count).await {
+        Ok((states, logged_out)) => {
+            #[allow(clippy::cast_precision_loss, reason = "a gauge is a double")]
+            metrics::gauge!("allim_accounts_logged_out").set(logged_out as f64);
             for (state, count) in states {
                 #[allow(clippy::cast_precision_loss, reason = "a gauge is a double")]
                 metrics::gauge!("allim_deliveries", "state" => state).set(count as f64);
