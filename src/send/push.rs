@@ -145,8 +145,10 @@ async fn carry(office: &Office, job: Job) {
         hear_of_partner(office, &endpoint, &outcome).await;
     }
     let waits = manners.backoff;
-    let uncertain_wait = if is_for_a_person { FOR_EVER } else { manners.uncertain_wait };
-    let patience = Patience { give_up_after: manners.give_up_after, uncertain_wait, waits };
+    let patience = match is_for_a_person {
+        true => Patience { give_up_after: FOR_EVER, uncertain_wait: FOR_EVER, waits },
+        false => Patience { give_up_after: manners.give_up_after, uncertain_wait: manners.uncertain_wait, waits },
+    };
     let (now, draw) = (office.store.about_now(), office.chance.draw_32());
     let outcome = match outcome {
         // Whoever never answers is given up too, some day.
@@ -175,7 +177,7 @@ async fn carry(office: &Office, job: Job) {
 /// What came of an attempt.
 pub(super) struct Ended {
     pub outcome: Outcome,
-    /// It may have arrived, and nobody but a person can find out: it isn't tried again by itself.
+    /// Something may have arrived, and nobody but a person can find out: it isn't tried again by itself, or waits for them.
     pub is_for_a_person: bool,
 }
 

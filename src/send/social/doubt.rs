@@ -31,6 +31,8 @@ impl Desk<'_> {
         }
         if work.was_sent {
             // A person said so, or the record was lost; said again it would stand there twice.
+            let name = &self.account.rule.name;
+            tracing::warn!(account = name, post = work.post_id, "what was revised or withdrawn must be seen to by hand");
             return Err(super::refused("it stands at the network, and nobody knows where: see to it by hand").into());
         }
         let Some(doubt) = &work.doubt else { return Ok(None) };
@@ -47,7 +49,9 @@ impl Desk<'_> {
             Found::CantTell => {
                 let not_before = Some(self.office.store.about_now().plus(ASK_AGAIN));
                 let reply = format!("what was said before may be there; delivery {} waits for a person", doubt.key);
-                Err(Outcome::TryLater { reason: Reason::AnswerLost, reply, not_before }.into())
+                // Above all what is to be taken away isn't given up.
+                let outcome = Outcome::TryLater { reason: Reason::AnswerLost, reply, not_before };
+                Err(Ended { outcome, is_for_a_person: true })
             }
         }
     }
