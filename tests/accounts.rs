@@ -96,14 +96,20 @@ fn a_token_is_pasted_and_kept_and_a_browser_is_sent_with_a_challenge() {
         is_well && out.contains("is logged in") && !out.contains("canary") && !err.contains("canary"),
         "{out}{err}"
     );
-    let file = setting.path().join("fediverse.token");
-    assert!(std::fs::read_to_string(&file).expect("it is kept").contains("canary-token-4711"));
-    #[cfg(unix)]
-    {
-        let mode =
-            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("it is there").permissions());
-        assert_eq!(mode & 0o777, 0o600);
+    // It is sealed: whoever has the database alone can't use it, and no file holds it.
+    assert!(!setting.path().join("fediverse.token").exists());
+    let mut files = 0;
+    for entry in std::fs::read_dir(setting.path()).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).expect("read");
+            assert!(memchr::memmem::find(&bytes, b"canary-token-4711").is_none(), "{}", path.display());
+            files += 1;
+        }
     }
+    assert!(files > 0);
+    let list = setting.run(&["account", "list"]);
+    assert!(list.contains("well"), "{list}");
     let (is_well, out, err) = login("x", "https://localhost/?state=another&code=abc\n");
     assert!(
         !is_well && out.contains("https://x.com/i/oauth2/authorize?response_type=code&client_id=our-program"),

@@ -4,17 +4,19 @@ use super::App;
 use super::custody::Custody;
 use crate::config::accounts::Account as Configured;
 use crate::domain::account::Rule;
+use crate::domain::breaker::Breaker;
+use crate::domain::destination;
 use crate::domain::post::Showable;
 use crate::guard::Guard;
 use crate::render::RenderError;
 use crate::render::blurb::{Blurb, Style};
 use crate::send::social::network::{Credential, Network};
 use crate::send::social::{Account, kept};
-use crate::store::{Tx, accounts};
+use crate::store::{Tx, accounts, destinations};
 use anyhow::Context as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -48,7 +50,8 @@ pub fn look_at(account: &Configured, guard: Guard) -> Arc<dyn Network> {
 /// # Errors
 /// When the file can't be read.
 pub fn credential_from_file(account: &Configured) -> anyhow::Result<Option<Credential>> {
-    let Some(file) = &account.token_file else { return Ok(None) };
+    // One that isn't there yet is no mistake: a login can be brought by command.
+    let Some(file) = account.token_file.as_ref().filter(|file| file.exists()) else { return Ok(None) };
     let text = secret(file).with_context(|| format!("token_file of account `{}`", account.name))?;
     // A login with more than a token is written as JSON.
     match text.starts_with('{') {
@@ -85,6 +88,7 @@ fn one(configured: &Configured, guard: &Guard) -> anyhow::Result<Account> {
         max_age: Some(configured.max_age),
         write: Arc::new(write),
         has_learned: AtomicBool::new(false),
+        unkept: Mutex::default(),
     })
 }
 
@@ -129,7 +133,16 @@ pub async fn keep(app: &App, configured: &Configured, credential: &Credential) -
     let sealed = kept::sealed(&app.seal, name, credential, draws)?;
     let of = kept::hash(&credential_from_file(configured)?.unwrap_or_default());
     let seal = app.seal.name().to_owned();
-    Ok(app.store.write(move |tx: &mut Tx<'_>| accounts::keep_login(tx, id, &sealed, &seal, &of)).await?)
+    let name = destination::of_endpoint(configured.carrier(), id);
+    let keep = move |tx: &mut Tx<'_>| {
+        accounts::keep_login(tx, id, &sealed, &seal, &of)?;
+        accounts::login_works(tx, id)?;
+        // What waits goes at once.
+        let mut standing = destinations::lock(tx, &name)?;
+        standing.breaker = Breaker::default();
+        destinations::save(tx, &name, &standing)
+    };
+    Ok(app.store.write(keep).await?)
 }
 
 /// One line of a file, which may end with a line feed.

@@ -126,8 +126,9 @@ impl Door<'_, '_> {
         views::forget_told(self.tx, &standing.post_id)?;
         let look_at = if standing.public_at.is_some() { self.now } else { post.public_due_at().max(self.now) };
         releases::ask_for_look(self.tx, &standing.story_id, look_at)?;
+        // Before its time too: a partner who is trusted with it may be about to be told of the older one.
+        editions::mark_replaced(self.tx, &standing.post_id, self.now, false)?;
         if standing.is_public() {
-            editions::mark_replaced(self.tx, &standing.post_id, self.now, false)?;
             self.notice(ChangeKind::Revised, standing, post.language.as_str());
             // What comes again from an archive, or after a restore, is no news to anybody.
             if self.source.revisions == Revisions::Correct && !self.guard.holds(post, self.now) {

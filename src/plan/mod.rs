@@ -249,7 +249,7 @@ impl Planner {
                 break;
             }
         }
-        if self.store.read(crate::store::partners::any_trusted).await? {
+        if self.store.read(crate::store::partners::any_told).await? {
             let rules = self.rules.clone();
             let planned = self.store.write(move |tx| push::embargo::step(tx, &rules, now)).await?;
             ticked.planned += planned;

@@ -151,6 +151,13 @@ impl Gate {
         Self { ledger: None, asked: Some(answer), mark: None, is_used: false }
     }
 
+    /// A gate for what follows in an attempt that passed.
+    pub(super) fn open() -> Self {
+        let (answer, asked) = oneshot::channel();
+        let _ = answer.send(true);
+        Self::answered_by(asked)
+    }
+
     /// Begins to record, without waiting: call it when the dialogue starts, so that the commit overlaps it.
     pub fn ask(&mut self) {
         if let (None, Some((recorder, _, attempt))) = (&self.asked, &self.ledger) {

@@ -133,6 +133,8 @@ async fn carry(office: &Office, job: Job) {
     };
     // Who lets us wait for an answer that never comes is out of order too.
     let blames = match &outcome {
+        // What one call to a network did wrong says nothing of the next one.
+        Outcome::TryLater { reason: Reason::OurError, .. } if account.is_some() => false,
         Outcome::TryLater { reason, .. } => reason.blames_destination(),
         Outcome::Uncertain { .. } => !is_for_a_person,
         _ => false,
@@ -147,7 +149,12 @@ async fn carry(office: &Office, job: Job) {
     let waits = manners.backoff;
     let patience = match is_for_a_person {
         true => Patience { give_up_after: FOR_EVER, uncertain_wait: FOR_EVER, waits },
-        false => Patience { give_up_after: manners.give_up_after, uncertain_wait: manners.uncertain_wait, waits },
+        false => {
+            // What waited for its slot is tried for as long as what didn't.
+            let waited = account.and_then(|account| account.max_age).unwrap_or_default();
+            let give_up_after = manners.give_up_after.saturating_add(waited);
+            Patience { give_up_after, uncertain_wait: manners.uncertain_wait, waits }
+        }
     };
     let (now, draw) = (office.store.about_now(), office.chance.draw_32());
     let outcome = match outcome {
@@ -163,7 +170,11 @@ async fn carry(office: &Office, job: Job) {
     if matches!(outcome, Outcome::Refused { reason: Reason::Gone, .. }) {
         let (id, gone) = (endpoint.id, endpoint.clone());
         let end = move |tx: &mut Tx<'_>| match is_of_partner(&gone.carrier) {
-            true => partners::gone(tx, gone.id, now).map(|name| name.is_some()),
+            // Whoever has moved meanwhile isn't meant.
+            true if endpoints::end_unless_renewed(tx, &gone, "it answered 410 Gone", now)? => {
+                partners::gone(tx, gone.id, now).map(|name| name.is_some())
+            }
+            true => Ok(false),
             false => endpoints::end_unless_renewed(tx, &gone, "it answered 410 Gone", now),
         };
         let ended = office.store.write(end).await;

@@ -57,12 +57,11 @@ pub fn tidy(tx: &mut Tx<'_>, rules: &[Rule], now: UnixMillis) -> Result<(), Stor
     Ok(())
 }
 
-/// Keeps a login, sealed under the seal of this name; with it the account is in order again. `of` is the hash of the configured one.
+/// Keeps a login, sealed under the seal of this name; whether it works will be seen. `of` is the hash of the configured one.
 pub fn keep_login(tx: &mut Tx<'_>, endpoint_id: i64, sealed: &str, seal: &str, of: &str) -> Result<(), StoreError> {
     sealed::keep(tx, seal)?;
     const SQL: &str = "INSERT INTO accounts (endpoint_id, login, login_of) VALUES ($1, $2, $3)
-         ON CONFLICT (endpoint_id) DO UPDATE SET login = excluded.login, login_of = excluded.login_of,
-             login_failed_at = NULL, login_failed_why = NULL";
+         ON CONFLICT (endpoint_id) DO UPDATE SET login = excluded.login, login_of = excluded.login_of";
     tx.change("keeping a login", 1, SQL, params![endpoint_id, sealed, of])
 }
 
@@ -134,39 +133,63 @@ pub fn unsaid(tx: &mut Tx<'_>, endpoint_id: i64, post_id: &str, now: UnixMillis)
     tx.execute(SQL, params![endpoint_id, post_id, now]).map(drop)
 }
 
-/// How an endpoint stands to a post.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an endpoint stands to a post; the later ones outweigh those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Holding {
     /// It wasn't told of it, or nothing came of that.
     Nothing,
     /// It is to be told of it, and nothing was said yet.
     Waits,
-    /// It was told of it, or may have been.
+    /// It may be told of it this moment.
+    Taken,
+    /// It may have been told of it.
+    InDoubt,
+    /// It was told of it.
     Has,
 }
 
 /// How an endpoint stands to a post, whatever was planned of it.
 pub fn holding(tx: &mut Tx<'_>, endpoint_id: i64, carrier: &str, post_id: &str) -> Result<Holding, StoreError> {
-    // What was cancelled for a revision goes on as that.
-    const SQL: &str = "SELECT MAX(CASE WHEN d.state IN ('sending', 'sent', 'uncertain') OR (d.state IN ('due', 'claimed') AND d.uncertain_at IS NOT NULL) THEN 2
-             WHEN d.state IN ('due', 'claimed') OR d.reason = 'superseded' THEN 1 ELSE 0 END)
+    const SQL: &str = "SELECT d.state, d.reason, d.uncertain_at
          FROM edition_items i JOIN editions e ON e.id = i.edition_id
          JOIN deliveries d ON d.plan_id = e.plan_id AND d.recipient_id = $1 AND d.carrier = $2 AND d.edition_id = e.id
-         WHERE i.post_id = $3 AND e.kind = 'push'";
-    let found = tx.query_opt(SQL, params![endpoint_id, carrier, post_id])?.map(|row| row.int_opt(0)).transpose()?;
-    Ok(match found.flatten() {
-        Some(2) => Holding::Has,
-        Some(1) => Holding::Waits,
-        _ => Holding::Nothing,
-    })
+         WHERE i.post_id = $3 AND e.kind = 'push' ORDER BY d.planned_at DESC, i.revision DESC";
+    let mut holding = Holding::Nothing;
+    for (index, row) in tx.query(SQL, params![endpoint_id, carrier, post_id])?.iter().enumerate() {
+        let (state, reason) = (row.text(0)?, row.text_opt(1)?.unwrap_or_default());
+        let one = match (state.as_str(), reason.as_str(), row.at_opt(2)?) {
+            ("sent", ..) => Holding::Has,
+            ("sending" | "uncertain", ..) => Holding::InDoubt,
+            // What was cancelled for a revision goes on as that.
+            ("cancelled", "superseded", None) if index == 0 => Holding::Waits,
+            ("cancelled", ..) => Holding::Nothing,
+            // What was given up in doubt may be there all the same.
+            (.., Some(_)) => Holding::InDoubt,
+            ("claimed", ..) => Holding::Taken,
+            ("due", ..) => Holding::Waits,
+            // What couldn't be said as it was may be said as it is now.
+            ("refused", "render_failed" | "content_refused", None) if index == 0 => Holding::Waits,
+            _ => Holding::Nothing,
+        };
+        holding = holding.max(one);
+    }
+    Ok(holding)
 }
 
-/// Whether an account told of a post for sure, by a delivery other than `but`.
-pub fn was_sent(tx: &mut Tx<'_>, but: &DeliveryKey, post_id: &str) -> Result<bool, StoreError> {
-    const SQL: &str = "SELECT 1 FROM edition_items i JOIN editions e ON e.id = i.edition_id
+/// A delivery, other than `but`, by which an account told of a post for sure.
+pub fn was_sent(tx: &mut Tx<'_>, but: &DeliveryKey, post_id: &str) -> Result<Option<Doubt>, StoreError> {
+    const SQL: &str = "SELECT d.plan_id, d.edition_id, i.revision, d.planned_at
+         FROM edition_items i JOIN editions e ON e.id = i.edition_id
          JOIN deliveries d ON d.plan_id = e.plan_id AND d.recipient_id = $1 AND d.carrier = $2 AND d.edition_id = e.id
-         WHERE i.post_id = $3 AND e.kind = 'push' AND d.plan_id <> $4 AND d.state = 'sent' LIMIT 1";
-    Ok(tx.query_opt(SQL, params![but.recipient_id, &but.carrier, post_id, but.plan_id])?.is_some())
+         WHERE i.post_id = $3 AND e.kind = 'push' AND d.plan_id <> $4 AND d.state = 'sent'
+         ORDER BY d.planned_at LIMIT 1";
+    let values = params![but.recipient_id, &but.carrier, post_id, but.plan_id];
+    tx.query_opt(SQL, values)?.map(|row| told(&row, but)).transpose()
+}
+
+fn told(row: &Row, like: &DeliveryKey) -> Result<Doubt, StoreError> {
+    let key = DeliveryKey { plan_id: row.int(0)?, ..like.clone() };
+    Ok(Doubt { key, edition_id: row.int(1)?, revision: row.int(2)?, planned_at: row.at(3)? })
 }
 
 /// A delivery whose answer was lost, and so whatever it said.
@@ -188,13 +211,10 @@ pub fn doubt(tx: &mut Tx<'_>, but: &DeliveryKey, post_id: &str) -> Result<Option
          FROM edition_items i JOIN editions e ON e.id = i.edition_id
          JOIN deliveries d ON d.plan_id = e.plan_id AND d.recipient_id = $1 AND d.carrier = $2 AND d.edition_id = e.id
          WHERE i.post_id = $3 AND e.kind = 'push' AND d.plan_id <> $4
-           AND (d.state IN ('sending', 'uncertain') OR (d.uncertain_at IS NOT NULL AND d.state IN ('due', 'claimed')))
-         ORDER BY d.planned_at DESC LIMIT 1";
-    let Some(row) = tx.query_opt(SQL, params![but.recipient_id, &but.carrier, post_id, but.plan_id])? else {
-        return Ok(None);
-    };
-    let key = DeliveryKey { plan_id: row.int(0)?, ..but.clone() };
-    Ok(Some(Doubt { key, edition_id: row.int(1)?, revision: row.int(2)?, planned_at: row.at(3)? }))
+           AND (d.state IN ('sending', 'uncertain')
+                OR (d.uncertain_at IS NOT NULL AND d.state IN ('due', 'claimed', 'abandoned', 'refused'))) ORDER BY d.planned_at DESC LIMIT 1";
+    let values = params![but.recipient_id, &but.carrier, post_id, but.plan_id];
+    tx.query_opt(SQL, values)?.map(|row| told(&row, but)).transpose()
 }
 
 /// A delivery whose answer was lost is settled by what was found at the network, or by a person. Returns whether it was uncertain.
@@ -202,7 +222,8 @@ pub fn settle_doubt(tx: &mut Tx<'_>, key: &DeliveryKey, is_there: bool, now: Uni
     const SENT: &str = "UPDATE deliveries SET state = 'sent', reason = 'accepted', finished_at = $4
          WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3 AND state = 'uncertain'";
     const AGAIN: &str = "UPDATE deliveries SET state = 'due', due_at = $4, uncertain_at = NULL, finished_at = NULL
-         WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3 AND state = 'uncertain'";
+         WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3 AND state = 'uncertain'
+           AND (carrier = 'email' OR EXISTS (SELECT 1 FROM endpoints x WHERE x.id = deliveries.recipient_id AND x.ended_at IS NULL))";
     let settled = tx
         .execute(if is_there { SENT } else { AGAIN }, params![key.plan_id, key.recipient_id, &key.carrier, now])?
         == 1;

@@ -117,7 +117,10 @@ pub fn claim(
 }
 
 /// Whether a process may take anything for a destination.
-fn is_open(tx: &mut Tx<'_>, term: i64, destination: &str) -> Result<bool, StoreError> {
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn is_open(tx: &mut Tx<'_>, term: i64, destination: &str) -> Result<bool, StoreError> {
     const OPEN: &str = "SELECT 1 FROM processes WHERE term = $1 AND ended_at IS NULL
            AND NOT EXISTS (SELECT 1 FROM holds WHERE scope IN ('all', 'destination:' || $2))";
     Ok(tx.query_opt(OPEN, params![term, destination])?.is_some())

@@ -280,7 +280,7 @@ pub struct Ready {
     pub is_on_trial: bool,
 }
 
-/// Endpoints for which something is due, those that have waited longest first.
+/// Endpoints for which something is due, those that have waited longest first. One under a hold would only take others' room.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -290,7 +290,8 @@ pub fn ready(tx: &mut Tx<'_>, now: UnixMillis, limit: i64) -> Result<Vec<Ready>,
              COALESCE(n.failures, 0) AS failures, (SELECT MIN(d.due_at) FROM deliveries d WHERE d.state = 'due'
                 AND d.destination = e.carrier || ':' || CAST(e.id AS TEXT) AND d.due_at <= $1) AS oldest
              FROM endpoints e LEFT JOIN destinations n ON n.name = e.carrier || ':' || CAST(e.id AS TEXT)
-             WHERE e.ended_at IS NULL AND COALESCE(n.not_before_at, 0) <= $1) r
+             WHERE e.ended_at IS NULL AND COALESCE(n.not_before_at, 0) <= $1 AND NOT EXISTS (SELECT 1 FROM holds h
+                WHERE h.scope = 'destination:' || e.carrier || ':' || CAST(e.id AS TEXT))) r
          WHERE r.oldest IS NOT NULL ORDER BY r.oldest, r.id LIMIT $2";
     let ready = |row: &Row| Ok(Ready { id: row.int(0)?, carrier: row.text(1)?, is_on_trial: row.int(2)? > 0 });
     tx.query(SQL, params![now, limit])?.iter().map(ready).collect()

@@ -206,9 +206,9 @@ pub fn live(tx: &mut Tx<'_>) -> Result<Vec<Partner>, StoreError> {
     tx.query(SQL, &[])?.iter().map(read).collect()
 }
 
-/// Whether anybody is trusted with posts under an embargo.
-pub fn any_trusted(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-    const SQL: &str = "SELECT 1 FROM partners WHERE ended_at IS NULL AND embargoed_at IS NOT NULL AND endpoint_id IS NOT NULL LIMIT 1";
+/// Whether anybody is told of anything.
+pub fn any_told(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT 1 FROM partners WHERE ended_at IS NULL AND endpoint_id IS NOT NULL LIMIT 1";
     Ok(tx.query_opt(SQL, &[])?.is_some())
 }
 

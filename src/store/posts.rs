@@ -325,14 +325,27 @@ pub fn lift_backfill(tx: &mut Tx<'_>, post_id: &str, at: UnixMillis) -> Result<b
     Ok(true)
 }
 
-/// Posts whose time hasn't come, the nearest first, and such of these as were withdrawn.
+/// Posts whose time hasn't come, and such of these as were withdrawn lately; those that came or were changed last first.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn hidden(tx: &mut Tx<'_>, now: UnixMillis, limit: i64) -> Result<Vec<String>, StoreError> {
-    const SQL: &str = "SELECT id FROM posts WHERE public_at IS NULL AND public_due_at > $1 AND expired_at IS NULL
-         ORDER BY public_due_at LIMIT $2";
-    tx.query(SQL, params![now, limit])?.iter().map(|row| row.text(0)).collect()
+    const SQL: &str = "SELECT id FROM posts WHERE public_at IS NULL AND expired_at IS NULL
+           AND (public_due_at > $1 OR withdrawn_at > $2)
+         ORDER BY COALESCE(withdrawn_at, revised_at, received_at) DESC LIMIT $3";
+    let lately = now.minus(WITHDRAWN_LATELY);
+    tx.query(SQL, params![now, lately, limit])?.iter().map(|row| row.text(0)).collect()
+}
+
+/// A planner that was away for longer has other worries.
+const WITHDRAWN_LATELY: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+
+/// Locks a post against revision until the commit.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn share(tx: &mut Tx<'_>, post_id: &str) -> Result<(), StoreError> {
+    tx.query_opt("SELECT 1 FROM posts p WHERE p.id = $1 {share p}", params![post_id]).map(drop)
 }
 
 /// An event that was taken in before: the hash of its content and the post it spoke of.

@@ -19,16 +19,42 @@ pub fn first_in_line(tx: &mut Tx<'_>, destination: &str, now: UnixMillis) -> Res
         return Ok(None);
     }
     const FIRST: &str = "SELECT d.plan_id, d.recipient_id, d.carrier, d.due_at FROM deliveries d
-         JOIN occurrences o ON o.id = d.plan_id WHERE d.state = 'due' AND d.destination = $1 ORDER BY o.bound, d.plan_id LIMIT 1";
+         JOIN occurrences o ON o.id = d.plan_id WHERE d.state = 'due' AND d.destination = $1 ORDER BY o.bound, d.planned_at, d.plan_id LIMIT 1";
     let Some(row) = tx.query_opt(FIRST, params![destination])? else { return Ok(None) };
     if row.at(3)? > now { Ok(None) } else { key(&row).map(Some) }
 }
 
-/// How an endpoint's partner is served: whether in line, and whether nothing got through lately. `None`: it is no partner's.
-pub fn of_partner(tx: &mut Tx<'_>, endpoint_id: i64) -> Result<Option<(Order, bool)>, StoreError> {
-    const SQL: &str = "SELECT ordering, failing_since_at FROM partners WHERE endpoint_id = $1 AND ended_at IS NULL";
-    let row = tx.query_opt(SQL, params![endpoint_id])?;
-    row.map(|row| Ok((row.parse(0, Order::from_word)?, row.int_opt(1)?.is_some()))).transpose()
+/// How a partner is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// Whether others pass what fails.
+    pub order: Order,
+    /// Whether nothing got through lately.
+    pub is_failing: bool,
+    /// Whether it may know of posts under an embargo.
+    pub is_trusted: bool,
+}
+
+/// How an endpoint's partner is served. `None`: it is no partner's.
+pub fn of_partner(tx: &mut Tx<'_>, endpoint_id: i64) -> Result<Option<Service>, StoreError> {
+    const SQL: &str =
+        "SELECT ordering, failing_since_at, embargoed_at FROM partners WHERE endpoint_id = $1 AND ended_at IS NULL";
+    let read = |row: Row| {
+        let (is_failing, is_trusted) = (row.int_opt(1)?.is_some(), row.int_opt(2)?.is_some());
+        Ok(Service { order: row.parse(0, Order::from_word)?, is_failing, is_trusted })
+    };
+    tx.query_opt(SQL, params![endpoint_id])?.map(read).transpose()
+}
+
+/// Cancels a delivery that was just claimed, if it is of a post under an embargo: whoever was trusted with it isn't any more.
+/// Returns whether it was such a one.
+pub fn cancel_embargoed(tx: &mut Tx<'_>, claimed: &Claimed, now: UnixMillis) -> Result<bool, StoreError> {
+    const SQL: &str = "UPDATE deliveries SET state = 'cancelled', reason = $5, finished_at = $4
+         WHERE plan_id = $1 AND recipient_id = $2 AND carrier = $3 AND state = 'claimed'
+           AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.schedule LIKE '%:embargoed')";
+    let key = &claimed.key;
+    let values = params![key.plan_id, key.recipient_id, &key.carrier, now, Reason::Operator.word()];
+    Ok(tx.execute(SQL, values)? == 1)
 }
 
 fn key(row: &Row) -> Result<DeliveryKey, StoreError> {

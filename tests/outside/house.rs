@@ -110,6 +110,7 @@ impl House {
                     })
                 }),
                 has_learned: AtomicBool::new(false),
+                unkept: Default::default(),
             });
         }
         Self { fakes, ..Self::of(world, made, couriers).await }

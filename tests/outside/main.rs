@@ -49,6 +49,9 @@ over_time!(
     a_revision_of_what_is_in_doubt_finds_out_first,
     slots_pace_and_stale_posts_are_given_up,
     a_login_that_ended_loses_nothing,
+    a_lost_answer_to_what_was_said_is_looked_up_too,
+    what_is_left_as_it_is_is_found_out_all_the_same,
+    what_was_found_by_a_person_is_taken_away_if_it_can_be_found,
 );
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -109,7 +112,7 @@ async fn revisions_follow_by_policy_and_withdrawals_take_away(world: World) {
     withdraw(&house, "one").await;
     house.rest().await;
     assert_eq!(house.texts("ko"), Vec::<String>::new());
-    assert_eq!(house.texts("answers"), ["답: 고친 제목"], "an answer stays; what it answered is gone");
+    assert_eq!(house.texts("answers"), Vec::<String>::new(), "the answer goes with what it answered");
     assert_eq!(house.texts("leaves"), ["one의 제목"], "nobody but a person can take it away");
     house.close().await;
 }
@@ -278,5 +281,68 @@ async fn an_account_begins_with_now_and_ends_with_the_configuration(world: World
     assert_eq!(house.texts("ko"), ["after의 제목"]);
     let all = house.world.store.read(|tx| deliveries::list(tx, None, None, 10)).await.expect("listed");
     assert!(all.iter().any(|one| one.state == "cancelled" && one.reason.as_deref() == Some("unsubscribed")));
+    house.close().await;
+}
+
+/// An answer (a reply) whose own answer was lost isn't given again.
+async fn a_lost_answer_to_what_was_said_is_looked_up_too(world: World) {
+    let can = Can { edit: false, delete: true, reply: true, repeats_safely_for: None };
+    let house = House::open(
+        world,
+        vec![
+            Setting { name: "finds", can, finds: true, revised: Revised::Reply, ..Setting::new("ko") },
+            Setting { name: "blind", can, revised: Revised::Reply, ..Setting::new("ko") },
+        ],
+    )
+    .await;
+    house.world.publish("one", &["events"]).await;
+    house.rest().await;
+    for name in ["finds", "blind"] {
+        house.answer(name, [Answer::Lost { was_taken: true }]);
+    }
+    revise(&house, "one", "고친 제목").await;
+    house.rest().await;
+    house.pass(HOUR * 24 * 5).await;
+    for name in ["finds", "blind"] {
+        assert_eq!(house.texts(name), ["one의 제목", "답: 고친 제목"], "{name}");
+    }
+    assert_eq!(house.uncertain().await.len(), 1, "who can't be asked leaves it to a person");
+    withdraw(&house, "one").await;
+    house.pass(HOUR).await;
+    assert_eq!(house.texts("finds"), Vec::<String>::new(), "both are gone");
+    house.close().await;
+}
+
+async fn what_is_left_as_it_is_is_found_out_all_the_same(world: World) {
+    let house = House::open(world, vec![Setting { finds: true, revised: Revised::Leave, ..Setting::new("ko") }]).await;
+    house.answer("ko", [Answer::Lost { was_taken: false }]);
+    house.world.publish("one", &["events"]).await;
+    house.rest().await;
+    revise(&house, "one", "고친 제목").await;
+    house.pass(HOUR).await;
+    assert_eq!(house.texts("ko"), ["고친 제목"], "it wasn't there, so it is said as it is now");
+    house.answer("ko", [Answer::Lost { was_taken: true }]);
+    house.world.publish("two", &["events"]).await;
+    house.rest().await;
+    revise(&house, "two", "또 고친 제목").await;
+    house.pass(HOUR).await;
+    assert_eq!(house.texts("ko"), ["고친 제목", "two의 제목"], "it was there, and is left");
+    withdraw(&house, "two").await;
+    house.pass(HOUR).await;
+    assert_eq!(house.texts("ko"), ["고친 제목"]);
+    house.close().await;
+}
+
+async fn what_was_found_by_a_person_is_taken_away_if_it_can_be_found(world: World) {
+    let house = House::open(world, vec![Setting { finds: true, ..Setting::new("ko") }]).await;
+    house.answer("ko", [Answer::Lost { was_taken: true }]);
+    house.world.publish("one", &["events"]).await;
+    house.rest().await;
+    let (key, now) = (house.uncertain().await.remove(0), house.world.now().await);
+    let settle = move |tx: &mut Tx<'_>| accounts::settle_doubt(tx, &key, true, now);
+    assert!(house.world.store.write(settle).await.expect("settled"));
+    withdraw(&house, "one").await;
+    house.pass(HOUR).await;
+    assert_eq!(house.texts("ko"), Vec::<String>::new());
     house.close().await;
 }

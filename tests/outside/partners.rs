@@ -14,12 +14,15 @@ use allim::store::partners::{self, New};
 use allim::store::{Tx, deliveries};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 on_both!(
     partners_are_told_what_they_selected_and_what_follows_of_it,
     what_is_under_embargo_is_for_those_who_are_trusted,
+    who_is_trusted_no_more_gets_nothing_that_waited,
+    who_says_gone_is_gone,
 );
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -33,12 +36,14 @@ struct Hand {
     down: Mutex<BTreeSet<String>>,
     arrived: Mutex<Vec<Arrived>>,
     carried: Mutex<BTreeSet<(String, String)>>,
+    gone: Mutex<BTreeSet<String>>,
+    calls: AtomicUsize,
 }
 
 impl Hand {
     fn of(world: &World) -> Arc<Self> {
-        let (down, arrived, carried) = Default::default();
-        Arc::new(Self { clock: world.clock.clone(), down, arrived, carried })
+        let (down, arrived, carried, gone, calls) = Default::default();
+        Arc::new(Self { clock: world.clock.clone(), down, arrived, carried, gone, calls })
     }
 
     fn set_down(&self, name: &str, is_down: bool) {
@@ -48,6 +53,14 @@ impl Hand {
         } else {
             down.remove(name)
         };
+    }
+
+    fn set_gone(&self, name: &str) {
+        self.gone.lock().expect("names").insert(name.to_owned());
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
     }
 
     fn at(&self, name: &str) -> Vec<String> {
@@ -84,6 +97,10 @@ impl Courier for Hand {
                 return Outcome::NotAllowed;
             }
             let name = push.endpoint.subject.clone();
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            if self.gone.lock().expect("names").contains(&name) {
+                return Outcome::Refused { reason: Reason::Gone, reply: "410".to_owned() };
+            }
             if self.down.lock().expect("names").contains(&name) {
                 return Outcome::TryLater {
                     reason: Reason::Unreachable,
@@ -208,6 +225,46 @@ async fn what_is_under_embargo_is_for_those_who_are_trusted(world: World) {
     house.rest().await;
     assert_eq!(hand.at("others"), ["published 고친 제목"]);
     assert_eq!(hand.at("trusted").len(), 5, "and is told again, as everybody's");
+    house.close().await;
+}
+
+async fn who_is_trusted_no_more_gets_nothing_that_waited(world: World) {
+    let (house, hand) = house(world).await;
+    add(&house.world, "trusted", &[], Order::Pass, true).await;
+    hand.set_down("trusted", true);
+    let until = house.world.now().await.plus(HOUR * 24 * 30).to_string();
+    let mut message = house.world.post("kept", &["events"]).await;
+    message["embargo_until"] = json!(until);
+    assert_eq!(house.world.accept(&message).await, Verdict::Stored);
+    house.rest().await;
+    let now = house.world.now().await;
+    let change = partners::Change { is_trusted: Some(false), ..partners::Change::default() };
+    assert!(house.world.store.write(move |tx| partners::set(tx, "trusted", &change, now)).await.expect("set"));
+    hand.set_down("trusted", false);
+    let forget = |tx: &mut Tx<'_>| {
+        tx.execute("UPDATE destinations SET not_before_at = NULL, failures = 0", &[])?;
+        tx.execute("UPDATE deliveries SET due_at = 0 WHERE state = 'due'", &[])
+    };
+    house.world.store.write(forget).await.expect("forgotten");
+    house.rest().await;
+    assert_eq!(hand.at("trusted"), Vec::<String>::new());
+    house.close().await;
+}
+
+async fn who_says_gone_is_gone(world: World) {
+    let (house, hand) = house(world).await;
+    add(&house.world, "leaver", &[], Order::Line, false).await;
+    hand.set_gone("leaver");
+    for id in ["one", "two", "three"] {
+        house.world.publish(id, &["events"]).await;
+    }
+    house.rest().await;
+    assert_eq!(hand.calls(), 1, "asked once, and never again");
+    let ended = house.world.store.read(|tx| partners::find(tx, "leaver")).await.expect("read").expect("there");
+    assert!(ended.ended_at.is_some());
+    house.world.publish("four", &["events"]).await;
+    house.rest().await;
+    assert_eq!(hand.calls(), 1);
     house.close().await;
 }
 

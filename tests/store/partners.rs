@@ -161,7 +161,7 @@ async fn five_days_of_failures_only_pause_a_partner_and_its_contact_is_told_once
     assert_eq!(world.store.read(partners::live).await.expect("read").len(), 1, "what comes is planned, and waits");
 
     world.publish("one", &["events"]).await;
-    tell(&world, 7, id, "one").await;
+    world.tick().await;
     let term = world.register().await;
     assert_eq!(claim(&world, term, id).await, []);
 

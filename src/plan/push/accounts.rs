@@ -46,18 +46,18 @@ pub(super) fn told(tx: &mut Tx<'_>, rules: &Rules, news: &News, now: UnixMillis)
 
 fn task(tx: &mut Tx<'_>, rule: &Rule, news: &News) -> Result<Option<Task>, StoreError> {
     let holding = |tx: &mut Tx<'_>| accounts::holding(tx, rule.endpoint_id(), &rule.carrier, &news.standing.post_id);
+    let wants = rule.wants(&news.standing.source, &news.post);
     Ok(match news.kind {
-        ChangeKind::Released
-            if news.language == rule.language.as_str() && rule.wants(&news.standing.source, &news.post) =>
-        {
-            Some(Task::Say)
-        }
+        ChangeKind::Released if news.language == rule.language.as_str() && wants => Some(Task::Say),
         ChangeKind::Revised => match holding(tx)? {
             Holding::Nothing => None,
-            Holding::Waits => Some(Task::Say),
+            Holding::Waits | Holding::Taken => wants.then_some(Task::Say),
+            // Whether it was said is found out, whatever the policy.
+            Holding::InDoubt => Some(Task::Follow),
             Holding::Has => (rule.revised != Revised::Leave).then_some(Task::Follow),
         },
-        ChangeKind::Withdrawn => (holding(tx)? == Holding::Has).then_some(Task::Unsay),
+        // It asks for a state: where nothing was said, nothing is done.
+        ChangeKind::Withdrawn => (holding(tx)? != Holding::Nothing).then_some(Task::Unsay),
         _ => None,
     })
 }

@@ -33,14 +33,16 @@ pub(super) fn told(tx: &mut Tx<'_>, news: &News, now: UnixMillis) -> Result<Vec<
 
 /// What a partner is told to have happened, if anything.
 fn happened(tx: &mut Tx<'_>, one: &Partner, endpoint_id: i64, news: &News) -> Result<Option<Happened>, StoreError> {
-    let has = |tx: &mut Tx<'_>| {
-        let holding = accounts::holding(tx, endpoint_id, one.way.word(), &news.standing.post_id)?;
-        Ok::<_, StoreError>(holding == Holding::Has)
-    };
+    let holding = |tx: &mut Tx<'_>| accounts::holding(tx, endpoint_id, one.way.word(), &news.standing.post_id);
     let wants = one.selection.holds(&news.post);
     Ok(match news.kind {
-        ChangeKind::Withdrawn => has(tx)?.then_some(Happened::Withdrawn),
-        ChangeKind::Revised if has(tx)? => Some(Happened::Revised),
+        ChangeKind::Withdrawn => may_have(holding(tx)?).then_some(Happened::Withdrawn),
+        ChangeKind::Revised if holding(tx)? >= Holding::InDoubt => Some(Happened::Revised),
         _ => wants.then_some(Happened::Published),
     })
+}
+
+/// Whether somebody has a post, or may get it this moment.
+pub(super) fn may_have(holding: Holding) -> bool {
+    holding >= Holding::Taken
 }

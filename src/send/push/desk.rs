@@ -9,7 +9,8 @@ use crate::domain::partner::Order;
 use crate::send::social::Account;
 use crate::store::deliveries::{self, Claimed};
 use crate::store::endpoints::{self, Ready};
-use crate::store::{StoreError, Tx, accounts, destinations, turns};
+use crate::store::turns::{self, Service};
+use crate::store::{StoreError, Tx, accounts, destinations};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +22,15 @@ const ON_TRIAL_MAX: usize = 8;
 const READY_MAX: i64 = 1_000;
 /// An account that waits for a slot is looked at this often, for what waits for none.
 const SLOT_LOOK: Duration = Duration::from_secs(15);
+/// Any other for which nothing could be taken is looked at again after this.
+const NOTHING_LOOK: Duration = Duration::from_secs(2);
 
 /// What is to be claimed next, and what is in hand.
 #[derive(Default)]
 pub(super) struct Desk {
     /// Endpoints for which something is due, as was found last.
     ready: VecDeque<Ready>,
-    /// Accounts that wait for a slot, and until when nothing is looked up for them.
+    /// Those for which nothing was to be taken, and until when nothing is looked up for them.
     resting: BTreeMap<i64, UnixMillis>,
     /// Endpoints that are served, and whether they are on trial.
     busy: BTreeMap<i64, bool>,
@@ -112,15 +115,17 @@ impl Desk {
         self.ready.clear();
     }
 
-    /// Accounts for which nothing was taken wait for their next slot; or for a little, since a withdrawal waits for none.
+    /// Those for which nothing was taken wait a little, so that they don't take others' room again and again: for the next of their
+    /// slots, or for what stands before the first in line.
     fn rest(&mut self, office: &Office, chosen: &[Ready], now: UnixMillis) {
         self.resting.retain(|_, until| *until > now);
         for one in chosen.iter().filter(|one| !self.busy.contains_key(&one.id)) {
             let slots = office.accounts.get(&one.id).and_then(|account| account.slots.as_ref());
-            if let Some(slots) = slots {
-                let until = now.plus(SLOT_LOOK);
-                self.resting.insert(one.id, slots.next(now).map_or(until, |next| next.min(until)));
-            }
+            let until = match slots {
+                Some(slots) => slots.next(now).map_or(now.plus(SLOT_LOOK), |next| next.min(now.plus(SLOT_LOOK))),
+                None => now.plus(NOTHING_LOOK),
+            };
+            self.resting.insert(one.id, until);
         }
     }
 }
@@ -156,7 +161,9 @@ impl Turn {
             if let Some(slots) = &account.slots {
                 let mut turn = turns::due_again(tx, destination, now)?;
                 let used = accounts::find(tx, account.endpoint_id)?.slot_at;
-                if let (None, Some(slot)) = (&turn, slots.newest(now).filter(|slot| Some(*slot) > used)) {
+                if let (None, Some(slot)) = (&turn, slots.newest(now).filter(|slot| Some(*slot) > used))
+                    && deliveries::is_open(tx, term, destination)?
+                {
                     turn = turns::open_slot(tx, account.endpoint_id, destination, slot)?;
                 }
                 return turns::take(tx, term, destination, turn);
@@ -191,12 +198,17 @@ fn claim_one(
         false => None,
     };
     let claimed = match partner {
-        Some((Order::Line, _)) => {
+        Some(Service { order: Order::Line, .. }) => {
             let turn = turns::first_in_line(tx, &name, now)?;
             turns::take(tx, term, &name, turn)?
         }
         _ => turn.take(tx, term, &name, now)?,
     };
-    let is_on_trial = breaker.failures > 0 || partner.is_some_and(|(_, is_failing)| is_failing);
+    if let (Some(one), Some(Service { is_trusted: false, .. })) = (&claimed, partner)
+        && turns::cancel_embargoed(tx, one, now)?
+    {
+        return Ok(None);
+    }
+    let is_on_trial = breaker.failures > 0 || partner.is_some_and(|service| service.is_failing);
     Ok(claimed.map(|claimed| Job { claimed, endpoint, is_on_trial }))
 }

@@ -8,6 +8,7 @@ use crate::domain::ids;
 use crate::domain::seal::Seal;
 use crate::send::push::Office;
 use crate::store::{StoreError, Tx, accounts};
+use std::sync::PoisonError;
 
 /// A renewed login that can't be kept is asked to be kept so often: the one before it may be of no use any more.
 const KEEP_TRIES_MAX: u32 = 8;
@@ -40,8 +41,11 @@ pub(super) async fn ready(
     account: &Account,
     row: &accounts::Account,
 ) -> Result<(Credential, bool), Outcome> {
-    let credential =
-        opened(&office.seal, &account.rule.name, &account.base, row).unwrap_or_else(|| account.base.clone());
+    let unkept = account.unkept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let credential = match unkept {
+        Some(newest) => newest,
+        None => opened(&office.seal, &account.rule.name, &account.base, row).unwrap_or_else(|| account.base.clone()),
+    };
     if credential == Credential::default() {
         return Err(Outcome::TryLater {
             reason: Reason::Login,
@@ -71,6 +75,9 @@ pub(super) async fn expire(office: &Office, account: &Account, credential: &Cred
 }
 
 async fn keep(office: &Office, account: &Account, credential: &Credential) -> Result<(), StoreError> {
+    let remember = |newest| *account.unkept.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+    // Whatever happens to the store, this process goes on with it.
+    remember(Some(credential.clone()));
     let mut failures = 0;
     loop {
         let draws = [office.chance.draw(), office.chance.draw()];
@@ -78,7 +85,10 @@ async fn keep(office: &Office, account: &Account, credential: &Credential) -> Re
         let (id, of, seal) = (account.endpoint_id, hash(&account.base), office.seal.name().to_owned());
         let keep = move |tx: &mut Tx<'_>| accounts::keep_login(tx, id, &sealed, &seal, &of);
         match office.store.write(keep).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                remember(None);
+                return Ok(());
+            }
             Err(error) if failures + 1 >= KEEP_TRIES_MAX => return Err(error),
             Err(_) => failures += 1,
         }

@@ -25,8 +25,8 @@ use crate::store::accounts::{self, Said};
 use crate::store::deliveries::Claimed;
 use crate::store::{StoreError, Tx, editions};
 use network::{Credential, Network, Remote, Saying};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long is tried what a network doesn't take, and how long is waited.
@@ -60,6 +60,8 @@ pub struct Account {
     pub write: Arc<Write>,
     /// Whether the network was asked what isn't in its documents.
     pub has_learned: AtomicBool,
+    /// A login that was renewed and couldn't be stored yet: the one before it may be of no use any more.
+    pub unkept: Mutex<Option<Credential>>,
 }
 
 /// What a delivery asks for.
@@ -78,8 +80,8 @@ struct Work {
     row: accounts::Account,
     said: Option<Said>,
     doubt: Option<accounts::Doubt>,
-    /// Whether it was said for sure, so that it stands somewhere though nobody may know where.
-    was_sent: bool,
+    /// By which delivery it was said for sure: it stands somewhere, though nobody may know where.
+    was_sent: Option<accounts::Doubt>,
 }
 
 /// Does what a delivery asks for.
@@ -107,7 +109,7 @@ pub(super) async fn carry(office: &Office, account: &Account, claimed: &Claimed,
         Outcome::TryLater { reason: Reason::Login, .. } => {
             if !is_new && kept::expire(office, account, &credential).await {
                 let reply = "the login ended; it is renewed".to_owned();
-                return Outcome::TryLater { reason: Reason::Busy, reply, not_before: None }.into();
+                return Outcome::TryLater { reason: Reason::Login, reply, not_before: None }.into();
             }
             failed_login(office, account, ended.outcome).await.into()
         }
@@ -150,11 +152,16 @@ async fn load(office: &Office, account: &Account, claimed: &Claimed) -> Result<W
 /// A person must log in again, and is told so once.
 async fn failed_login(office: &Office, account: &Account, outcome: Outcome) -> Outcome {
     if let Outcome::TryLater { reason: Reason::Login, reply, .. } = &outcome {
+        // Of no use any more: a person brings another.
+        *account.unkept.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let (id, why, now) = (account.endpoint_id, reply.clone(), office.store.about_now());
         let note = move |tx: &mut Tx<'_>| accounts::login_failed(tx, id, &why, now);
         if matches!(office.store.write(note).await, Ok(true)) {
             let name = &account.rule.name;
-            tracing::error!(account = name, "an account must log in again: run `allim account login {name}`; what is due waits");
+            tracing::error!(
+                account = name,
+                "an account must log in again: run `allim account login {name}`; what is due waits"
+            );
         }
     }
     outcome
@@ -185,6 +192,9 @@ impl Desk<'_> {
             None => None,
         };
         let is_answer = remote.is_some() && self.account.rule.revised == Revised::Reply;
+        if remote.is_some() && self.account.rule.revised == Revised::Leave {
+            return sent("it stands there, and is left as it was").into();
+        }
         let blurb = match self.blurb(self.claimed.edition_id, is_answer).await {
             Ok(blurb) => blurb,
             Err(outcome) => return outcome.into(),
@@ -197,9 +207,12 @@ impl Desk<'_> {
             Some(remote) if !is_answer => network.edit(&saying, remote, gate).await,
             _ => network.say(&saying, gate).await,
         };
-        // An answer stands beside what it answers, which goes on being what the account said.
-        if let Some(remote) = remote.filter(|_| is_answer && said.remote.is_some()).or(said.remote) {
-            self.keep(work, &remote, work.revision).await;
+        let stands = match (remote, said.remote) {
+            (Some(remote), Some(answer)) if is_answer => Some(with_answer(remote, &answer)),
+            (_, said) => said,
+        };
+        if let Some(stands) = stands {
+            self.keep(work, &stands, work.revision).await;
         }
         said.outcome.into()
     }
@@ -222,7 +235,14 @@ impl Desk<'_> {
             tracing::warn!(account = name, post = work.post_id, "what was withdrawn must be taken away by hand");
             return refused("this network lets nobody take it away but a person: do it by hand").into();
         }
-        let outcome = self.account.network.unsay(self.credential, &remote, gate).await;
+        let mut outcome = self.account.network.unsay(self.credential, &remote, gate).await;
+        // What was answered to it goes too; the ledger's word is the same.
+        for answer in answers(&remote) {
+            if !matches!(outcome, Outcome::Sent { .. }) {
+                break;
+            }
+            outcome = self.account.network.unsay(self.credential, &answer, &mut Gate::open()).await;
+        }
         if matches!(outcome, Outcome::Sent { .. }) {
             let (id, post_id, now) = (self.account.endpoint_id, work.post_id.clone(), self.office.store.about_now());
             self.insist(move |tx| accounts::unsaid(tx, id, &post_id, now)).await;
@@ -284,6 +304,24 @@ impl Desk<'_> {
         }
     }
 }
+
+/// What an account said, with an answer that it gave to it since.
+fn with_answer(mut remote: Remote, answer: &Remote) -> Remote {
+    let number = answers(&remote).count() + 1;
+    if let Ok(text) = serde_json::to_string(answer) {
+        remote.more.insert(format!("{ANSWER}{number}"), text);
+    }
+    remote
+}
+
+/// What an account answered to what it said.
+fn answers(remote: &Remote) -> impl Iterator<Item = Remote> {
+    let texts = remote.more.iter().filter(|(name, _)| name.starts_with(ANSWER));
+    texts.filter_map(|(_, text)| serde_json::from_str(text).ok()).collect::<Vec<Remote>>().into_iter()
+}
+
+/// What the names of answers begin with among what else is kept of a post at a network.
+const ANSWER: &str = "answer ";
 
 fn sent(reply: &str) -> Outcome {
     Outcome::Sent { reply: reply.to_owned() }

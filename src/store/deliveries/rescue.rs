@@ -19,7 +19,7 @@ pub fn hand_back_claims(tx: &mut Tx<'_>, term: i64, now: UnixMillis) -> Result<u
     Ok(waiting + tx.execute(SQL, params![term])?)
 }
 
-/// What a dead process had begun to send becomes uncertain; it is looked at again at `settle_at`, unless it rests.
+/// What a dead process had begun to send becomes uncertain, as of then: how long a far side knows a repeat counts from there. It is looked at again at `settle_at`, unless it rests.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
@@ -33,7 +33,7 @@ pub fn lose_sending(tx: &mut Tx<'_>, term: i64, now: UnixMillis, settle_at: Unix
               UNION ALL SELECT plan_id, recipient_id, carrier FROM deliveries WHERE claimed_term = $1 AND state = 'uncertain')";
     tx.execute(ATTEMPTS, params![term, now])?;
     const SQL: &str = "UPDATE deliveries SET state = 'uncertain', reason = 'process_lost', due_at = $3,
-             uncertain_at = COALESCE(uncertain_at, $2) WHERE claimed_term = $1 AND state = 'sending'";
+             uncertain_at = COALESCE(uncertain_at, sending_at, $2) WHERE claimed_term = $1 AND state = 'sending'";
     tx.execute(SQL, params![term, now, settle_at])
 }
 

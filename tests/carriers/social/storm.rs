@@ -63,6 +63,7 @@ fn account(case: Case, fake: &AtFake, language: &Language) -> Account {
             Blurb::write(showable, style, &wording).map_err(|unfit| RenderError::Unfit(unfit.to_string()))
         }),
         has_learned: AtomicBool::new(false),
+        unkept: Default::default(),
     }
 }
 
