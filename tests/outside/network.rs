@@ -28,6 +28,8 @@ pub struct Posts {
     pub there: BTreeMap<u64, (String, String)>,
     /// How often each delivery made a post, whatever became of it.
     pub made: BTreeMap<String, u32>,
+    /// How often something was said of each post (by the first word of its title), answers apart.
+    pub said_of: BTreeMap<String, u32>,
     answers: VecDeque<Answer>,
     forbids_renewal: bool,
 }
@@ -95,6 +97,10 @@ impl Fake {
                     let text = format!("{}{}", if saying.reply_to.is_some() { "답: " } else { "" }, saying.blurb.text);
                     posts.there.insert(number, (saying.id.to_owned(), text));
                     *posts.made.entry(saying.id.to_owned()).or_default() += 1;
+                    if saying.reply_to.is_none() {
+                        let of = saying.blurb.text.split(' ').next().unwrap_or_default();
+                        *posts.said_of.entry(of.to_owned()).or_default() += 1;
+                    }
                     number
                 }
             };
