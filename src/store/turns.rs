@@ -4,7 +4,7 @@ use super::deliveries::{Claimed, claim_key};
 use super::value::params;
 use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
-use crate::domain::delivery::{DeliveryKey, Reason};
+use crate::domain::delivery::{DeliveryKey, Lane, Reason};
 use crate::domain::partner::Order;
 
 /// The first in line, in the order in which things happened. `None`: nothing waits, or the first one waits for its next try, or for what
@@ -84,17 +84,28 @@ pub fn open_slot(
          WHERE d.state = 'due' AND d.destination = $1 AND d.lane <> 'transactional' AND d.attempts = 0 AND d.planned_at <= $2
          ORDER BY CASE WHEN d.lane = 'urgent' THEN 0 ELSE 1 END, o.bound DESC LIMIT 1";
     let Some(row) = tx.query_opt(NEWEST, params![destination, slot])? else { return Ok(None) };
-    const USED: &str = "INSERT INTO accounts (endpoint_id, slot_at) VALUES ($1, $2)
-         ON CONFLICT (endpoint_id) DO UPDATE SET slot_at = excluded.slot_at";
-    tx.change("using a slot", 1, USED, params![endpoint_id, slot])?;
+    use_slot(tx, endpoint_id, slot)?;
     key(&row).map(Some)
 }
 
-/// A delivery to an account that had its slot, or needs none, and is due again.
-pub fn due_again(tx: &mut Tx<'_>, destination: &str, now: UnixMillis) -> Result<Option<DeliveryKey>, StoreError> {
-    const SQL: &str = "SELECT plan_id, recipient_id, carrier FROM deliveries WHERE state = 'due' AND destination = $1
+/// A slot is used.
+pub fn use_slot(tx: &mut Tx<'_>, endpoint_id: i64, slot: UnixMillis) -> Result<(), StoreError> {
+    const USED: &str = "INSERT INTO accounts (endpoint_id, slot_at) VALUES ($1, $2)
+         ON CONFLICT (endpoint_id) DO UPDATE SET slot_at = excluded.slot_at";
+    tx.change("using a slot", 1, USED, params![endpoint_id, slot])
+}
+
+/// A delivery to an account that had its slot, or needs none, and is due again; and whether it tells of something for the first time.
+pub fn due_again(
+    tx: &mut Tx<'_>,
+    destination: &str,
+    now: UnixMillis,
+) -> Result<Option<(DeliveryKey, bool)>, StoreError> {
+    const SQL: &str =
+        "SELECT plan_id, recipient_id, carrier, lane FROM deliveries WHERE state = 'due' AND destination = $1
            AND (lane = 'transactional' OR attempts > 0) AND due_at <= $2 ORDER BY due_at LIMIT 1";
-    tx.query_opt(SQL, params![destination, now])?.as_ref().map(key).transpose()
+    let row = tx.query_opt(SQL, params![destination, now])?;
+    row.map(|row| Ok((key(&row)?, row.text(3)? != Lane::Transactional.word()))).transpose()
 }
 
 /// Takes the delivery whose turn it is. `None`: it is gone, or nothing may be taken now.

@@ -159,13 +159,20 @@ impl Turn {
                 }
             }
             if let Some(slots) = &account.slots {
-                let mut turn = turns::due_again(tx, destination, now)?;
+                let again = turns::due_again(tx, destination, now)?;
                 let used = accounts::find(tx, account.endpoint_id)?.slot_at;
-                if let (None, Some(slot)) = (&turn, slots.newest(now).filter(|slot| Some(*slot) > used))
-                    && deliveries::is_open(tx, term, destination)?
-                {
-                    turn = turns::open_slot(tx, account.endpoint_id, destination, slot)?;
-                }
+                let slot = slots.newest(now).filter(|slot| Some(*slot) > used);
+                let turn = match (again, slot) {
+                    _ if !deliveries::is_open(tx, term, destination)? => None,
+                    // A second try that comes in a slot of its own takes that one too: two would stand side by side.
+                    (Some((key, true)), Some(slot)) => {
+                        turns::use_slot(tx, account.endpoint_id, slot)?;
+                        Some(key)
+                    }
+                    (Some((key, _)), _) => Some(key),
+                    (None, Some(slot)) => turns::open_slot(tx, account.endpoint_id, destination, slot)?,
+                    (None, None) => None,
+                };
                 return turns::take(tx, term, destination, turn);
             }
         }
