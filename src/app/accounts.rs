@@ -15,7 +15,7 @@ use crate::send::social::{Account, kept};
 use crate::store::{Tx, accounts, destinations};
 use anyhow::Context as _;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -87,7 +87,7 @@ fn one(configured: &Configured, guard: &Guard) -> anyhow::Result<Account> {
         slots: configured.slots.clone(),
         max_age: Some(configured.max_age),
         write: Arc::new(write),
-        has_learned: AtomicBool::new(false),
+        learn_at: AtomicI64::new(0),
         unkept: Mutex::default(),
     })
 }

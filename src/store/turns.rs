@@ -61,7 +61,7 @@ fn key(row: &Row) -> Result<DeliveryKey, StoreError> {
     Ok(DeliveryKey { plan_id: row.int(0)?, recipient_id: row.int(1)?, carrier: row.text(2)? })
 }
 
-/// Gives up what waits for an account since before `before`: it is no news any more. Returns how many.
+/// Gives up what waits for an account since before `before`, in whatever revision: it is no news any more. Returns how many.
 pub fn give_up_stale(
     tx: &mut Tx<'_>,
     destination: &str,
@@ -69,7 +69,11 @@ pub fn give_up_stale(
     now: UnixMillis,
 ) -> Result<u64, StoreError> {
     const SQL: &str = "UPDATE deliveries SET state = 'abandoned', reason = $2, finished_at = $4
-         WHERE state = 'due' AND destination = $1 AND lane <> 'transactional' AND uncertain_at IS NULL AND planned_at < $3";
+         WHERE state = 'due' AND destination = $1 AND lane <> 'transactional' AND uncertain_at IS NULL
+           AND (planned_at < $3 OR EXISTS (SELECT 1 FROM edition_items i JOIN edition_items o ON o.post_id = i.post_id
+                JOIN editions e ON e.id = o.edition_id JOIN deliveries x ON x.plan_id = e.plan_id
+                    AND x.recipient_id = deliveries.recipient_id AND x.carrier = deliveries.carrier AND x.edition_id = e.id
+                WHERE i.edition_id = deliveries.edition_id AND e.kind = 'push' AND x.planned_at < $3))";
     tx.execute(SQL, params![destination, Reason::Stale.word(), before, now])
 }
 

@@ -19,7 +19,7 @@ use allim::send::social::network::{Can, Credential};
 use allim::settle::{self, Uncertain};
 use allim::store::{Tx, accounts, deliveries, endpoints};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -109,7 +109,7 @@ impl House {
                         image: None,
                     })
                 }),
-                has_learned: AtomicBool::new(false),
+                learn_at: AtomicI64::new(0),
                 unkept: Default::default(),
             });
         }

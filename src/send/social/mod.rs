@@ -25,7 +25,7 @@ use crate::store::accounts::{self, Said};
 use crate::store::deliveries::Claimed;
 use crate::store::{StoreError, Tx, editions};
 use network::{Credential, Network, Remote, Saying};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub const MANNERS: Manners = Manners {
     backoff: &backoff::NETWORK,
     opens_after: 1,
 };
+/// What a server says of itself is asked again after this: it may have said nothing, or say something else by then.
+const LEARNED_FOR: Duration = Duration::from_secs(6 * 3_600);
 /// How often the store is asked to keep what a network said: without that, a person would have to look.
 const KEEP_TRIES_MAX: u32 = 8;
 
@@ -58,8 +60,8 @@ pub struct Account {
     pub max_age: Option<Duration>,
     /// Its way of writing.
     pub write: Arc<Write>,
-    /// Whether the network was asked what isn't in its documents.
-    pub has_learned: AtomicBool,
+    /// When the network is asked again what isn't in its documents.
+    pub learn_at: AtomicI64,
     /// A login that was renewed and couldn't be stored yet: the one before it may be of no use any more.
     pub unkept: Mutex<Option<Credential>>,
 }
@@ -97,7 +99,9 @@ pub(super) async fn carry(office: &Office, account: &Account, claimed: &Claimed,
         Ok(ready) => ready,
         Err(outcome) => return failed_login(office, account, outcome).await.into(),
     };
-    if !account.has_learned.swap(true, Ordering::Relaxed) {
+    let now = office.store.about_now();
+    if account.learn_at.load(Ordering::Relaxed) <= now.0 {
+        account.learn_at.store(now.plus(LEARNED_FOR).0, Ordering::Relaxed);
         account.network.learn(&credential).await;
     }
     let desk = Desk { office, account, claimed, credential: &credential };

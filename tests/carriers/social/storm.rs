@@ -15,7 +15,7 @@ use allim::store::{Location, deliveries};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 /// Posts for each network, so that together they get a thousand; unless `ALLIM_STORM_POSTS` says more.
@@ -62,7 +62,7 @@ fn account(case: Case, fake: &AtFake, language: &Language) -> Account {
         write: Arc::new(move |showable, style, _| {
             Blurb::write(showable, style, &wording).map_err(|unfit| RenderError::Unfit(unfit.to_string()))
         }),
-        has_learned: AtomicBool::new(false),
+        learn_at: AtomicI64::new(0),
         unkept: Default::default(),
     }
 }
