@@ -163,6 +163,8 @@ impl House {
             self.lease.renew().await.expect("renewed");
             self.planner.tick().await.expect("a tick");
             settle::settle(&self.world.store, Uncertain::Resend).await.expect("settled");
+            // On PostgreSQL the sender's idea of the time is as old as its last look at the database's clock.
+            self.world.store.now().await.expect("a time");
             let before = self.attempts().await;
             self.wake.notify_one();
             self.quiet().await;
