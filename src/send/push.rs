@@ -33,6 +33,8 @@ use tokio::task::JoinSet;
 
 /// It is looked for work this often, in case a wake-up was lost or came from another process.
 const POLL: Duration = Duration::from_secs(1);
+/// And so soon when the next delivery of an endpoint waits for the record of the one before.
+const SOON: Duration = Duration::from_millis(5);
 /// What a person is to settle waits for them.
 const FOR_EVER: Duration = Duration::MAX;
 
@@ -101,7 +103,7 @@ pub async fn run(office: Arc<Office>, wake: Arc<Notify>, mut stop: watch::Receiv
                         id
                     });
                 }
-                POLL
+                if desk.is_about_to() { SOON } else { POLL }
             }
             Err(error) => {
                 tracing::warn!(%error, "nothing could be claimed for endpoints");

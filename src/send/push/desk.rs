@@ -22,6 +22,8 @@ const ON_TRIAL_MAX: usize = 8;
 const READY_MAX: i64 = 1_000;
 /// An account that waits for a slot is looked at this often, for what waits for none.
 const SLOT_LOOK: Duration = Duration::from_secs(15);
+/// It is looked so often in haste whether a record is there.
+const LOOKS_MAX: u32 = 50;
 /// Any other for which nothing could be taken is looked at again after this.
 const NOTHING_LOOK: Duration = Duration::from_secs(2);
 
@@ -32,6 +34,8 @@ pub(super) struct Desk {
     ready: VecDeque<Ready>,
     /// Those for which nothing was to be taken, and until when nothing is looked up for them.
     resting: BTreeMap<i64, UnixMillis>,
+    /// Those that were served a moment ago, and how often it was looked since whether that is recorded.
+    unrecorded: BTreeMap<i64, u32>,
     /// Endpoints that are served, and whether they are on trial.
     busy: BTreeMap<i64, bool>,
     /// Endpoints whose claims may have taken hold without our hearing of it.
@@ -47,6 +51,7 @@ impl Desk {
         }
         let chosen = self.choose(office, now);
         if chosen.is_empty() && self.doubtful.is_empty() {
+            self.unrecorded.clear();
             return Ok(Vec::new());
         }
         let (term, doubtful) = (office.lease.term(), std::mem::take(&mut self.doubtful));
@@ -60,19 +65,11 @@ impl Desk {
             if !before.is_empty() {
                 deliveries::hand_back_claims(tx, term, now)?;
             }
-            let claimed = asked
-                .iter()
-                .zip(&turns)
-                .map(|(one, turn)| claim_one(tx, term, one, turn, now))
-                .collect::<Result<Vec<_>, _>>()?;
-            Ok(claimed.into_iter().flatten().collect::<Vec<Job>>())
+            let taken = asked.iter().zip(&turns).map(|(one, turn)| claim_one(tx, term, one, turn, now));
+            taken.collect::<Result<Vec<Taken>, StoreError>>()
         };
         match office.store.write(take).await {
-            Ok(jobs) => {
-                self.busy.extend(jobs.iter().map(|job| (job.endpoint.id, job.is_on_trial)));
-                self.rest(office, &chosen, now);
-                Ok(jobs)
-            }
+            Ok(taken) => Ok(self.sort(office, &chosen, taken, now)),
             Err(error) => {
                 if matches!(error, StoreError::Unavailable(_)) {
                     self.doubtful = chosen.into_iter().chain(doubtful).collect();
@@ -105,9 +102,15 @@ impl Desk {
         chosen
     }
 
-    /// Notes that an endpoint isn't served any more.
+    /// Notes that an endpoint isn't served any more; what came of it may not be recorded yet.
     pub(super) fn is_done_with(&mut self, endpoint_id: i64) {
         self.busy.remove(&endpoint_id);
+        self.unrecorded.insert(endpoint_id, 0);
+    }
+
+    /// Whether it is worth looking again in a moment: somebody's next delivery waits only for the record of the one before.
+    pub(super) fn is_about_to(&self) -> bool {
+        !self.unrecorded.is_empty()
     }
 
     /// What is due is looked up anew.
@@ -115,19 +118,54 @@ impl Desk {
         self.ready.clear();
     }
 
-    /// Those for which nothing was taken wait a little, so that they don't take others' room again and again: for the next of their
-    /// slots, or for what stands before the first in line.
-    fn rest(&mut self, office: &Office, chosen: &[Ready], now: UnixMillis) {
+    /// What was taken is in hand. Those for which nothing was to be taken wait a little, so that they don't take others' room again and
+    /// again: for the next of their slots, or for what stands before the first in line.
+    fn sort(&mut self, office: &Office, chosen: &[Ready], taken: Vec<Taken>, now: UnixMillis) -> Vec<Job> {
         self.resting.retain(|_, until| *until > now);
-        for one in chosen.iter().filter(|one| !self.busy.contains_key(&one.id)) {
-            let slots = office.accounts.get(&one.id).and_then(|account| account.slots.as_ref());
-            let until = match slots {
-                Some(slots) => slots.next(now).map_or(now.plus(SLOT_LOOK), |next| next.min(now.plus(SLOT_LOOK))),
-                None => now.plus(NOTHING_LOOK),
-            };
-            self.resting.insert(one.id, until);
+        let mut jobs = Vec::new();
+        for (one, taken) in chosen.iter().zip(taken) {
+            match taken {
+                Taken::Job(job) => {
+                    self.unrecorded.remove(&one.id);
+                    self.busy.insert(one.id, job.is_on_trial);
+                    jobs.push(*job);
+                }
+                Taken::Busy => {
+                    let looks = self.unrecorded.get(&one.id).map_or(LOOKS_MAX, |looks| looks + 1);
+                    self.unrecorded.remove(&one.id);
+                    if looks < LOOKS_MAX {
+                        self.unrecorded.insert(one.id, looks);
+                    }
+                }
+                Taken::Nothing => {
+                    self.unrecorded.remove(&one.id);
+                    let slots = office.accounts.get(&one.id).and_then(|account| account.slots.as_ref());
+                    let until = match slots {
+                        Some(slots) => {
+                            slots.next(now).map_or(now.plus(SLOT_LOOK), |next| next.min(now.plus(SLOT_LOOK)))
+                        }
+                        None => now.plus(NOTHING_LOOK),
+                    };
+                    self.resting.insert(one.id, until);
+                }
+            }
         }
+        // Whoever isn't among those for whom something is due waits for nothing.
+        if self.ready.is_empty() {
+            self.unrecorded.retain(|id, _| chosen.iter().any(|one| one.id == *id));
+        }
+        jobs
     }
+}
+
+/// What came of looking for an endpoint's next delivery.
+enum Taken {
+    /// This one.
+    Job(Box<Job>),
+    /// The one before isn't recorded yet.
+    Busy,
+    /// There is none to be taken now.
+    Nothing,
 }
 
 /// By what it goes whose turn it is at an endpoint.
@@ -191,14 +229,14 @@ fn claim_one(
     ready: &Ready,
     (turn, waits): &(Turn, &'static Backoff),
     now: UnixMillis,
-) -> Result<Option<Job>, StoreError> {
+) -> Result<Taken, StoreError> {
     let name = destination::of_endpoint(&ready.carrier, ready.id);
     let breaker = destinations::lock(tx, &name)?.breaker;
     let is_open = breaker.admits_by(waits, now);
-    let Some(endpoint) = endpoints::find(tx, ready.id)?.filter(|_| is_open) else { return Ok(None) };
+    let Some(endpoint) = endpoints::find(tx, ready.id)?.filter(|_| is_open) else { return Ok(Taken::Nothing) };
     // Another process may be carrying the one before.
     if endpoints::is_busy(tx, &name)? {
-        return Ok(None);
+        return Ok(Taken::Busy);
     }
     let partner = match is_of_partner(&ready.carrier) {
         true => turns::of_partner(tx, ready.id)?,
@@ -214,8 +252,8 @@ fn claim_one(
     if let (Some(one), Some(Service { is_trusted: false, .. })) = (&claimed, partner)
         && turns::cancel_embargoed(tx, one, now)?
     {
-        return Ok(None);
+        return Ok(Taken::Busy);
     }
     let is_on_trial = breaker.failures > 0 || partner.is_some_and(|service| service.is_failing);
-    Ok(claimed.map(|claimed| Job { claimed, endpoint, is_on_trial }))
+    Ok(claimed.map_or(Taken::Nothing, |claimed| Taken::Job(Box::new(Job { claimed, endpoint, is_on_trial }))))
 }
