@@ -32,7 +32,11 @@ impl Desk<'_> {
         if work.was_sent {
             // A person said so, or the record was lost; said again it would stand there twice.
             let name = &self.account.rule.name;
-            tracing::warn!(account = name, post = work.post_id, "what was revised or withdrawn must be seen to by hand");
+            tracing::warn!(
+                account = name,
+                post = work.post_id,
+                "what was revised or withdrawn must be seen to by hand"
+            );
             return Err(super::refused("it stands at the network, and nobody knows where: see to it by hand").into());
         }
         let Some(doubt) = &work.doubt else { return Ok(None) };

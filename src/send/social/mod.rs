@@ -154,7 +154,10 @@ async fn failed_login(office: &Office, account: &Account, outcome: Outcome) -> O
         let note = move |tx: &mut Tx<'_>| accounts::login_failed(tx, id, &why, now);
         if matches!(office.store.write(note).await, Ok(true)) {
             let name = &account.rule.name;
-            tracing::error!(account = name, "an account must log in again: run `allim account login {name}`; what is due waits");
+            tracing::error!(
+                account = name,
+                "an account must log in again: run `allim account login {name}`; what is due waits"
+            );
         }
     }
     outcome
