@@ -122,17 +122,20 @@ fn is_emoji(grapheme: &str) -> bool {
 fn mastodon(text: &str) -> usize {
     let count = |(piece, is_address): (&str, bool)| match is_address {
         true => URL_COUNT,
-        false => mention(piece).map_or_else(|| graphemes(piece), graphemes),
+        false => mention(piece).map_or_else(|| graphemes(piece), |(name, rest)| graphemes(name) + graphemes(rest)),
     };
     pieces(text).into_iter().map(count).sum()
 }
 
-/// Of `@name@server` what counts.
-fn mention(piece: &str) -> Option<&str> {
+/// Of `@name@server` what counts: the name, and what stands after the server's.
+fn mention(piece: &str) -> Option<(&str, &str)> {
     let (name, server) = piece.strip_prefix('@')?.split_once('@')?;
     let is_name =
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.');
-    (is_name && server.contains('.')).then(|| &piece[..=name.len()])
+    let of_server = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let end = server.find(|c| !of_server(c)).unwrap_or(server.len());
+    let host = server[..end].trim_end_matches(['.', '-']);
+    (is_name && host.contains('.')).then(|| (&piece[..=name.len()], &server[host.len()..]))
 }
 
 /// The text in pieces, and which of them is an address: Mastodon lets white space end one, and what ends a sentence.

@@ -54,6 +54,9 @@ fn the_others_count_as_they_say() {
         ("https://example.org/a/very/long/path", 23),
         ("안녕 @name@mastodon.example 님", 3 + 5 + 2),
         ("@name", 5),
+        ("@a@b.example/긴말", 2 + 3),
+        ("@a@b.example,그리고", 2 + 4),
+        ("@a@b.example.", 2 + 1),
         ("a@b.example", 11),
         ("👨‍👩‍👧‍👦", 1),
     ];

@@ -7,7 +7,7 @@
 mod record;
 
 use crate::domain::clock::UnixMillis;
-use crate::domain::delivery::Outcome;
+use crate::domain::delivery::{Outcome, Reason};
 use crate::guard::Guard;
 use crate::render::blurb::Style;
 use crate::render::fit::{Hashtags, Limit, Measure};
@@ -102,7 +102,7 @@ impl Bluesky {
         let wire = Wire::new(&self.guard, now, credential);
         let password = credential.more.get("password").unwrap_or(&credential.access);
         if let (true, Some(refresh)) = (has_session, &credential.refresh) {
-            let ask = Ask::post(self.url("server.refreshSession")).bearer(refresh);
+            let ask = Ask::post(self.url("server.refreshSession")).bearer(refresh).secret();
             match wire.json::<Session>(ask).await {
                 Ok(session) => return Ok(Some(made(session, password, now))),
                 // A session that ended for good: the password makes another.
@@ -111,7 +111,7 @@ impl Bluesky {
             }
         }
         let body = json!({ "identifier": self.settings.user, "password": password });
-        let session = wire.json::<Session>(Ask::post(self.url("server.createSession")).json(&body)).await;
+        let session = wire.json::<Session>(Ask::post(self.url("server.createSession")).json(&body).secret()).await;
         session.map(|session| Some(made(session, password, now))).map_err(|failed| self.read(failed))
     }
 
@@ -186,11 +186,16 @@ impl Bluesky {
         let ask = Ask::post(self.url("repo.createRecord")).making().bearer(&saying.credential.access).json(&body);
         match self.wire(saying).json::<Record>(ask).await {
             Ok(record) => Said::there(remote(record, saying.reply_to), "200"),
+            Err(failed) if is_about_session(&failed) => Said::nothing(self.read(failed)),
             // Servers answer 400 or 500 where the key is taken, that is where an earlier attempt made the post.
             Err(failed) if failed.answer.as_ref().is_some_and(|answer| matches!(answer.status, 400 | 409 | 500)) => {
                 match self.look(saying).await {
                     Ok(Found::There(there)) => Said::there(there, "it was there"),
-                    _ => Said::nothing(self.read(failed)),
+                    Ok(Found::NotThere) => Said::nothing(self.read(failed)),
+                    _ => {
+                        let reply = "the key may be taken by the post itself".to_owned();
+                        Said::nothing(Outcome::Uncertain { reason: Reason::AnswerLost, reply })
+                    }
                 }
             }
             Err(failed) => Said::nothing(self.read(failed)),
@@ -283,7 +288,7 @@ impl Network for Bluesky {
             let body = json!({ "repo": did, "collection": POSTS, "rkey": key });
             let ask = Ask::post(self.url("repo.deleteRecord")).bearer(&credential.access).json(&body);
             // One that isn't there is answered as one that was.
-            match Wire::new(&self.guard, UnixMillis(0), credential).json::<Value>(ask).await {
+            match Wire::new(&self.guard, None, credential).json::<Value>(ask).await {
                 Ok(_) => Outcome::Sent { reply: "200".to_owned() },
                 Err(failed) => self.read(failed),
             }

@@ -5,7 +5,6 @@
 
 mod shapes;
 
-use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason};
 use crate::guard::{Answer, Guard};
 use crate::render::blurb::Style;
@@ -13,7 +12,7 @@ use crate::render::fit::{Hashtags, Limit, Measure};
 use crate::send::carrier::{Gate, Later};
 use crate::send::social::network::{Can, Credential, Network, Remote, Said, Saying};
 use crate::send::social::terms::{ImageUse, Terms, Wrong};
-use crate::send::social::wire::{Ask, Failed, Step, Wire, busy, in_seconds, login, parsed};
+use crate::send::social::wire::{Ask, Failed, Step, Wire, busy, login, parsed};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
@@ -153,7 +152,7 @@ fn read(wire: &Wire<'_>, failed: Failed) -> Outcome {
         429 => {
             // Discord tells it in the body too, to the millisecond.
             let wait = parsed::<Value>(answer).and_then(|body| body["retry_after"].as_f64());
-            busy(reply, wait.and_then(|wait| in_seconds(wire.now(), wait)).or_else(|| answer.retry_at(wire.now())))
+            busy(reply, wait.and_then(|wait| wire.after(wait)).or_else(|| wire.retry_at(answer)))
         }
         _ => failed.outcome,
     }
@@ -198,7 +197,7 @@ impl Network for ChatWebhook {
             if !gate.pass().await {
                 return Outcome::NotAllowed;
             }
-            let wire = Wire::new(&self.guard, UnixMillis(0), credential);
+            let wire = Wire::new(&self.guard, None, credential);
             match wire.ask(Ask::new(Method::DELETE, Self::message_url(credential, remote))).await {
                 Ok(answer) if answer.status == 204 => Outcome::Sent { reply: "204".to_owned() },
                 Ok(answer) => wire.bad(Step::Harmless, &answer),

@@ -2,7 +2,6 @@
 //! "posts/get", "posts/delete"). A bookmark is known by its address, so a repeat replaces it and makes no second one. Its token is part
 //! of every address, and gets into nothing that is told.
 
-use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason};
 use crate::guard::{Answer, Guard};
 use crate::render::blurb::{Blurb, Style};
@@ -20,6 +19,9 @@ const SERVER: &str = "https://api.pinboard.in/v1";
 const TITLE_MAX: usize = 255;
 /// Characters of a description that go: an address that holds more is refused by servers before the service sees it.
 const TEXT_MAX: usize = 600;
+
+/// Octets of an address that go: the guard asks none that is longer than 8,192.
+const URL_LEN_MAX: usize = 8_000;
 
 /// What is said of an account.
 #[derive(Clone, Debug)]
@@ -76,10 +78,14 @@ impl Delicious {
         Self { settings, guard }
     }
 
-    fn ask(&self, credential: &Credential, method: &str, pairs: &[(&str, &str)]) -> Ask {
+    fn url(&self, credential: &Credential, method: &str, pairs: &[(&str, &str)]) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("auth_token", &credential.access).extend_pairs(pairs);
-        Ask::get(format!("{}/posts/{method}?{}", self.settings.server, query.finish()))
+        format!("{}/posts/{method}?{}", self.settings.server, query.finish())
+    }
+
+    fn ask(&self, credential: &Credential, method: &str, pairs: &[(&str, &str)]) -> Ask {
+        Ask::get(self.url(credential, method, pairs))
     }
 
     async fn add(&self, saying: &Saying<'_>, gate: &mut Gate) -> Said {
@@ -89,20 +95,23 @@ impl Delicious {
         let tags: Vec<&str> = blurb.tags.iter().map(|tag| tag.trim_start_matches('.')).collect();
         let (title, tags) = (beginning(&blurb.title, TITLE_MAX), tags.join(" "));
         let dt = saying.now.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let pairs = [
-            ("url", url.as_str()),
-            ("description", &title),
-            ("extended", without_tags(blurb)),
-            ("tags", &tags),
-            ("dt", &dt),
-            ("replace", "yes"),
-            ("shared", if self.settings.is_shared { "yes" } else { "no" }),
-        ];
+        let shared = if self.settings.is_shared { "yes" } else { "no" };
+        let address = |extended: &str| {
+            let what = [("url", url.as_str()), ("description", &title), ("extended", extended), ("tags", &tags)];
+            let how = [("dt", dt.as_str()), ("replace", "yes"), ("shared", shared)];
+            self.url(saying.credential, "add", &[&what[..], &how[..]].concat())
+        };
+        // A syllable of Hangul takes nine octets in an address: of a long description the beginning goes.
+        let (mut extended, mut kept) = (without_tags(blurb).to_owned(), TEXT_MAX);
+        while kept > 0 && address(&extended).len() > URL_LEN_MAX {
+            kept -= TEXT_MAX / 12;
+            extended = beginning(&extended, kept);
+        }
         if !gate.pass().await {
             return Said::nothing(Outcome::NotAllowed);
         }
         let wire = Wire::new(&self.guard, saying.now, saying.credential);
-        let answer = match wire.ask(self.ask(saying.credential, "add", &pairs).making()).await {
+        let answer = match wire.ask(Ask::get(address(&extended)).making()).await {
             Ok(answer) => answer,
             Err(failed) => return Said::nothing(read(failed)),
         };
@@ -187,7 +196,7 @@ impl Network for Delicious {
             if !gate.pass().await {
                 return Outcome::NotAllowed;
             }
-            let wire = Wire::new(&self.guard, UnixMillis(0), credential);
+            let wire = Wire::new(&self.guard, None, credential);
             let answer = match wire.ask(self.ask(credential, "delete", &[("url", &remote.id)])).await {
                 Ok(answer) => answer,
                 Err(failed) => return read(failed),

@@ -2,7 +2,6 @@
 //! The token is the page's own, which doesn't end if it was made from a long-lived one of a person.
 
 use super::mastodon::CLOCKS_DIFFER;
-use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason};
 use crate::guard::Guard;
 use crate::render::blurb::Style;
@@ -11,15 +10,16 @@ use crate::send::carrier::{Gate, Later};
 use crate::send::social::graph::{self, Meant};
 use crate::send::social::network::{Can, Credential, Found, Network, Remote, Said, Saying};
 use crate::send::social::terms::{ImageUse, Terms, Wrong};
-use crate::send::social::wire::{Ask, Failed, Step, Wire, says};
+use crate::send::social::wire::{Ask, Failed, Picked, Sought, Step, Wire, gone, pick};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
 /// Where the interface is, with the version that this file speaks.
 const SERVER: &str = "https://graph.facebook.com/v24.0";
-/// Posts that are looked through.
+/// Posts on a page, and pages that are looked through.
 const LOOKED_THROUGH: usize = 100;
+const PAGES_MAX: usize = 5;
 
 /// What is said of an account.
 #[derive(Clone, Debug)]
@@ -111,10 +111,7 @@ impl Facebook {
         match wire.json::<Success>(ask.form(&[("message", &saying.blurb.text)])).await {
             Ok(Success { success: true }) => Said::there(remote.clone(), "200"),
             Ok(_) => Said::refused(Reason::ContentRefused, "it wasn't changed"),
-            Err(failed) => Said::nothing(settled(&wire, Step::Harmless, failed, || Outcome::Refused {
-                reason: Reason::ContentRefused,
-                reply: "it isn't there any more".to_owned(),
-            })),
+            Err(failed) => Said::nothing(settled(&wire, Step::Harmless, failed, gone)),
         }
     }
 
@@ -122,21 +119,35 @@ impl Facebook {
         let wire = Wire::new(&self.guard, saying.now, saying.credential);
         let since = saying.since.minus(CLOCKS_DIFFER).0 / 1_000;
         let fields = "id,message,permalink_url,attachments%7Bunshimmed_url,url%7D";
-        let path = format!("{}/feed?fields={fields}&since={since}&limit={LOOKED_THROUGH}", self.settings.page);
-        let feed: Feed = wire.json(Ask::get(self.url(&path)).bearer(&saying.credential.access)).await?;
-        // The address stands in the message, or in what is attached.
-        let is_it = |post: &&Value| {
+        let sought = Sought::new(saying.blurb, self.settings.image == ImageUse::Card);
+        let likeness = |post: &Value| {
             let attached = post["attachments"]["data"].as_array().map_or(&[][..], Vec::as_slice);
             let urls = attached.iter().flat_map(|item| [&item["unshimmed_url"], &item["url"]]);
-            let text = post["message"].as_str().unwrap_or_default().to_owned();
-            says(&urls.filter_map(Value::as_str).fold(text, |text, url| format!("{text}\n{url}")), saying.blurb)
+            let urls: Vec<&str> = urls.filter_map(Value::as_str).collect();
+            sought.likeness(post["message"].as_str().unwrap_or_default(), &urls)
         };
-        let found = feed.data.iter().find(is_it).and_then(|post| {
-            let url = post["permalink_url"].as_str().map(str::to_owned);
-            Some(Found::There(remote(post["id"].as_str()?.to_owned(), url)))
-        });
-        let is_last = feed.paging["next"].is_null();
-        Ok(found.unwrap_or(if is_last { Found::NotThere } else { Found::CantTell }))
+        // The feed holds what visitors wrote too.
+        let list =
+            format!("{}/published_posts?fields={fields}&since={since}&limit={LOOKED_THROUGH}", self.settings.page);
+        let (mut is_unclear, mut after) = (false, String::new());
+        for _ in 0..PAGES_MAX {
+            let ask = Ask::get(self.url(&format!("{list}{after}"))).bearer(&saying.credential.access);
+            let feed: Feed = wire.json(ask).await?;
+            match pick(&feed.data, likeness) {
+                Picked::This(post) => {
+                    let url = post["permalink_url"].as_str().map(str::to_owned);
+                    let id = post["id"].as_str().map(str::to_owned);
+                    return Ok(id.map_or(Found::CantTell, |id| Found::There(remote(id, url))));
+                }
+                Picked::Unclear => is_unclear = true,
+                Picked::None => {}
+            }
+            let Some(next) = graph::next(&feed.paging).filter(|_| !feed.data.is_empty()) else {
+                return Ok(if is_unclear { Found::CantTell } else { Found::NotThere });
+            };
+            after = next;
+        }
+        Ok(Found::CantTell)
     }
 }
 
@@ -191,7 +202,7 @@ impl Network for Facebook {
             if !gate.pass().await {
                 return Outcome::NotAllowed;
             }
-            let wire = Wire::new(&self.guard, UnixMillis(0), credential);
+            let wire = Wire::new(&self.guard, None, credential);
             let ask = Ask::new(Method::DELETE, self.url(&remote.id)).bearer(&credential.access);
             match wire.json::<Success>(ask).await {
                 Ok(Success { success: true }) => Outcome::Sent { reply: "200".to_owned() },

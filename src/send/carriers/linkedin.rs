@@ -12,7 +12,9 @@ use crate::send::social::login::{Draw, Login};
 use crate::send::social::network::{Can, Credential, Found, Network, Remote, Said, Saying};
 use crate::send::social::oauth::{self, Tokens};
 use crate::send::social::terms::{ImageUse, Terms, Wrong};
-use crate::send::social::wire::{Ask, Failed, Step, Wire, login, parsed, says};
+use crate::send::social::wire::{
+    Ask, Failed, Likeness, Picked, Sought, Step, Wire, duplicate, gone, login, parsed, pick,
+};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::HeaderName;
@@ -29,8 +31,9 @@ const VERSION: &str = "202610";
 const SCOPES: &str = "w_organization_social r_organization_social";
 /// Names the post that was made.
 const MADE: HeaderName = HeaderName::from_static("x-restli-id");
-/// Posts that are looked through.
+/// Posts on a page, and pages that are looked through.
 const LOOKED_THROUGH: usize = 50;
+const PAGES_MAX: usize = 5;
 /// Characters that mean something in a commentary, and stand for themselves after a backslash.
 const RESERVED: &str = "|{}@[]()<>#\\*_~";
 
@@ -90,7 +93,7 @@ impl LinkedIn {
         ask.header("linkedin-version", VERSION).header("x-restli-protocol-version", "2.0.0")
     }
 
-    fn wire(&self, credential: &Credential, now: UnixMillis) -> Wire<'_> {
+    fn wire(&self, credential: &Credential, now: impl Into<Option<UnixMillis>>) -> Wire<'_> {
         Wire::new(&self.guard, now, credential).hiding(self.settings.client_secret.as_deref())
     }
 
@@ -136,7 +139,9 @@ impl LinkedIn {
                 Some(id) if matches!(self.look(saying).await, Ok(Found::There(there)) if there.id == id) => {
                     Said::there(remote(id), "it was there")
                 }
-                _ => Said::nothing(read(failed)),
+                // It may be the post itself, of which the look doesn't know yet.
+                Some(_) => Said::nothing(duplicate()),
+                None => Said::nothing(read(failed)),
             },
         }
     }
@@ -151,28 +156,42 @@ impl LinkedIn {
         match wire.ask(ask.header("x-restli-method", "PARTIAL_UPDATE").json(&body)).await {
             Ok(answer) if answer.status == 204 => Said::there(remote.clone(), "204"),
             Ok(answer) => Said::nothing(wire.bad(Step::Harmless, &answer)),
+            Err(failed) if is_missing(&failed) => Said::nothing(gone()),
             Err(failed) => Said::nothing(read(failed)),
         }
     }
 
     async fn look(&self, saying: &Saying<'_>) -> Result<Found, Failed> {
         let author = utf8_percent_encode(&self.settings.author, NON_ALPHANUMERIC);
-        let path = format!("?q=author&author={author}&count={LOOKED_THROUGH}&sortBy=CREATED");
         let wire = self.wire(saying.credential, saying.now);
-        let ask = self.ask(Method::GET, &path, &saying.credential.access).header("x-restli-method", "FINDER");
-        let posts: Posts = wire.json(ask).await?;
         let since = saying.since.minus(CLOCKS_DIFFER).0;
         let is_new = |post: &Value| post["createdAt"].as_i64().is_none_or(|at| at >= since);
-        let is_it = |post: &&Value| {
-            let text = post["commentary"].as_str().unwrap_or_default().replace('\\', "");
+        let sought = Sought::new(saying.blurb, self.settings.image == ImageUse::Card);
+        let likeness = |post: &Value| {
             let source = post["content"]["article"]["source"].as_str().unwrap_or_default();
-            is_new(post) && says(&format!("{text}\n{source}"), saying.blurb)
+            let text = plain(post["commentary"].as_str().unwrap_or_default());
+            if is_new(post) { sought.likeness(&text, &[source]) } else { Likeness::Other }
         };
-        if let Some(id) = posts.elements.iter().find(is_it).and_then(|post| post["id"].as_str()) {
-            return Ok(Found::There(remote(id.to_owned())));
+        let (mut is_unclear, mut start) = (false, 0);
+        for _ in 0..PAGES_MAX {
+            let path = format!("?q=author&author={author}&start={start}&count={LOOKED_THROUGH}&sortBy=CREATED");
+            let ask = self.ask(Method::GET, &path, &saying.credential.access).header("x-restli-method", "FINDER");
+            let posts: Posts = wire.json(ask).await?;
+            match pick(&posts.elements, likeness) {
+                Picked::This(post) => {
+                    let id = post["id"].as_str().map(str::to_owned);
+                    return Ok(id.map_or(Found::CantTell, |id| Found::There(remote(id))));
+                }
+                Picked::Unclear => is_unclear = true,
+                Picked::None => {}
+            }
+            // A page may hold fewer than were asked for; only an empty one, or an older post, is the end.
+            if posts.elements.is_empty() || posts.elements.iter().any(|post| !is_new(post)) {
+                return Ok(if is_unclear { Found::CantTell } else { Found::NotThere });
+            }
+            start += LOOKED_THROUGH;
         }
-        let is_whole = posts.elements.len() < LOOKED_THROUGH || posts.elements.iter().any(|post| !is_new(post));
-        Ok(if is_whole { Found::NotThere } else { Found::CantTell })
+        Ok(Found::CantTell)
     }
 }
 
@@ -209,6 +228,23 @@ fn little_text(blurb: &Blurb) -> String {
     }
     escaped(blurb.text.get(at..).unwrap_or_default(), &mut out);
     out
+}
+
+fn is_missing(failed: &Failed) -> bool {
+    failed.answer.as_ref().is_some_and(|answer| answer.status == 404)
+}
+
+/// A commentary as readers see it.
+fn plain(commentary: &str) -> String {
+    let (mut out, mut rest) = (String::new(), commentary);
+    while let Some((before, after)) = rest.split_once("{hashtag|\\#|") {
+        out.push_str(before);
+        let (tag, after) = after.split_once('}').unwrap_or((after, ""));
+        out.push('#');
+        out.push_str(tag);
+        rest = after;
+    }
+    (out + rest).replace('\\', "")
 }
 
 /// 422 with the code `DUPLICATE_POST`, or 409, naming the other post.
@@ -294,13 +330,13 @@ impl Network for LinkedIn {
             if !gate.pass().await {
                 return Outcome::NotAllowed;
             }
-            let wire = self.wire(credential, UnixMillis(0));
+            let wire = self.wire(credential, None);
             let ask = self.ask(Method::DELETE, &path(remote), &credential.access).header("x-restli-method", "DELETE");
             // A second deletion is answered as the first.
             match wire.ask(ask).await {
                 Ok(answer) if answer.status == 204 => Outcome::Sent { reply: "204".to_owned() },
                 Ok(answer) => wire.bad(Step::Harmless, &answer),
-                Err(failed) if failed.answer.as_ref().is_some_and(|answer| answer.status == 404) => {
+                Err(failed) if is_missing(&failed) => {
                     Outcome::Sent { reply: "404, it isn't there any more".to_owned() }
                 }
                 Err(failed) => read(failed),

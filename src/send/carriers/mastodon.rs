@@ -9,15 +9,20 @@ use crate::render::fit::{Hashtags, Limit, Measure};
 use crate::send::carrier::{Gate, Later};
 use crate::send::social::network::{Can, Credential, Found, Network, Remote, Said, Saying};
 use crate::send::social::terms::{ImageUse, Terms, Wrong};
-use crate::send::social::wire::{Ask, Failed, Step, Wire, login, parsed, picture, says};
+use crate::send::social::wire::Likeness;
+use crate::send::social::wire::{
+    Ask, Failed, Picked, Sought, Step, Wire, gone, login, parsed, pick, picture, without_tags,
+};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Characters of a post where the server doesn't say.
 const CHARACTERS: usize = 500;
+/// What an address counts for, unless the server says otherwise.
+const URL_COUNT: usize = 23;
 /// Mastodon forgets an idempotency key after an hour; a part of it is left for clocks and queues.
 const KEYS_KEPT_FOR: Duration = Duration::from_secs(50 * 60);
 /// Octets of a picture at most, as servers have it by default.
@@ -25,8 +30,9 @@ const PICTURE_LEN_MAX: usize = 16 * 1_024 * 1_024;
 /// How often it is asked whether an uploaded picture is ready, and the wait between.
 const READY_ASKED_MAX: usize = 10;
 const READY_WAIT: Duration = Duration::from_millis(500);
-/// Own posts that are looked through: the most that one answer holds.
+/// Own posts on a page, the most that one answer holds, and pages that are looked through.
 const LOOKED_THROUGH: usize = 40;
+const PAGES_MAX: usize = 5;
 /// What parts the fields of an upload; a picture that held it would be refused by nobody but itself.
 const BOUNDARY: &str = "allim-d41b7f0c9e6a4c52-part";
 
@@ -57,6 +63,8 @@ pub struct Mastodon {
     settings: Settings,
     guard: Guard,
     characters: AtomicUsize,
+    /// Whether the server said how long a post may be, or that it never will.
+    has_learned: AtomicBool,
 }
 
 #[derive(Deserialize)]
@@ -76,7 +84,7 @@ struct WithId {
 
 impl Mastodon {
     pub(super) fn new(settings: Settings, guard: Guard) -> Self {
-        Self { settings, guard, characters: AtomicUsize::new(CHARACTERS) }
+        Self { settings, guard, characters: AtomicUsize::new(CHARACTERS), has_learned: AtomicBool::new(false) }
     }
 
     fn url(&self, path: &str) -> String {
@@ -121,12 +129,42 @@ impl Mastodon {
             }
             tokio::time::sleep(READY_WAIT).await;
             let ask = Ask::get(self.url(&format!("v1/media/{}", media.id))).bearer(token);
-            status = wire.ask(ask).await?.status;
+            status = match wire.ask(ask).await {
+                Ok(answer) => answer.status,
+                // It can't be made into a picture.
+                Err(Failed { outcome: Outcome::Refused { .. }, .. }) => return Ok(None),
+                Err(failed) => return Err(failed.outcome),
+            };
         }
         Ok((status == 200).then_some(media.id))
     }
 
+    /// What the instance says of itself; asked until it answers.
+    async fn ask_instance(&self, credential: &Credential, now: Option<UnixMillis>) {
+        let ask = Ask::get(self.url("v2/instance"));
+        let instance = match Wire::new(&self.guard, now, credential).json::<serde_json::Value>(ask).await {
+            Ok(instance) => instance,
+            Err(failed) => {
+                let is_unknown = failed.answer.is_some_and(|answer| matches!(answer.status, 404 | 410));
+                self.has_learned.store(is_unknown, Ordering::Relaxed);
+                return;
+            }
+        };
+        let statuses = &instance["configuration"]["statuses"];
+        let number = |name: &str| statuses[name].as_u64().and_then(|count| usize::try_from(count).ok());
+        if let Some(max) = number("max_characters").filter(|max| *max > 0) {
+            // Addresses that count for more than elsewhere: of these a post has one, and what it takes more is left.
+            let more = number("characters_reserved_per_url").unwrap_or_default().saturating_sub(URL_COUNT);
+            self.characters.store(max.saturating_sub(more).max(1), Ordering::Relaxed);
+        }
+        self.has_learned.store(true, Ordering::Relaxed);
+    }
+
     async fn post(&self, saying: &Saying<'_>, gate: &mut Gate) -> Said {
+        // It may not have answered when the account began; the next post knows.
+        if !self.has_learned.load(Ordering::Relaxed) {
+            self.ask_instance(saying.credential, Some(saying.now)).await;
+        }
         let media = match self.upload(saying).await {
             Ok(media) => media,
             Err(outcome) => return Said::nothing(outcome),
@@ -141,7 +179,7 @@ impl Mastodon {
         }
         let ask = Ask::post(self.url("v1/statuses")).making().bearer(&saying.credential.access);
         let ask = ask.header("idempotency-key", saying.id).json(&body);
-        self.said(self.wire(saying).json(ask).await, media)
+        self.said(self.wire(saying).json(ask).await, media, saying.reply_to.is_some())
     }
 
     fn body(&self, saying: &Saying<'_>, media: Option<&str>) -> serde_json::Value {
@@ -152,12 +190,14 @@ impl Mastodon {
         body
     }
 
-    fn said(&self, answered: Result<Status, Failed>, media: Option<String>) -> Said {
+    /// `is_of_another`: the call named another post, which may be gone.
+    fn said(&self, answered: Result<Status, Failed>, media: Option<String>, is_of_another: bool) -> Said {
         match answered {
             Ok(status) => {
                 let more = media.map(|id| ("media".to_owned(), id)).into_iter().collect();
                 Said::there(Remote { id: status.id, url: status.url, more }, "200")
             }
+            Err(failed) if is_of_another && is_missing(&failed) => Said::nothing(gone()),
             Err(failed) => Said::nothing(scoped(failed)),
         }
     }
@@ -170,30 +210,38 @@ impl Mastodon {
             return Said::nothing(Outcome::NotAllowed);
         }
         let ask = Ask::new(Method::PUT, self.url(&format!("v1/statuses/{}", remote.id)));
-        self.said(self.wire(saying).json(ask.bearer(&saying.credential.access).json(&body)).await, media)
+        self.said(self.wire(saying).json(ask.bearer(&saying.credential.access).json(&body)).await, media, true)
     }
 
     async fn look(&self, saying: &Saying<'_>) -> Result<Found, Failed> {
         let (wire, token) = (self.wire(saying), &saying.credential.access);
         let own: WithId = wire.json(Ask::get(self.url("v1/accounts/verify_credentials")).bearer(token)).await?;
-        let path = format!("v1/accounts/{}/statuses?limit={LOOKED_THROUGH}&exclude_reblogs=true", own.id);
-        let statuses: Vec<Status> = wire.json(Ask::get(self.url(&path)).bearer(token)).await?;
         let parent = saying.reply_to.map(|parent| parent.id.as_str());
-        let is_it = |status: &&Status| {
-            status.in_reply_to_id.as_deref() == parent
-                && is_since(status.created_at, saying.since)
-                && says(&status.content, saying.blurb)
+        let sought = Sought::new(saying.blurb, false);
+        let likeness = |status: &Status| {
+            let may_be = status.in_reply_to_id.as_deref() == parent && is_since(status.created_at, saying.since);
+            if may_be { sought.likeness(&without_tags(&status.content), &[]) } else { Likeness::Other }
         };
-        if let Some(status) = statuses.iter().find(is_it) {
-            return Ok(Found::There(Remote {
-                id: status.id.clone(),
-                url: status.url.clone(),
-                more: Default::default(),
-            }));
+        let (mut is_unclear, mut before) = (false, String::new());
+        for _ in 0..PAGES_MAX {
+            let path = format!("v1/accounts/{}/statuses?limit={LOOKED_THROUGH}&exclude_reblogs=true{before}", own.id);
+            let statuses: Vec<Status> = wire.json(Ask::get(self.url(&path)).bearer(token)).await?;
+            match pick(&statuses, likeness) {
+                Picked::This(status) => {
+                    let (id, url) = (status.id.clone(), status.url.clone());
+                    return Ok(Found::There(Remote { id, url, more: Default::default() }));
+                }
+                Picked::Unclear => is_unclear = true,
+                Picked::None => {}
+            }
+            // A page is filled before it is filtered: a short one isn't the last, an empty one is.
+            let is_older = |status: &Status| !is_since(status.created_at, saying.since);
+            let Some(last) = statuses.last().filter(|_| !statuses.iter().any(is_older)) else {
+                return Ok(if is_unclear { Found::CantTell } else { Found::NotThere });
+            };
+            before = format!("&max_id={}", last.id);
         }
-        let is_whole =
-            statuses.len() < LOOKED_THROUGH || statuses.iter().any(|s| !is_since(s.created_at, saying.since));
-        Ok(if is_whole { Found::NotThere } else { Found::CantTell })
+        Ok(Found::CantTell)
     }
 }
 
@@ -212,6 +260,10 @@ fn base(language: &str) -> &str {
         "zh-CN" | "zh-Hans" => "zh-CN",
         other => other.split('-').next().unwrap_or(other),
     }
+}
+
+fn is_missing(failed: &Failed) -> bool {
+    failed.answer.as_ref().is_some_and(|answer| answer.status == 404)
 }
 
 /// 403 is about the token, not the post: it lacks a scope, or the account is blocked.
@@ -244,12 +296,7 @@ impl Network for Mastodon {
 
     fn learn<'a>(&'a self, credential: &'a Credential) -> Later<'a, ()> {
         Box::pin(async move {
-            let wire = Wire::new(&self.guard, UnixMillis(0), credential);
-            let Ok(instance) = wire.json::<serde_json::Value>(Ask::get(self.url("v2/instance"))).await else { return };
-            let max = instance["configuration"]["statuses"]["max_characters"].as_u64();
-            if let Some(max) = max.and_then(|max| usize::try_from(max).ok()).filter(|max| *max > 0) {
-                self.characters.store(max, Ordering::Relaxed);
-            }
+            self.ask_instance(credential, None).await;
         })
     }
 
@@ -267,10 +314,9 @@ impl Network for Mastodon {
                 return Outcome::NotAllowed;
             }
             let ask = Ask::new(Method::DELETE, self.url(&format!("v1/statuses/{}", remote.id)));
-            match Wire::new(&self.guard, UnixMillis(0), credential).json::<WithId>(ask.bearer(&credential.access)).await
-            {
+            match Wire::new(&self.guard, None, credential).json::<WithId>(ask.bearer(&credential.access)).await {
                 Ok(_) => Outcome::Sent { reply: "200".to_owned() },
-                Err(failed) if failed.answer.as_ref().is_some_and(|answer| answer.status == 404) => {
+                Err(failed) if is_missing(&failed) => {
                     Outcome::Sent { reply: "404, it isn't there any more".to_owned() }
                 }
                 Err(failed) => scoped(failed),

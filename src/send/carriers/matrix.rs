@@ -2,7 +2,6 @@
 //! `#event-replacements`, `#redactions`). The transaction id is the delivery's, so a repeat is known; events carry it too, so that they
 //! can be found later. Rooms with encryption aren't served: what is announced is for everybody.
 
-use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason};
 use crate::domain::ids;
 use crate::guard::Guard;
@@ -12,7 +11,7 @@ use crate::render::templates::escape;
 use crate::send::carrier::{Gate, Later};
 use crate::send::social::network::{Can, Credential, Found, Network, Remote, Said, Saying};
 use crate::send::social::terms::{ImageUse, Terms, Wrong};
-use crate::send::social::wire::{Ask, Failed, Wire, busy, in_seconds, login, parsed};
+use crate::send::social::wire::{Ask, Failed, Wire, busy, login, parsed};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde::Deserialize;
@@ -143,8 +142,8 @@ fn read(wire: &Wire<'_>, failed: Failed) -> Outcome {
     match body["errcode"].as_str() {
         Some("M_UNKNOWN_TOKEN" | "M_MISSING_TOKEN" | "M_USER_LOCKED" | "M_USER_SUSPENDED") => login(reply),
         Some("M_LIMIT_EXCEEDED") => {
-            let wait = body["retry_after_ms"].as_f64().and_then(|ms| in_seconds(wire.now(), ms / 1_000.0));
-            busy(reply, wait.or_else(|| answer.retry_at(wire.now())))
+            let wait = body["retry_after_ms"].as_f64().and_then(|ms| wire.after(ms / 1_000.0));
+            busy(reply, wait.or_else(|| wire.retry_at(answer)))
         }
         // Not in the room, or without the right to write in it: nothing about the post.
         Some("M_FORBIDDEN" | "M_NOT_FOUND") => Outcome::TryLater { reason: Reason::OurError, reply, not_before: None },
@@ -202,7 +201,7 @@ impl Network for Matrix {
                 return Outcome::NotAllowed;
             }
             let id = format!("unsay-{}", &ids::content_hash(remote.id.as_bytes())[..16]);
-            let wire = Wire::new(&self.guard, UnixMillis(0), credential);
+            let wire = Wire::new(&self.guard, None, credential);
             let ask = Ask::new(Method::PUT, self.url(&["redact", &remote.id, &id]));
             match wire.json::<Made>(ask.bearer(&credential.access).json(&json!({}))).await {
                 Ok(_) => Outcome::Sent { reply: "200".to_owned() },

@@ -3,7 +3,7 @@
 
 use crate::domain::delivery::Outcome;
 use crate::guard::Guard;
-use crate::render::blurb::Style;
+use crate::render::blurb::{Blurb, Style};
 use crate::render::fit::{Hashtags, Limit, Measure, beginning};
 use crate::send::carrier::{Gate, Later};
 use crate::send::social::network::{Can, Found, Network, Remote, Said, Saying};
@@ -77,7 +77,7 @@ impl Ntfy {
     async fn post(&self, saying: &Saying<'_>, gate: &mut Gate) -> Said {
         let blurb = saying.blurb;
         let mut body = json!({
-            "topic": self.settings.topic, "title": beginning(&blurb.title, TITLE_MAX), "message": blurb.text,
+            "topic": self.settings.topic, "title": beginning(&blurb.title, TITLE_MAX), "message": message(blurb),
         });
         if let Some(url) = &blurb.url {
             body["click"] = json!(url);
@@ -113,7 +113,7 @@ impl Ntfy {
         let messages: Vec<Message> = lines.collect::<Result<_, _>>().map_err(|_| wire.bad(Step::Harmless, &answer))?;
         let is_it = |message: &Message| {
             message.click == blurb.url
-                && message.message == blurb.text
+                && message.message.trim() == self::message(blurb)
                 && message.title.as_deref() == Some(&beginning(&blurb.title, TITLE_MAX))
         };
         if let Some(message) = messages.into_iter().find(is_it) {
@@ -122,6 +122,12 @@ impl Ntfy {
         let is_kept = saying.since.until(saying.now) < KEPT_FOR;
         Ok(if is_kept { Found::NotThere } else { Found::CantTell })
     }
+}
+
+/// The server writes a word of its own where there is no message.
+fn message(blurb: &Blurb) -> &str {
+    let text = blurb.text.trim();
+    if text.is_empty() { blurb.title.trim() } else { text }
 }
 
 /// 403 is about the right to write into the topic.

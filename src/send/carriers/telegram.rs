@@ -1,7 +1,6 @@
 //! A channel or group on Telegram, by the Bot API (<https://core.telegram.org/bots/api#sendmessage>, `#making-requests`). The bot's token
 //! is part of every address, so none of these gets into what is told. A bot can't look what it wrote: a lost answer is held.
 
-use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Outcome;
 use crate::guard::Guard;
 use crate::render::blurb::Style;
@@ -9,7 +8,7 @@ use crate::render::fit::{Hashtags, Limit, Measure};
 use crate::send::carrier::{Gate, Later};
 use crate::send::social::network::{Can, Credential, Network, Remote, Said, Saying};
 use crate::send::social::terms::{ImageUse, Terms, Wrong};
-use crate::send::social::wire::{Ask, Failed, Step, Wire, busy, in_seconds, login, parsed};
+use crate::send::social::wire::{Ask, Failed, Step, Wire, busy, login, parsed};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -155,8 +154,8 @@ fn read(wire: &Wire<'_>, failed: Failed) -> Outcome {
             login(reply)
         }
         429 => {
-            let wait = body["parameters"]["retry_after"].as_f64().and_then(|wait| in_seconds(wire.now(), wait));
-            busy(reply, wait.or_else(|| answer.retry_at(wire.now())))
+            let wait = body["parameters"]["retry_after"].as_f64().and_then(|wait| wire.after(wait));
+            busy(reply, wait.or_else(|| wire.retry_at(answer)))
         }
         _ => failed.outcome,
     }
@@ -196,7 +195,7 @@ impl Network for Telegram {
             }
             let id = remote.id.parse::<i64>().unwrap_or_default();
             let body = json!({ "chat_id": self.settings.chat, "message_id": id });
-            let wire = Wire::new(&self.guard, UnixMillis(0), credential);
+            let wire = Wire::new(&self.guard, None, credential);
             match self.call::<bool>(&wire, Step::Harmless, self.ask(credential, "deleteMessage", &body)).await {
                 Ok(_) => Outcome::Sent { reply: "200".to_owned() },
                 Err(Outcome::Refused { reply, .. }) if reply.contains("message to delete not found") => {

@@ -9,11 +9,12 @@ use crate::guard::Guard;
 use crate::render::blurb::Style;
 use crate::render::fit::{Hashtags, Limit, Measure};
 use crate::send::carrier::{Gate, Later};
+use crate::send::social::graph;
 use crate::send::social::login::{Draw, Login};
 use crate::send::social::network::{Can, Credential, Found, Network, Remote, Said, Saying};
 use crate::send::social::oauth::{self, Tokens};
 use crate::send::social::terms::{ImageUse, Terms, Wrong};
-use crate::send::social::wire::{Ask, Failed, Step, Wire, login, says};
+use crate::send::social::wire::{Ask, Failed, Likeness, Picked, Sought, Step, Wire, gone, login, pick};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,8 +28,9 @@ const LOGIN_PAGE: &str = "https://threads.net/oauth/authorize";
 const SCOPES: &str = "threads_basic,threads_content_publish,threads_manage_replies,threads_delete";
 /// A token that lasts sixty days is renewed when this is left of it: it can be renewed until it ends, and never after.
 const RENEWED_BEFORE: Duration = Duration::from_secs(7 * 86_400);
-/// Posts that are looked through.
+/// Posts on a page, and pages that are looked through.
 const LOOKED_THROUGH: usize = 100;
+const PAGES_MAX: usize = 5;
 
 /// What is said of an account.
 #[derive(Clone)]
@@ -92,7 +94,7 @@ impl Threads {
         format!("{}/{path}", self.settings.server.trim_end_matches("/v1.0"))
     }
 
-    fn wire(&self, credential: &Credential, now: UnixMillis) -> Wire<'_> {
+    fn wire(&self, credential: &Credential, now: impl Into<Option<UnixMillis>>) -> Wire<'_> {
         Wire::new(&self.guard, now, credential).hiding(self.settings.client_secret.as_deref())
     }
 
@@ -105,7 +107,7 @@ impl Threads {
             .extend_pairs([("grant_type", "th_refresh_token"), ("access_token", &credential.access)])
             .finish();
         let ask = Ask::get(format!("{}?{query}", self.tokens_url("refresh_access_token")));
-        let tokens = wire.json::<Tokens>(ask).await;
+        let tokens = wire.json::<Tokens>(ask.secret()).await;
         match tokens.map_err(|failed| settled(&wire, Step::Harmless, failed, || login("no token".to_owned()))) {
             Ok(tokens) => Ok(Some(tokens.credential(credential, now))),
             Err(Outcome::Refused { reply, .. }) => Err(login(reply)),
@@ -122,6 +124,8 @@ impl Threads {
         if let Some(parent) = saying.reply_to {
             form.push(("reply_to_id", &parent.id));
         }
+        // What is answered may be gone.
+        let not_there = || if saying.reply_to.is_some() { gone() } else { not_there() };
         let ready = match wire.json::<WithId>(Ask::post(self.url("me/threads")).bearer(token).form(&form)).await {
             Ok(ready) => ready,
             Err(failed) => return Said::nothing(settled(&wire, Step::Harmless, failed, not_there)),
@@ -141,21 +145,36 @@ impl Threads {
         // What answers something of one's own is listed by itself.
         let list = if saying.reply_to.is_some() { "replies" } else { "threads" };
         let fields = "id,text,permalink,link_attachment_url,replied_to";
-        let path = format!("me/{list}?fields={fields}&since={since}&limit={LOOKED_THROUGH}");
+        let list = format!("me/{list}?fields={fields}&since={since}&limit={LOOKED_THROUGH}");
         let wire = self.wire(saying.credential, saying.now);
-        let posts: Posts = wire.json(Ask::get(self.url(&path)).bearer(&saying.credential.access)).await?;
-        let is_it = |post: &&Value| {
-            let text = post["text"].as_str().unwrap_or_default();
+        let sought = Sought::new(saying.blurb, self.settings.image == ImageUse::Card);
+        let likeness = |post: &Value| {
             let link = post["link_attachment_url"].as_str().unwrap_or_default();
             let answered = saying.reply_to.is_none_or(|parent| post["replied_to"]["id"] == parent.id);
-            answered && says(&format!("{text}\n{link}"), saying.blurb)
+            let text = post["text"].as_str().unwrap_or_default();
+            if answered { sought.likeness(text, &[link]) } else { Likeness::Other }
         };
-        let found = posts.data.iter().find(is_it).and_then(|post| {
-            let url = post["permalink"].as_str().map(str::to_owned);
-            Some(Found::There(Remote { id: post["id"].as_str()?.to_owned(), url, more: Default::default() }))
-        });
-        let is_last = posts.paging["cursors"]["after"].is_null() || posts.data.len() < LOOKED_THROUGH;
-        Ok(found.unwrap_or(if is_last { Found::NotThere } else { Found::CantTell }))
+        let (mut is_unclear, mut after) = (false, String::new());
+        for _ in 0..PAGES_MAX {
+            let ask = Ask::get(self.url(&format!("{list}{after}"))).bearer(&saying.credential.access);
+            let posts: Posts = wire.json(ask).await?;
+            match pick(&posts.data, likeness) {
+                Picked::This(post) => {
+                    let url = post["permalink"].as_str().map(str::to_owned);
+                    let id = post["id"].as_str().map(str::to_owned);
+                    let there = |id| Found::There(Remote { id, url, more: Default::default() });
+                    return Ok(id.map_or(Found::CantTell, there));
+                }
+                Picked::Unclear => is_unclear = true,
+                Picked::None => {}
+            }
+            // A page may hold fewer than were asked for: the end is no place to go on from, or nothing there.
+            let Some(next) = graph::next(&posts.paging).filter(|_| !posts.data.is_empty()) else {
+                return Ok(if is_unclear { Found::CantTell } else { Found::NotThere });
+            };
+            after = next;
+        }
+        Ok(Found::CantTell)
     }
 }
 
@@ -244,7 +263,7 @@ impl Network for Threads {
             if !gate.pass().await {
                 return Outcome::NotAllowed;
             }
-            let wire = self.wire(credential, UnixMillis(0));
+            let wire = self.wire(credential, None);
             let ask = Ask::new(Method::DELETE, self.url(&remote.id)).bearer(&credential.access);
             match wire.json::<Success>(ask).await {
                 Ok(Success { success: true }) => Outcome::Sent { reply: "200".to_owned() },

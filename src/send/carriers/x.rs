@@ -4,7 +4,7 @@
 use super::mastodon::is_since;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason};
-use crate::guard::Guard;
+use crate::guard::{Answer, Guard};
 use crate::render::blurb::Style;
 use crate::render::fit::{Hashtags, Limit, Measure};
 use crate::send::carrier::{Gate, Later};
@@ -12,7 +12,9 @@ use crate::send::social::login::{Draw, Login};
 use crate::send::social::network::{Can, Credential, Found, Network, Remote, Said, Saying};
 use crate::send::social::oauth::{self, Tokens};
 use crate::send::social::terms::{ImageUse, Terms, Wrong};
-use crate::send::social::wire::{Ask, Failed, Wire, busy, instant_in, says};
+use crate::send::social::wire::{
+    Ask, Failed, Likeness, Picked, Sought, Wire, busy, duplicate, instant_in, login, pick,
+};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -106,7 +108,7 @@ impl X {
         format!("{}/2/{path}", self.settings.server)
     }
 
-    fn wire(&self, credential: &Credential, now: UnixMillis) -> Wire<'_> {
+    fn wire(&self, credential: &Credential, now: impl Into<Option<UnixMillis>>) -> Wire<'_> {
         Wire::new(&self.guard, now, credential).hiding(self.settings.client_secret.as_deref())
     }
 
@@ -160,8 +162,7 @@ impl X {
             Err(failed) if is_duplicate(&failed) => match self.look(saying).await {
                 Ok(Found::There(there)) => Said::there(there, "it was there"),
                 // The same text stands there, and it isn't known whether it is this one.
-                Ok(Found::NotThere) => Said::nothing(limited(failed)),
-                _ => Said::nothing(Outcome::Uncertain { reason: Reason::AnswerLost, reply: "a duplicate".to_owned() }),
+                _ => Said::nothing(duplicate()),
             },
             Err(failed) => Said::nothing(limited(failed)),
         }
@@ -177,18 +178,20 @@ impl X {
         let path = format!("users/{user}/tweets?max_results={LOOKED_THROUGH}&{fields}");
         let posts: Posts = wire.json(Ask::get(self.url(&path)).bearer(token)).await?;
         let parent = saying.reply_to.map(|parent| parent.id.as_str());
-        let is_it = |post: &&Post| {
+        let sought = Sought::new(saying.blurb, false);
+        let likeness = |post: &Post| {
             let answers = post.referenced_tweets.iter().find(|tweet| tweet.kind == "replied_to");
             // Addresses stand in the text shortened, and whole beside it.
             let urls = post.entities["urls"].as_array().map_or(&[][..], Vec::as_slice);
             let urls = urls.iter().flat_map(|url| [&url["expanded_url"], &url["unwound_url"]]);
-            let text = urls.filter_map(Value::as_str).fold(post.text.clone(), |text, url| format!("{text}\n{url}"));
-            answers.map(|tweet| tweet.id.as_str()) == parent
-                && is_since(post.created_at, saying.since)
-                && says(&text, saying.blurb)
+            let urls: Vec<&str> = urls.filter_map(Value::as_str).collect();
+            let may_be = answers.map(|tweet| tweet.id.as_str()) == parent && is_since(post.created_at, saying.since);
+            if may_be { sought.likeness(&post.text, &urls) } else { Likeness::Other }
         };
-        if let Some(post) = posts.data.iter().find(is_it) {
-            return Ok(Found::There(remote(post.id.clone())));
+        match pick(&posts.data, likeness) {
+            Picked::This(post) => return Ok(Found::There(remote(post.id.clone()))),
+            Picked::Unclear => return Ok(Found::CantTell),
+            Picked::None => {}
         }
         let is_last = posts.meta["next_token"].is_null();
         let is_whole = is_last || posts.data.iter().any(|post| !is_since(post.created_at, saying.since));
@@ -216,8 +219,20 @@ fn limited(failed: Failed) -> Outcome {
             let day = instant_in(answer, "x-user-limit-24hour-reset").filter(|_| is_day_over);
             busy(reply, day.or_else(|| instant_in(answer, "x-rate-limit-reset")).or(not_before))
         }
+        // 403 is about the account or its rights, unless it names a fault of the text.
+        (Some(answer), Outcome::Refused { reply, .. }) if answer.status == 403 && !is_about_text(answer) => {
+            login(reply)
+        }
         (_, outcome) => outcome,
     }
+}
+
+/// Words by which the text is refused: said before, too long, an answer where none is let, an address that is known for harm.
+fn is_about_text(answer: &Answer) -> bool {
+    const WORDS: [&str; 6] =
+        ["duplicate content", "too long", "reply to a ", "reply to this ", "deleted or not visible", "harmful"];
+    let body = String::from_utf8_lossy(&answer.body).to_ascii_lowercase();
+    WORDS.iter().any(|words| body.contains(words))
 }
 
 const DAY_LEFT: reqwest::header::HeaderName = reqwest::header::HeaderName::from_static("x-user-limit-24hour-remaining");
@@ -282,7 +297,7 @@ impl Network for X {
             if !gate.pass().await {
                 return Outcome::NotAllowed;
             }
-            let wire = self.wire(credential, UnixMillis(0));
+            let wire = self.wire(credential, None);
             let ask = Ask::new(Method::DELETE, self.url(&format!("tweets/{}", remote.id))).bearer(&credential.access);
             match wire.json::<Data<Deleted>>(ask).await {
                 Ok(answer) if answer.data.deleted => Outcome::Sent { reply: "200".to_owned() },

@@ -45,7 +45,7 @@ pub fn read(wire: &Wire<'_>, step: Step, failed: Failed) -> Meant {
         return Meant::NotThere;
     }
     Meant::Outcome(match code {
-        _ if LIMITS.contains(&code) => busy(reply, answer.retry_at(wire.now())),
+        _ if LIMITS.contains(&code) => busy(reply, wire.retry_at(answer)),
         _ if LOGINS.contains(&code) || RIGHTS.contains(&code) => login(reply),
         DUPLICATE => {
             return Meant::Duplicate(Outcome::Refused { reason: Reason::ContentRefused, reply });
@@ -57,4 +57,12 @@ pub fn read(wire: &Wire<'_>, step: Step, failed: Failed) -> Meant {
         _ if TROUBLE.contains(&code) => busy(reply, None),
         _ => failed.outcome,
     })
+}
+
+/// What asks for the page that follows, until there is none (<https://developers.facebook.com/docs/graph-api/results>). The address in
+/// `next` holds a token, so it isn't asked as it stands; Threads gives the place only.
+#[must_use]
+pub fn next(paging: &Value) -> Option<String> {
+    let after: String = url::form_urlencoded::byte_serialize(paging["cursors"]["after"].as_str()?.as_bytes()).collect();
+    Some(format!("&after={after}"))
 }

@@ -42,7 +42,7 @@ pub fn ends_soon(credential: &Credential, now: UnixMillis) -> bool {
 /// # Errors
 /// What becomes of the delivery.
 pub async fn tokens(wire: &Wire<'_>, ask: Ask) -> Result<Tokens, Outcome> {
-    wire.json(ask).await.map_err(|failed: Failed| match failed.outcome {
+    wire.json(ask.secret()).await.map_err(|failed: Failed| match failed.outcome {
         Outcome::Refused { reply, .. } => login(reply),
         outcome => outcome,
     })

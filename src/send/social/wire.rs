@@ -1,10 +1,15 @@
 //! What all networks' clients have in common: one call by the guard, and what its answer means to a delivery.
 
+mod limits;
+mod sought;
+
+pub use sought::{Likeness, Picked, Sought, pick, without_tags};
+
 use super::network::Credential;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason};
 use crate::guard::{Answer, Call, Failure, Guard};
-use crate::render::blurb::{Blurb, Picture};
+use crate::render::blurb::Picture;
 use base64::Engine as _;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
@@ -36,13 +41,14 @@ pub struct Ask {
     url: String,
     headers: Vec<(HeaderName, String)>,
     body: Vec<u8>,
+    is_secret: bool,
 }
 
 impl Ask {
     /// A call by this method.
     #[must_use]
     pub fn new(method: Method, url: impl Into<String>) -> Self {
-        Self { step: Step::Harmless, method, url: url.into(), headers: Vec::new(), body: Vec::new() }
+        Self { step: Step::Harmless, method, url: url.into(), headers: Vec::new(), body: Vec::new(), is_secret: false }
     }
 
     /// GET.
@@ -61,6 +67,13 @@ impl Ask {
     #[must_use]
     pub fn making(mut self) -> Self {
         self.step = Step::Making;
+        self
+    }
+
+    /// Its answer is a login: of one that can't be read nothing but the status is told.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.is_secret = true;
         self
     }
 
@@ -125,14 +138,16 @@ impl From<Failed> for Outcome {
 /// The way to one account's network.
 pub struct Wire<'a> {
     guard: &'a Guard,
-    now: UnixMillis,
+    now: Option<UnixMillis>,
     secrets: Vec<String>,
 }
 
 impl<'a> Wire<'a> {
-    /// The way with this login, of which nothing gets into what is told.
+    /// The way with this login, of which nothing gets into what is told. Where nobody says what time it is, a wait of so many seconds is
+    /// told by no instant.
     #[must_use]
-    pub fn new(guard: &'a Guard, now: UnixMillis, credential: &Credential) -> Self {
+    pub fn new(guard: &'a Guard, now: impl Into<Option<UnixMillis>>, credential: &Credential) -> Self {
+        let now = now.into();
         let password = credential.more.get("password");
         let all = [Some(&credential.access), credential.refresh.as_ref(), password];
         Self { guard, now, secrets: all.into_iter().flatten().flat_map(|secret| spellings(secret)).collect() }
@@ -145,10 +160,16 @@ impl<'a> Wire<'a> {
         self
     }
 
-    /// The instant of the attempt.
+    /// So many seconds from now.
     #[must_use]
-    pub fn now(&self) -> UnixMillis {
-        self.now
+    pub fn after(&self, seconds: f64) -> Option<UnixMillis> {
+        in_seconds(self.now?, seconds)
+    }
+
+    /// When the network asks to be tried again, in whichever header field.
+    #[must_use]
+    pub fn retry_at(&self, answer: &Answer) -> Option<UnixMillis> {
+        limits::retry_at(answer, self.now)
     }
 
     /// The first words of an answer, without secrets.
@@ -191,10 +212,16 @@ impl<'a> Wire<'a> {
     /// # Errors
     /// [`Failed`]; an answer of another form may all the same be one to a post that was made.
     pub async fn json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Failed> {
-        let step = ask.step;
+        let (step, is_secret) = (ask.step, ask.is_secret);
         let answer = self.ask(ask).await?;
         match parsed(&answer) {
             Some(value) => Ok(value),
+            None if is_secret => {
+                // New tokens stand in it, which nobody knows yet to hide.
+                let reply = format!("{}, and a login that can't be read", answer.status);
+                let outcome = Outcome::TryLater { reason: Reason::BadAnswer, reply, not_before: None };
+                Err(Failed { outcome, answer: None })
+            }
             None => Err(Failed { outcome: self.bad(step, &answer), answer: Some(answer) }),
         }
     }
@@ -202,7 +229,7 @@ impl<'a> Wire<'a> {
     /// What a status means, as far as networks agree.
     fn judge(&self, step: Step, answer: &Answer) -> Outcome {
         let reply = self.words(answer);
-        let later = |reason, reply| Outcome::TryLater { reason, reply, not_before: answer.retry_at(self.now) };
+        let later = |reason, reply| Outcome::TryLater { reason, reply, not_before: self.retry_at(answer) };
         match answer.status {
             401 => later(Reason::Login, reply),
             400 | 403 | 409 | 413 | 415 | 422 => Outcome::Refused { reason: Reason::ContentRefused, reply },
@@ -262,22 +289,22 @@ pub fn busy(reply: String, not_before: Option<UnixMillis>) -> Outcome {
     Outcome::TryLater { reason: Reason::Busy, reply, not_before }
 }
 
+/// What was to be changed or answered was taken away there: that is no fault of the network's.
+#[must_use]
+pub fn gone() -> Outcome {
+    Outcome::Refused { reason: Reason::ContentRefused, reply: "it isn't there any more".to_owned() }
+}
+
+/// A duplicate of what isn't found: it may be the post itself.
+#[must_use]
+pub fn duplicate() -> Outcome {
+    Outcome::Uncertain { reason: Reason::AnswerLost, reply: "a duplicate".to_owned() }
+}
+
 /// A person must log in again.
 #[must_use]
 pub fn login(reply: String) -> Outcome {
     Outcome::TryLater { reason: Reason::Login, reply, not_before: None }
-}
-
-/// Whether a text at a network says what a blurb says: by its address, which is the post's own, else by its beginning.
-#[must_use]
-pub fn says(text: &str, blurb: &Blurb) -> bool {
-    match &blurb.url {
-        Some(url) => text.contains(url.as_str()) || text.contains(&url.replace('&', "&amp;")),
-        None => {
-            let first = blurb.text.lines().next().unwrap_or_default().trim();
-            !first.is_empty() && text.contains(first)
-        }
-    }
 }
 
 /// Pictures that networks show.

@@ -4,6 +4,15 @@
 use super::server::{Board, Reply, Request};
 use serde_json::{Value, json};
 
+/// A page of a network's list, the newest first, after so many.
+fn page(board: &Board, after: usize, most: usize) -> Vec<&super::server::Posted> {
+    board.posts.iter().rev().skip(after).take(most).collect()
+}
+
+fn number(request: &Request, name: &str) -> usize {
+    request.query.get(name).map_or(0, |text| text.parse().expect("a number"))
+}
+
 /// The login of every account. Nothing that is told may hold it.
 pub const TOKEN: &str = "canary-token-4711";
 /// When everything here happens: 2026-11-23T10:00:00Z.
@@ -19,12 +28,15 @@ fn unauthorised() -> Option<Reply> {
 /// `…/media/#v2`, `…/instance/#v2`.
 pub fn mastodon(board: &mut Board, request: &Request) -> Option<Reply> {
     let status = |id: &str, text: &str, parent: &Option<String>| {
-        let content = text.replace('&', "&amp;").replace('\n', "<br>");
+        let content = text.replace('&', "&amp;").replace('\'', "&#39;").replace('"', "&quot;").replace('\n', "<br>");
         json!({ "id": id, "url": format!("https://social.example.org/@a/{id}"), "content": format!("<p>{content}</p>"),
             "created_at": AT, "in_reply_to_id": parent })
     };
     if request.line() == "GET /api/v2/instance" {
-        return Some(Reply::json(200, &json!({ "configuration": { "statuses": { "max_characters": 1_234 } } })));
+        return Some(Reply::json(
+            200,
+            &json!({ "configuration": { "statuses": { "max_characters": 1_234, "characters_reserved_per_url": 30 } } }),
+        ));
     }
     if !request.bears(TOKEN) {
         return unauthorised();
@@ -48,6 +60,9 @@ pub fn mastodon(board: &mut Board, request: &Request) -> Option<Reply> {
             let (body, key) = (request.json(), request.header("idempotency-key"));
             assert!(!key.is_empty() && body["visibility"] == "public" && body["language"] == "ko", "{body}");
             let parent = body["in_reply_to_id"].as_str().map(str::to_owned);
+            if parent.as_ref().is_some_and(|id| !board.posts.iter().any(|post| post.id == *id)) {
+                return Some(Reply::json(404, &json!({ "error": "The post you are replying to is gone" })));
+            }
             let text = body["status"].as_str()?;
             let id = match board.by_key(key) {
                 Some(post) => post.id.clone(),
@@ -57,7 +72,11 @@ pub fn mastodon(board: &mut Board, request: &Request) -> Option<Reply> {
         }
         "GET /api/v1/accounts/verify_credentials" => Some(Reply::json(200, &json!({ "id": "77", "username": "a" }))),
         "GET /api/v1/accounts/77/statuses" => {
-            let all: Vec<Value> = board.posts.iter().map(|post| status(&post.id, &post.text, &post.parent)).collect();
+            // What comes before `max_id`; a page is filled first, and then some of it is left out.
+            let before = request.query.get("max_id").and_then(|id| board.posts.iter().rev().position(|p| p.id == *id));
+            let after = before.map_or(0, |at| at + 1);
+            let posts = page(board, after, number(request, "limit").min(40));
+            let all: Vec<Value> = posts.iter().map(|post| status(&post.id, &post.text, &post.parent)).collect();
             Some(Reply::json(200, &json!(all)))
         }
         _ => None,
@@ -208,17 +227,20 @@ pub fn facebook(board: &mut Board, request: &Request) -> Option<Reply> {
             let id = board.make(&text, None, "");
             Some(Reply::json(200, &json!({ "id": id })))
         }
-        "GET /77/feed" => {
-            let all: Vec<Value> = board
-                .posts
-                .iter()
+        "GET /77/published_posts" => {
+            let (after, most) = (number(request, "after"), number(request, "limit").min(100));
+            let all: Vec<Value> = page(board, after, most)
+                .into_iter()
                 .map(|post| {
                     let (message, link) = post.text.rsplit_once('\n').unwrap_or((&post.text, ""));
                     json!({ "id": post.id, "message": message, "permalink_url": "https://www.facebook.com/p/1",
                         "attachments": { "data": [{ "unshimmed_url": link }] } })
                 })
                 .collect();
-            Some(Reply::json(200, &json!({ "data": all, "paging": {} })))
+            let end = (after + all.len()).to_string();
+            // The last page that holds something still says where to go on.
+            let paging = if all.is_empty() { json!({}) } else { json!({ "cursors": { "after": end } }) };
+            Some(Reply::json(200, &json!({ "data": all, "paging": paging })))
         }
         _ => {
             let (method, id) = line.split_once(" /")?;
@@ -454,7 +476,8 @@ pub fn linkedin(board: &mut Board, request: &Request) -> Option<Reply> {
                 json!({ "id": urn(&post.id), "commentary": post.text, "createdAt": NOW,
                     "content": { "article": { "source": post.key } } })
             };
-            let elements: Vec<Value> = board.posts.iter().map(post).collect();
+            let (start, count) = (number(request, "start"), number(request, "count").min(50));
+            let elements: Vec<Value> = page(board, start, count).into_iter().map(post).collect();
             Some(Reply::json(200, &json!({ "elements": elements, "paging": {} })))
         }
         _ => None,
@@ -474,6 +497,9 @@ pub fn threads(board: &mut Board, request: &Request) -> Option<Reply> {
         "POST /me/threads" => {
             let form = request.form();
             assert_eq!(form.get("media_type").map(String::as_str), Some("TEXT"));
+            if form.get("reply_to_id").is_some_and(|id| !board.posts.iter().any(|post| post.id == *id)) {
+                return error(100, 33);
+            }
             // The container carries what will be published.
             let held = json!([form.get("text"), form.get("link_attachment"), form.get("reply_to_id")]).to_string();
             board.calls.push(format!("container {held}"));
@@ -488,14 +514,18 @@ pub fn threads(board: &mut Board, request: &Request) -> Option<Reply> {
         }
         "GET /me/threads" | "GET /me/replies" => {
             let is_reply = line.ends_with("replies");
-            let posts = board.posts.iter().filter(|post| post.parent.is_some() == is_reply);
+            let posts = board.posts.iter().rev().filter(|post| post.parent.is_some() == is_reply);
+            let (after, most) = (number(request, "after"), number(request, "limit").min(100));
+            let posts = posts.skip(after).take(most);
             let all: Vec<Value> = posts
                 .map(|post| {
                     json!({ "id": post.id, "text": post.text, "link_attachment_url": post.key,
                         "replied_to": { "id": post.parent } })
                 })
                 .collect();
-            Some(Reply::json(200, &json!({ "data": all, "paging": {} })))
+            let end = (after + all.len()).to_string();
+            let paging = if all.is_empty() { json!({}) } else { json!({ "cursors": { "after": end } }) };
+            Some(Reply::json(200, &json!({ "data": all, "paging": paging })))
         }
         _ => match line.strip_prefix("DELETE /").map(|id| board.remove(id)) {
             Some(true) => Some(Reply::json(200, &json!({ "success": true }))),
@@ -532,7 +562,7 @@ pub fn ntfy(board: &mut Board, request: &Request) -> Option<Reply> {
         "POST /" => {
             let body = request.json();
             let key = json!([body["title"], body["click"]]).to_string();
-            let text = body["message"].as_str()?;
+            let text = body["message"].as_str().filter(|text| !text.is_empty()).unwrap_or("triggered").trim();
             let id = board.make(text, None, &key);
             Some(Reply::json(
                 200,

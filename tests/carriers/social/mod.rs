@@ -2,6 +2,7 @@
 //! `Case`.
 
 mod fakes;
+mod mended;
 mod pictures;
 mod real;
 mod server;
@@ -333,6 +334,8 @@ async fn each_status_means_what_it_should() {
 #[tokio::test]
 async fn limits_are_obeyed_as_each_network_tells_them() {
     let told = |name: &str| match name {
+        "mastodon" => Some(Reply::text(429, "").with("x-ratelimit-reset", "2026-11-23T10:01:30.000000Z")),
+        "bluesky" => Some(Reply::text(429, "").with("ratelimit-reset", &(NOW / 1_000 + 90).to_string())),
         "x" => Some(Reply::text(429, "").with("x-rate-limit-reset", &(NOW / 1_000 + 90).to_string())),
         "telegram" => {
             Some(Reply::json(429, &json!({ "ok": false, "error_code": 429, "parameters": { "retry_after": 90 } })))
@@ -354,7 +357,7 @@ async fn limits_are_obeyed_as_each_network_tells_them() {
         }
         looked_at += 1;
     }
-    assert_eq!(looked_at, 4);
+    assert_eq!(looked_at, 6);
     for code in [4, 17, 32, 613] {
         let account = cases().into_iter().find(|case| case.name == "facebook").expect("it is there").open().await;
         account.server.mood(Mood::Says(Reply::json(400, &json!({ "error": { "code": code, "message": "limit" } }))));

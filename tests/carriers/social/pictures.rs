@@ -34,6 +34,9 @@ fn mastodon(board: &mut Board, request: &Request) -> Option<Reply> {
         }
         "GET /api/v1/media/m1" => {
             let asked = board.calls.iter().filter(|call| call.contains("/media/m1")).count();
+            if board.calls.iter().any(|call| call == "no picture") {
+                return Some(Reply::json(422, &json!({ "error": "Validation failed: File couldn't be processed" })));
+            }
             Some(Reply::json(if asked < 2 { 206 } else { 200 }, &json!({ "id": "m1" })))
         }
         line => {
@@ -109,6 +112,9 @@ async fn a_picture_goes_with_the_post_and_its_words_with_it() {
 #[tokio::test]
 async fn a_picture_that_can_not_be_had_holds_no_post_up() {
     assert_eq!(told(&open("mastodon", ImageUse::Attach).await, "/page.png", "media ").await, "null");
+    let account = open("mastodon", ImageUse::Attach).await;
+    account.server.board.lock().expect("not poisoned").calls.push("no picture".to_owned());
+    assert_eq!(told(&account, "/picture.png", "media ").await, "null");
     let embed = told(&open("bluesky", ImageUse::Card).await, "/page.png", "embed ").await;
     assert!(embed.contains("app.bsky.embed.external") && !embed.contains("thumb"), "{embed}");
     assert_eq!(told(&open("bluesky", ImageUse::None).await, "/picture.png", "embed ").await, "null");

@@ -1,5 +1,6 @@
 //! Logins: what is renewed, what takes a person, and what a server says of itself.
 
+use super::server::{Documents, Reply, Server};
 use super::{UnixMillis, cases, named};
 use crate::social::fakes::{NOW, TOKEN};
 use allim::send::social::login::Draw;
@@ -61,5 +62,40 @@ async fn mastodon_is_asked_how_long_a_post_may_be() {
     let account = cases().into_iter().find(|case| case.name == "mastodon").expect("it is there").open().await;
     assert_eq!(account.network.style().limits[0].max, 500);
     account.network.learn(&account.credential).await;
-    assert_eq!(account.network.style().limits[0].max, 1_234);
+    // An address counts for seven more than the measure knows.
+    assert_eq!(account.network.style().limits[0].max, 1_234 - 7);
+}
+
+#[tokio::test]
+async fn mastodon_is_asked_again_where_it_did_not_answer() {
+    let account = cases().into_iter().find(|case| case.name == "mastodon").expect("it is there").open().await;
+    let nobody = account.case.client("http://127.0.0.1:9");
+    nobody.learn(&account.credential).await;
+    assert_eq!(nobody.style().limits[0].max, 500);
+    assert_eq!(named(&account.say("delivery1", "안녕").await.outcome), "sent");
+    assert_eq!(account.network.style().limits[0].max, 1_234 - 7);
+    account.say("delivery2", "다음").await;
+    let asked = account.server.board.lock().expect("not poisoned").calls.clone();
+    assert_eq!(asked.iter().filter(|call| call.ends_with("/instance")).count(), 1);
+}
+
+/// Half of an answer with new tokens: nobody knows them yet to hide them.
+#[tokio::test]
+async fn new_tokens_that_can_not_be_read_are_not_told() {
+    for (name, path) in [("x", "/2/oauth2/token"), ("threads", "/refresh_access_token"), ("bluesky", "refreshSession")]
+    {
+        let documents: Documents = |_, _| {
+            let body = "{\"access_token\":\"canary-fresh-1\",\"accessJwt\":\"canary-fresh-1\",\"expires_in\":";
+            Some(Reply::text(200, body))
+        };
+        let server = Server::start(documents, |_| false).await;
+        let case = cases().into_iter().find(|case| case.name == name).expect("it is there");
+        let more = case.credential(&server.base).more;
+        let old = Credential { more, ..ended("canary-refresh-0") };
+        let outcome = case.client(&server.base).refresh(&old, UnixMillis(NOW)).await.expect_err("not to be read");
+        assert_eq!(named(&outcome), "later: bad_answer", "{name}");
+        assert!(!format!("{outcome:?}").contains("canary"), "{name}: {outcome:?}");
+        let asked = server.board.lock().expect("not poisoned").calls.clone();
+        assert!(asked.iter().any(|call| call.ends_with(path)), "{name}: {asked:?}");
+    }
 }
