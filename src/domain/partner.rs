@@ -81,9 +81,21 @@ impl Selection {
     /// Whether a post is in it.
     #[must_use]
     pub fn holds(&self, post: &Post) -> bool {
-        let is_topic = || post.topics_all().iter().any(|topic| self.topics.contains(topic));
-        let is_language = || self.languages.iter().any(|language| is_form_of(&post.language, language));
+        self.is_all() || self.has(&post.topics_all(), &post.language)
+    }
+
+    /// Whether a post of these topics (tags as `tag:…`) in this language is in it.
+    #[must_use]
+    pub fn has(&self, topics: &[String], language: &Language) -> bool {
+        let is_topic = || topics.iter().any(|topic| self.topics.contains(topic));
+        let is_language = || self.languages.iter().any(|wanted| is_form_of(language, wanted));
         (self.topics.is_empty() || is_topic()) && (self.languages.is_empty() || is_language())
+    }
+
+    /// Whether every post is in it.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.topics.is_empty() && self.languages.is_empty()
     }
 }
 

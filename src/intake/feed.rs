@@ -4,6 +4,7 @@
 mod beside;
 mod event;
 mod fetch;
+mod known;
 mod read;
 mod take;
 #[cfg(test)]
@@ -191,6 +192,12 @@ impl Puller {
         Ok(pulled)
     }
 
+    /// The other feeds of its source.
+    fn beside(&self, followed: &Followed) -> Vec<String> {
+        let others = self.feeds.iter().filter(|feed| feed.source == followed.source && feed.url != followed.url);
+        others.map(|feed| feed.url.clone()).collect()
+    }
+
     /// Pulls one feed that was taken, and records what came of it.
     async fn pull(&self, feed: &Feed) -> Result<Result<Taken, String>, StoreError> {
         let Some(followed) = self.feeds.iter().find(|followed| followed.url == feed.url) else {
@@ -206,8 +213,9 @@ impl Puller {
                 let reading = tokio::task::spawn_blocking(move || read::read(&document, entries_max));
                 match reading.await.unwrap_or_else(|_| Err("it can't be read".to_owned())) {
                     Ok(read) => {
-                        let is_first = feed.taken_at.is_none();
-                        Ok((take::take(&self.store, &self.intake, followed, read, is_first).await?, told))
+                        let (is_first, beside) = (feed.taken_at.is_none(), self.beside(followed));
+                        let document = take::Document { read, beside, is_first };
+                        Ok((take::take(&self.store, &self.intake, followed, document).await?, told))
                     }
                     Err(why) => Err(Missing::new(why)),
                 }

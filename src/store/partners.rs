@@ -5,7 +5,7 @@ mod failing;
 mod history;
 
 pub use failing::{Heard, Untold, heard, pause, resume, set_told, untold};
-pub use history::{Told, replay, replay_dead, told};
+pub use history::{Again, From, Told, replay, replay_dead, told};
 
 use super::value::{from_json, json, params};
 use super::{Row, StoreError, Tx, changes, endpoints};
@@ -188,6 +188,12 @@ pub fn find(tx: &mut Tx<'_>, name: &str) -> Result<Option<Partner>, StoreError> 
     tx.query_opt(partner_sql!("WHERE name = $1"), params![name])?.as_ref().map(read).transpose()
 }
 
+/// A partner that hasn't ended, by name, locked until the transaction ends: what is read of it and written back meanwhile is the same.
+pub fn lock(tx: &mut Tx<'_>, name: &str) -> Result<Option<Partner>, StoreError> {
+    const SQL: &str = partner_sql!("WHERE name = $1 AND ended_at IS NULL {for update}");
+    tx.query_opt(SQL, params![name])?.as_ref().map(read).transpose()
+}
+
 /// The partner that a token speaks for, as long as it is one.
 pub fn by_token(tx: &mut Tx<'_>, token_hash: &str) -> Result<Option<Partner>, StoreError> {
     const SQL: &str = partner_sql!("WHERE token_hash = $1 AND ended_at IS NULL");
@@ -214,7 +220,7 @@ pub fn any_told(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
 
 /// Sets what is said. Returns whether there is such a partner.
 pub fn set(tx: &mut Tx<'_>, name: &str, change: &Change, now: UnixMillis) -> Result<bool, StoreError> {
-    let Some(partner) = find(tx, name)?.filter(|partner| partner.ended_at.is_none()) else { return Ok(false) };
+    let Some(partner) = lock(tx, name)? else { return Ok(false) };
     const SQL: &str =
         "UPDATE partners SET format = $2, topics = $3, languages = $4, ordering = $5, embargoed_at = $6, contact = $7,
              contact_language = $8 WHERE name = $1 AND ended_at IS NULL";
@@ -261,7 +267,7 @@ pub fn set_token(tx: &mut Tx<'_>, name: &str, token_hash: &str) -> Result<bool, 
 
 /// Ends a partner, with what waits for it. Returns whether there was one.
 pub fn end(tx: &mut Tx<'_>, name: &str, why: &str, now: UnixMillis) -> Result<bool, StoreError> {
-    let Some(partner) = find(tx, name)?.filter(|partner| partner.ended_at.is_none()) else { return Ok(false) };
+    let Some(partner) = lock(tx, name)? else { return Ok(false) };
     // The hash makes room for nobody: a token that ended opens nothing again.
     tx.execute("UPDATE partners SET ended_at = $2 WHERE name = $1", params![name, now])?;
     failing::release(tx, &partner)?;

@@ -38,8 +38,12 @@ pub struct Feed {
 /// An entry of a feed, as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// The feed within which its key means something; empty where that is everywhere.
+    pub scope: String,
     /// What the feed tells it by.
     pub key: String,
+    /// The feed that it is taken from.
+    pub feed: String,
     /// The id of its post within the source.
     pub source_id: String,
     /// Its page.
@@ -192,23 +196,44 @@ pub fn find(tx: &mut Tx<'_>, url: &str) -> Result<Option<Feed>, StoreError> {
     tx.query_opt(feed_sql!("WHERE url = $1"), params![url])?.as_ref().map(read).transpose()
 }
 
-/// Entries of a source that are known by one of these keys or pages.
+/// Holds the other feeds of a source up until the transaction ends, so that two of them don't take one entry for new, and returns
+/// those that are still asked for. [`live`] is the same for who only looks.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn lock(tx: &mut Tx<'_>, source: &str) -> Result<Vec<String>, StoreError> {
+    const SQL: &str = "SELECT url FROM pulled_feeds WHERE source = $1 AND ended_at IS NULL ORDER BY url {for update}";
+    tx.query(SQL, params![source])?.iter().map(|row| row.text(0)).collect()
+}
+
+/// The feeds of a source that are still asked for.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn live(tx: &mut Tx<'_>, source: &str) -> Result<Vec<String>, StoreError> {
+    const SQL: &str = "SELECT url FROM pulled_feeds WHERE source = $1 AND ended_at IS NULL ORDER BY url";
+    tx.query(SQL, params![source])?.iter().map(|row| row.text(0)).collect()
+}
+
+/// Entries of all feeds of a source that are known by one of these keys or pages, those that were seen first before others.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn entries(tx: &mut Tx<'_>, source: &str, keys: &[&str], links: &[&str]) -> Result<Vec<Entry>, StoreError> {
-    const SQL: &str = "SELECT entry_key, source_id, link, content_hash, first_seen_at FROM pulled_entries
+    const SQL: &str = "SELECT scope, entry_key, feed, source_id, link, content_hash, first_seen_at FROM pulled_entries
              WHERE source = $1 AND entry_key IN {list $2: text}
-         UNION SELECT entry_key, source_id, link, content_hash, first_seen_at FROM pulled_entries
+         UNION SELECT scope, entry_key, feed, source_id, link, content_hash, first_seen_at FROM pulled_entries
              WHERE source = $1 AND link IS NOT NULL AND link IN {list $3: text}
-         ORDER BY first_seen_at, entry_key";
+         ORDER BY first_seen_at, entry_key, scope";
     let row = |row: &Row| {
         Ok(Entry {
-            key: row.text(0)?,
-            source_id: row.text(1)?,
-            link: row.text_opt(2)?,
-            content_hash: row.text(3)?,
-            first_seen_at: row.at(4)?,
+            scope: row.text(0)?,
+            key: row.text(1)?,
+            feed: row.text(2)?,
+            source_id: row.text(3)?,
+            link: row.text_opt(4)?,
+            content_hash: row.text(5)?,
+            first_seen_at: row.at(6)?,
         })
     };
     tx.query(SQL, &[source.into(), json(keys)?, json(links)?])?.iter().map(row).collect()
@@ -219,10 +244,12 @@ pub fn entries(tx: &mut Tx<'_>, source: &str, keys: &[&str], links: &[&str]) -> 
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn keep_entry(tx: &mut Tx<'_>, source: &str, entry: &Entry) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO pulled_entries (source, entry_key, source_id, link, content_hash, first_seen_at)
-         VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (source, entry_key) DO UPDATE SET link = excluded.link, content_hash = excluded.content_hash";
-    let Entry { key, source_id, link, content_hash, first_seen_at } = entry;
-    let values = params![source, key, source_id, link.as_deref(), content_hash, *first_seen_at];
+    const SQL: &str =
+        "INSERT INTO pulled_entries (source, scope, entry_key, feed, source_id, link, content_hash, first_seen_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (source, entry_key, scope) DO UPDATE SET feed = excluded.feed, link = excluded.link,
+             content_hash = excluded.content_hash";
+    let Entry { scope, key, feed, source_id, link, content_hash, first_seen_at } = entry;
+    let values = params![source, scope, key, feed, source_id, link.as_deref(), content_hash, *first_seen_at];
     tx.change("keeping an entry of a feed", 1, SQL, values)
 }

@@ -172,13 +172,14 @@ pub fn is_all_planned(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     Ok(is_pushed && tx.query_opt(FIRING, &[])?.is_none())
 }
 
-/// Whether a delivery of a post is still open.
+/// Whether a delivery of a post is still open. One that is uncertain and goes again is; one that rests for good isn't.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn is_open(tx: &mut Tx<'_>, post_id: &str) -> Result<bool, StoreError> {
     const ROWS: &str = "SELECT 1 FROM edition_items i CROSS JOIN deliveries d
-         WHERE i.post_id = $1 AND d.edition_id = i.edition_id AND d.state IN ('due', 'claimed', 'sending') LIMIT 1";
+         WHERE i.post_id = $1 AND d.edition_id = i.edition_id AND (d.state IN ('due', 'claimed', 'sending')
+             OR (d.state = 'uncertain' AND d.finished_at IS NULL AND d.due_at < 9223372036854775807)) LIMIT 1";
     const BATCHES: &str = "SELECT 1 FROM edition_items i CROSS JOIN batches b
          WHERE i.post_id = $1 AND b.edition_id = i.edition_id AND b.state IN ('due', 'claimed') LIMIT 1";
     Ok(tx.query_opt(ROWS, params![post_id])?.is_some() || tx.query_opt(BATCHES, params![post_id])?.is_some())

@@ -11,6 +11,7 @@ pub(super) mod partners;
 pub(super) mod posts;
 mod shapes;
 pub(super) mod subscriptions;
+pub(super) mod waiting;
 
 use super::Front;
 use crate::domain::ids;

@@ -193,7 +193,7 @@ pub struct Front {
     views: views::Views,
     partnership: Partnership,
     /// Those who wait for news.
-    changes: api::changes::Waiting,
+    changes: api::waiting::Waiting,
     /// Whose turn it is to try a webhook.
     trying: tokio::sync::Semaphore,
     /// Whose turn it is to search.
@@ -225,7 +225,7 @@ impl Front {
             feeds: Feeds::new(parts.topics.len(), parts.languages.len()),
             house: parts.house,
             searching: tokio::sync::Semaphore::new(1),
-            changes: api::changes::Waiting::new(parts.waiting_max),
+            changes: api::waiting::Waiting::new(parts.waiting_max),
             trying: tokio::sync::Semaphore::new(TRYING_MAX),
             partnership: parts.partnership,
             views: views::Views::new(parts.count_views),

@@ -10,7 +10,7 @@ use crate::domain::clock::{Chance, UnixMillis};
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::ids;
 use crate::domain::keyring::{Broker, Keyring};
-use crate::domain::partner::{self, Way};
+use crate::domain::partner::Way;
 use crate::domain::seal::Seal;
 use crate::guard::{Failure, Guard, Signed};
 use crate::render::event;
@@ -19,12 +19,14 @@ use crate::store::endpoints::Endpoint;
 use crate::store::partners::{self, New, Partner};
 use crate::store::{Store, StoreError, Tx, endpoints, sealed};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use secrets::verifiers;
+use secrets::{Sealing, verifiers};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What a partner's token begins with, so that scanners for leaked secrets can tell it.
 const TOKEN_PREFIX: &str = "allimp_";
+/// Deliveries looked at in one transaction when they are sent again: others write in between.
+const AGAIN_MAX: i64 = 500;
 
 /// What it takes.
 #[derive(Clone)]
@@ -73,7 +75,7 @@ impl Partnership {
         let now = self.store.now().await?;
         let token = self.new_token();
         let keyring = Keyring { broker: named.broker.clone(), ..Keyring::new(self.draws()) };
-        let secret = self.sealed(&named.name, &keyring)?;
+        let secret = self.sealing(&named.name).close(&keyring, self.pair())?;
         let (hash, seal) = (ids::content_hash(token.as_bytes()), self.seal.name().to_owned());
         let (name, way) = (named.name.clone(), named.way);
         let add = move |tx: &mut Tx<'_>| {
@@ -111,23 +113,18 @@ impl Partnership {
         let named = draft.read(&self.house, self.guard.rules(), Some(&partner))?;
         let now = self.store.now().await?;
         let change = draft.change(&named);
-        let sealed = match &named.broker {
-            Some(broker) => {
-                let mut keyring = self.keyring(name).await?;
-                keyring.broker = Some(broker.clone());
-                Some(self.sealed(name, &keyring)?)
-            }
-            None => None,
-        };
-        let (owned, seal) = (partner, self.seal.name().to_owned());
+        let (sealing, broker, draws) = (self.sealing(name), named.broker, self.pair());
+        let name = name.to_owned();
         let set = move |tx: &mut Tx<'_>| {
-            if let Some(sealed) = &sealed {
-                sealed::keep(tx, &seal)?;
-                partners::set_secret(tx, &owned, sealed, now)?;
+            if let Some(broker) = &broker {
+                let with = |keyring: Keyring| Keyring { broker: Some(broker.clone()), ..keyring };
+                if let Err(fault) = sealing.change(tx, draws, now, with)? {
+                    return Ok(Err(fault));
+                }
             }
-            partners::set(tx, &owned.name, &change, now)
+            Ok(if partners::set(tx, &name, &change, now)? { Ok(()) } else { Err(Fault::Unknown) })
         };
-        if self.store.write(set).await? { Ok(()) } else { Err(Fault::Unknown) }
+        self.store.write(set).await?
     }
 
     /// A partner that hasn't ended, with its endpoint.
@@ -156,15 +153,10 @@ impl Partnership {
             return Err(Fault::Otherwise("only webhooks are signed"));
         }
         let (now, overlap) = (self.store.now().await?, overlap.unwrap_or(self.overlap));
-        let keyring = self.keyring(name).await?.rotated(self.draws(), now, overlap);
-        let (sealed, seal) = (self.sealed(name, &keyring)?, self.seal.name().to_owned());
-        let set = move |tx: &mut Tx<'_>| {
-            sealed::keep(tx, &seal)?;
-            partners::set_secret(tx, &partner, &sealed, now)
-        };
-        if !self.store.write(set).await? {
-            return Err(Fault::Unknown);
-        }
+        let (sealing, draws, pair) = (self.sealing(name), self.draws(), self.pair());
+        let rotate =
+            move |tx: &mut Tx<'_>| sealing.change(tx, pair, now, |keyring| keyring.rotated(draws, now, overlap));
+        let keyring = self.store.write(rotate).await??;
         let old_keys_until = (!overlap.is_zero()).then(|| now.plus(overlap).to_string());
         Ok(Secrets { old_keys_until, ..verifiers(&keyring, now) })
     }
@@ -216,11 +208,19 @@ impl Partnership {
         let (partner, _) = self.find(name).await?;
         let id = partner.endpoint_id.ok_or(Fault::Otherwise("this partner asks for itself: nothing is sent to it"))?;
         let now = self.store.now().await?;
-        let again = move |tx: &mut Tx<'_>| match since {
-            Some(since) => partners::replay(tx, id, since, now),
-            None => partners::replay_dead(tx, id, now),
-        };
-        Ok(self.store.write(again).await?)
+        let (mut from, mut count) = (partners::From::begin(since), 0);
+        loop {
+            let again = move |tx: &mut Tx<'_>| match since {
+                Some(_) => partners::replay(tx, id, from, now, AGAIN_MAX),
+                None => partners::replay_dead(tx, id, from, now, AGAIN_MAX),
+            };
+            let some = self.store.write(again).await?;
+            count += some.count;
+            match some.next {
+                Some(next) => from = next,
+                None => return Ok(count),
+            }
+        }
     }
 
     /// Sends a signed ping, past the ledger: it speaks of no post, and nobody waits for it.
@@ -264,16 +264,15 @@ impl Partnership {
 
     async fn keyring(&self, name: &str) -> Result<Keyring, Fault> {
         let (_, endpoint) = self.find(name).await?;
-        let secret = endpoint.and_then(|endpoint| endpoint.secret);
-        let opened = secret.and_then(|secret| self.seal.open(&partner::seal_purpose(name), &secret.0));
-        let keyring = opened.as_deref().and_then(Keyring::read);
-        keyring.ok_or(Fault::Otherwise("this partner has no keys that the seal of this installation opens"))
+        self.sealing(name).open(endpoint)
     }
 
-    fn sealed(&self, name: &str, keyring: &Keyring) -> Result<String, Fault> {
-        let draws = [self.chance.draw(), self.chance.draw()];
-        let sealed = self.seal.close(&partner::seal_purpose(name), &keyring.write(), draws);
-        sealed.ok_or(Fault::Otherwise("the keys can't be sealed"))
+    fn sealing(&self, name: &str) -> Sealing {
+        Sealing { seal: self.seal.clone(), name: name.to_owned() }
+    }
+
+    fn pair(&self) -> [u64; 2] {
+        [self.chance.draw(), self.chance.draw()]
     }
 
     fn draws(&self) -> [u64; 8] {

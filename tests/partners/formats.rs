@@ -87,6 +87,7 @@ fn another_allim_takes_in_the_same_post_in_both_modes() {
         let showable = showable(here.clone(), revision);
         // Under our ids: two sources may call different posts the same.
         let mut expected = Post { source_id: showable.standing().post_id.clone(), ..here };
+        expected.path = vec!["example.org:2026".to_owned()];
         expected.story = expected.story.map(|_| showable.standing().story_id.clone());
         expected.path = vec!["example.org:2026".to_owned()];
         for happened in [Happened::Published, Happened::Revised, Happened::Embargoed] {

@@ -175,6 +175,34 @@ async fn the_same_goes_by_the_interface_with_an_operators_token() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_keys_that_are_made_at_once_none_is_lost() {
+    let site = std::sync::Arc::new(Site::new());
+    let token = text(&site.add(&["university", "--url", "https://a.example/hook"]), "token").to_owned();
+    let mut rotating = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let (site, token) = (site.clone(), token.clone());
+        rotating.spawn(async move { site.ask(Method::POST, "/api/v1/partner/keys", &token, None).await.json });
+    }
+    let made = rotating.join_all().await;
+    let find = |tx: &mut Tx<'_>| {
+        let id = partners::find(tx, "university")?.and_then(|partner| partner.endpoint_id).expect("an endpoint");
+        allim::store::endpoints::find(tx, id)
+    };
+    let secret = site.store().await.read(find).await.expect("read").and_then(|endpoint| endpoint.secret);
+    let key = std::fs::read_to_string(site.setting.path().join("seal.key")).expect("a key");
+    let seal = allim::domain::seal::Seal::new(key.trim()).expect("a seal");
+    let purpose = allim::domain::partner::seal_purpose("university");
+    let opened = seal.open(&purpose, &secret.expect("sealed").0).expect("opened");
+    let keyring = allim::domain::keyring::Keyring::read(&opened).expect("keys");
+    let live: Vec<String> = keyring.verifiers(crate::now()).into_iter().map(|(key, _)| key).collect();
+    for keys in &made {
+        assert!(live.contains(&text(keys, "public_key").to_owned()), "{} live keys", live.len());
+        assert!(live.contains(&text(keys, "shared_secret").to_owned()), "{} live keys", live.len());
+    }
+    assert_eq!(live.len(), 2 * (made.len() + 1));
+}
+
 #[cfg(feature = "amqp")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_is_tried_and_its_password_shown_nowhere() {

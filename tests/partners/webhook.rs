@@ -209,6 +209,24 @@ async fn an_entry_goes_with_the_attributes_of_its_event_in_header_fields() {
 }
 
 #[tokio::test]
+async fn attributes_that_are_not_ascii_are_encoded() {
+    let ((url, conduct), webhook) = (receiver().await, webhook(true));
+    let endpoint = endpoint(WEBHOOK, &url, &Keyring::new(DRAWS));
+    let post = Post { path: vec!["한국.example:2026".to_owned()], ..post("본문.") };
+    let showable = Showable::public(showable().standing().clone(), post).expect("public");
+    let body = webhook.write("atom:published", &News::Post(Box::new(showable)), &crate::templates()).expect("written");
+    let outcome = attempt(&webhook, &key(1, WEBHOOK), &endpoint, &body, true).await;
+    assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+    let heard = conduct.lock().expect("not poisoned").heard.remove(0);
+    let path = &heard.headers["ce-allimpath"];
+    assert_eq!(path, "%ED%95%9C%EA%B5%AD.example:2026,example.org:2026");
+    // The same as our own door reads it.
+    let read =
+        allim::domain::allim_path::read(&percent_encoding::percent_decode_str(path).decode_utf8().expect("UTF-8"));
+    assert_eq!(read, Ok(vec!["한국.example:2026".to_owned(), "example.org:2026".to_owned()]));
+}
+
+#[tokio::test]
 async fn old_keys_sign_beside_the_new_ones_as_long_as_they_live() {
     let ((url, conduct), webhook) = (receiver().await, webhook(true));
     let day = Duration::from_secs(86_400);

@@ -26,6 +26,9 @@ on_both!(
     what_is_wrong_with_an_entry_costs_it_alone,
     our_own_comes_back_and_others_paths_are_kept,
     a_dripping_server_holds_up_no_other,
+    two_feeds_of_one_source_share_what_is_the_same_and_mix_nothing_else,
+    two_feeds_that_are_pulled_at_once_have_each_post_once,
+    a_feed_that_moves_keeps_its_posts,
 );
 
 fn new(count: usize) -> Result<Taken, String> {
@@ -411,4 +414,117 @@ async fn a_dripping_server_holds_up_no_other(world: World) {
     // An end in the middle of an answer waits for nobody.
     end.send(true).expect("it runs");
     tokio::time::timeout(Duration::from_secs(5), running).await.expect("it ends").expect("well");
+}
+
+/// Two feeds of one source, each with a topic and an author of its own.
+async fn two_feeds(world: World) -> Reader {
+    let server = Server::start().await;
+    let mut feeds = vec![followed(&server.url("/a")), followed(&server.url("/b"))];
+    feeds[1].topics = vec!["notices".to_owned()];
+    feeds[1].author = Some("다른 부서".to_owned());
+    Reader::with(world, server, feeds)
+}
+
+/// What pulling all feeds came to, in their order.
+async fn pull_all(reader: &Reader) -> Vec<Taken> {
+    reader.world.clock.set(reader.world.now().await.plus(Duration::from_millis(5)));
+    let pulled = reader.puller.pull_now("partner").await.expect("the store");
+    pulled.into_iter().map(|(_, taken)| taken.expect("well")).collect()
+}
+
+async fn two_feeds_of_one_source_share_what_is_the_same_and_mix_nothing_else(world: World) {
+    let at = Some(world.now().await);
+    let reader = two_feeds(world).await;
+    let say = |path: &str, entries: String| reader.server.say(path, Reply::new(200, atom(&entries)));
+    let shared = |title: &str| entry("https://p.example/?p=1", title, "https://p.example/1", at);
+    // The same page under a number of each feed's own; and one number for two things.
+    let page = |id: &str| entry(id, "같은 쪽", "https://p.example/2", at);
+    let own = |title: &str, link: &str| entry("1", title, link, at);
+    say("/a", shared("함께 보는 소식") + &page("7") + &own("가의 첫째", "https://p.example/a1"));
+    say("/b", shared("함께 보는 소식") + &page("8") + &own("나의 첫째", "https://p.example/b1"));
+    let fresh = |new: usize| Taken { new, ..Taken::default() };
+    assert_eq!(pull_all(&reader).await, [fresh(3), fresh(1)]);
+    for _ in 0..3 {
+        assert_eq!(pull_all(&reader).await, [Taken::default(); 2], "neither revises what is the other's");
+    }
+    let posts = reader.posts().await;
+    assert!(posts.iter().all(|(standing, _)| standing.revision == 1), "{posts:?}");
+    let of = |title: &str| &posts.iter().find(|(_, post)| post.title.as_str() == title).expect("there").1;
+    assert_eq!((of("함께 보는 소식").topics[0].as_str(), of("나의 첫째").topics[0].as_str()), ("events", "notices"));
+    assert_ne!(of("가의 첫째").source_id, of("나의 첫째").source_id);
+    // The first revises what is its own; so does the second, under a number that the first has too.
+    say("/a", shared("함께 보는 소식, 고침") + &own("가의 첫째", "https://p.example/a1"));
+    say("/b", shared("함께 보는 소식, 고침") + &own("나의 첫째, 고침", "https://p.example/b1"));
+    let revised = Taken { revised: 1, ..Taken::default() };
+    assert_eq!(pull_all(&reader).await, [revised, revised]);
+    let tombstone = "<at:deleted-entry ref=\"1\" when=\"2026-01-01T00:00:00Z\"/>";
+    say("/a", tombstone.to_owned());
+    say("/b", tombstone.to_owned());
+    let withdrawn = Taken { withdrawn: 1, ..Taken::default() };
+    assert_eq!(pull_all(&reader).await, [withdrawn, withdrawn]);
+    assert_eq!(reader.posts().await.iter().filter(|(standing, _)| standing.withdrawn_at.is_some()).count(), 2);
+    // The first has ended: what it had is the second's now.
+    reader.server.say("/a", Reply::new(410, ""));
+    say("/b", shared("함께 보는 소식, 또 고침"));
+    let pulled = reader.puller.pull_now("partner").await.expect("the store");
+    assert!(pulled[0].1.is_err() && pulled[1].1 == Ok(revised), "{pulled:?}");
+    assert!(reader.quarantined().await.is_empty());
+}
+
+async fn two_feeds_that_are_pulled_at_once_have_each_post_once(world: World) {
+    let at = Some(world.now().await);
+    let reader = two_feeds(world).await;
+    for path in ["/a", "/b"] {
+        let all: String = (0..40)
+            .map(|number| {
+                // By one id everywhere, and by the page alone.
+                let (id, page) = (format!("urn:p:{number}"), format!("https://p.example/{number}"));
+                let id = if number % 2 == 0 { id } else { format!("{path}-{number}") };
+                entry(&id, &format!("소식 {number}"), &page, at)
+            })
+            .collect();
+        reader.server.say(path, Reply::new(200, atom(&all)));
+    }
+    let (end, stop) = tokio::sync::watch::channel(false);
+    let running = tokio::spawn(feed::run(reader.puller.clone(), stop));
+    let (first, second) = (reader.puller.feeds[0].url.clone(), reader.puller.feeds[1].url.clone());
+    let both = async {
+        loop {
+            let (first, second) = (first.clone(), second.clone());
+            let look = move |tx: &mut allim::store::Tx<'_>| {
+                Ok([allim::store::pulled::find(tx, &first)?, allim::store::pulled::find(tx, &second)?])
+            };
+            let feeds = reader.world.store.read(look).await.expect("read");
+            if feeds.iter().all(|feed| feed.as_ref().is_some_and(|feed| feed.taken_at.is_some())) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), both).await.expect("in time");
+    end.send(true).expect("it runs");
+    running.await.expect("it ends");
+    let posts = reader.posts().await;
+    assert_eq!(posts.len(), 40);
+    assert!(posts.iter().all(|(standing, _)| standing.revision == 1), "{posts:?}");
+}
+
+async fn a_feed_that_moves_keeps_its_posts(world: World) {
+    let at = Some(world.now().await);
+    let reader = Reader::new(world, &["/feed"]).await;
+    let text = |scheme: &str| atom(&entry("1", "하나", &format!("{scheme}://p.example/1"), at));
+    assert_eq!(reader.pull_this(Reply::new(200, text("http"))).await, new(1));
+    let Reader { world, server, .. } = reader;
+    let feeds = vec![followed(&server.url("/moved"))];
+    let reader = Reader::with(world, server, feeds);
+    reader.server.say("/moved", Reply::new(200, text("https")));
+    assert_eq!(reader.pull().await, Ok(Taken { revised: 1, ..Taken::default() }));
+    // Something else under that number is another post.
+    let other = atom(&entry("1", "전혀 다른 소식", "https://p.example/other", at));
+    let Reader { world, server, .. } = reader;
+    let feeds = vec![followed(&server.url("/else"))];
+    let reader = Reader::with(world, server, feeds);
+    reader.server.say("/else", Reply::new(200, other));
+    assert_eq!(reader.pull().await, new(1));
+    assert_eq!(reader.posts().await.len(), 2);
 }

@@ -203,8 +203,27 @@ async fn signed_posts_are_taken_and_no_others() {
     let (status, said) =
         send(&url, "msg_5", now(), &webhook::sign([&shared], "msg_5", now(), own.as_bytes()), &own).await;
     assert_eq!((status, &said["state"], &said["post_id"]), (200, &json!("own"), &Value::Null));
+    // What isn't signed makes nothing else of what is: no attribute in a header field, and no other type of the body.
+    let bare = post("four", "서명된 본문", "ko", &[]).to_string();
+    for (name, value, status) in [
+        ("ce-type", "org.allim.post.withdrawn.v1", 400),
+        ("ce-allimpath", "here.example:2026", 400),
+        ("idempotency-key", "another", 201),
+        ("content-type", "application/cloudevents+json", 200),
+        ("content-type", "text/markdown", 200),
+    ] {
+        let signature = webhook::sign([&shared], "msg_6", now(), bare.as_bytes());
+        let request = client.post(&url).header(name, value).header(webhook::ID, "msg_6");
+        let request = request.header(webhook::TIMESTAMP, webhook::seconds(now())).header(webhook::SIGNATURE, signature);
+        let answer = request.body(bare.clone()).send().await.expect("an answer");
+        let (answered, said) = (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"));
+        assert_eq!(answered, status, "{name}: {said}");
+        assert_eq!(said["reason"] == "not_signed_whole", status == 400, "{name}: {said}");
+    }
     let listed = house.json(&["post", "list"]);
-    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    let listed: Vec<&Value> =
+        listed.as_array().expect("posts").iter().filter(|one| one["title"] != "서명된 본문").collect();
+    assert_eq!(listed.len(), 1, "{listed:?}");
     let shown = house.json(&["post", "show", listed[0]["id"].as_str().expect("an id")]);
     assert_eq!((&shown["source"], &shown["post"]["path"]), (&json!("partner"), &json!(["there.example:2025"])));
     assert_eq!(house.json(&["quarantine", "list"]).as_array().map(Vec::len), Some(1));

@@ -4,6 +4,7 @@ use crate::server::{Reply, Server};
 use crate::shapes::{OWN, intake};
 use crate::world::{World, on_both};
 use allim::domain::clock::SeededChance;
+use allim::domain::delivery::State;
 use allim::domain::public_address::Network;
 use allim::domain::standard_webhook::Key;
 use allim::guard::{Guard, Rules};
@@ -135,6 +136,24 @@ async fn done_is_told_when_nothing_is_open(world: World) {
         world.clock.set(world.now().await.plus(Duration::from_millis(100)));
     }
     assert!(heard(&server, "done").is_empty());
+    // Its answer is lost: it goes again, so it isn't done either.
+    let term = world.register().await;
+    let claimed = world.claim(term, 1).await.remove(0);
+    assert!(world.begin(&claimed).await);
+    let later = world.now().await.plus(Duration::from_secs(3_600));
+    assert_eq!(world.record(&claimed, State::Uncertain, Some(later)).await, 1);
+    let post_id = allim::domain::ids::post_id("partner", "one");
+    let open = async || {
+        let post_id = post_id.clone();
+        world.store.read(move |tx| rows::is_open(tx, &post_id)).await.expect("read")
+    };
+    assert!(open().await, "it may go again");
+    // Another that isn't sent again is over.
+    let rest = "UPDATE deliveries SET due_at = 9223372036854775807, finished_at = 1";
+    world.store.write(move |tx| tx.execute(rest, &[])).await.expect("set");
+    assert!(!open().await);
+    let again = "UPDATE deliveries SET state = 'due', due_at = 0, finished_at = NULL";
+    world.store.write(move |tx| tx.execute(again, &[])).await.expect("set");
     assert_eq!(world.send_all().await, 1);
     until(&world, "the end", || heard(&server, "done").len() == 1).await;
     assert_eq!(heard(&server, "done")[0]["data"]["carriers"], json!({ "email": { "sent": 1 } }));

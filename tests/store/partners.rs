@@ -10,7 +10,7 @@ use allim::domain::partner::{FAILING_MAX, Format, Happened, Order, Selection, WE
 use allim::intake::accept::Verdict;
 use allim::store::deliveries::{self, Claimed};
 use allim::store::partners::changed::{self, Part, State as Post};
-use allim::store::partners::{self, Change, Heard, New, Partner};
+use allim::store::partners::{self, Change, From, Heard, New, Partner};
 use allim::store::{StoreError, Tx, destinations, editions, endpoints, identity, sealed, subscribers};
 use serde_json::json;
 use std::time::Duration;
@@ -21,6 +21,7 @@ on_both!(
     what_was_told_is_told_again_under_its_ids_and_in_its_order,
     changes_are_given_in_the_order_of_their_commits_and_without_a_gap,
     a_selection_holds_what_it_names_and_hides_what_was_withdrawn,
+    what_leaves_a_selection_or_comes_into_it_is_told,
     a_decision_about_a_restored_database_begins_a_new_epoch,
     secrets_are_kept_under_one_seal,
 );
@@ -226,12 +227,24 @@ async fn what_was_told_is_told_again_under_its_ids_and_in_its_order(world: World
     assert_eq!(rest, told[1..]);
 
     let now = world.now().await;
-    assert_eq!(world.store.write(move |tx| partners::replay_dead(tx, id, now)).await.expect("asked"), 1);
+    let dead = world.store.write(move |tx| partners::replay_dead(tx, id, From::begin(None), now, 100)).await;
+    assert_eq!(dead.expect("asked").count, 1);
     assert_eq!(claim(&world, term, id).await.iter().map(|one| &one.key).collect::<Vec<_>>(), [&keys[1]]);
-    let since = told[1].planned_at;
+    let since = From::begin(Some(told[1].planned_at));
     // What is under way isn't touched.
-    assert_eq!(world.store.write(move |tx| partners::replay(tx, id, since, now)).await.expect("asked"), 1);
-    assert_eq!(world.store.write(move |tx| partners::replay(tx, id, UnixMillis(0), now)).await.expect("asked"), 1);
+    let some = world.store.write(move |tx| partners::replay(tx, id, since, now, 100)).await.expect("asked");
+    assert_eq!((some.count, some.next), (1, None));
+    // A part at a time it is the same: each is looked at once, and nothing is passed over.
+    let (mut from, mut counts) = (From::begin(Some(UnixMillis(0))), Vec::new());
+    loop {
+        let some = world.store.write(move |tx| partners::replay(tx, id, from, now, 1)).await.expect("asked");
+        counts.push(some.count);
+        match some.next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    assert_eq!(counts, [1, 0, 0, 0], "of three deliveries one was sent, one is under way, and one is due already");
     let mut order = Vec::new();
     for _ in 0..2 {
         let (now, name) = (world.now().await, destination::of_endpoint(WEBHOOK, id));
@@ -335,6 +348,69 @@ async fn a_selection_holds_what_it_names_and_hides_what_was_withdrawn(world: Wor
     let gone = world.store.read(move |tx| changed::gone(tx, &asked, &events)).await.expect("read");
     assert_eq!(gone.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), ids[1..]);
     assert!(gone[0].1.is_some() && gone[1].1.is_none());
+}
+
+async fn what_leaves_a_selection_or_comes_into_it_is_told(world: World) {
+    let events = Selection { topics: vec!["events".to_owned()], languages: Vec::new() };
+    let revise = async |post: &str, topic: &str, title: &str| {
+        world.clock.set(world.now().await.plus(Duration::from_millis(5)));
+        let mut again = world.post(post, &[topic]).await;
+        again["title"] = json!(title);
+        assert_eq!(world.accept(&again).await, Verdict::Revised);
+        world.tick().await;
+    };
+    let withdraw = async |post: &str| {
+        let gone = json!({ "specversion": "1.0", "type": "org.allim.post.withdrawn.v1", "source": "cms", "id": format!("w-{post}"), "data": { "id": post } });
+        assert_eq!(world.accept(&gone).await, Verdict::Withdrawn);
+        world.tick().await;
+    };
+    let id = |post: &str| allim::domain::ids::post_id("cms", post);
+    let told = async |seq: i64| -> (Vec<(Happened, String, bool)>, i64) {
+        let part = part(&world, seq, &events, 100).await;
+        let of = |event: &changed::Event| match &event.post {
+            Post::Public(showable) => (event.happened, showable.standing().post_id.clone(), false),
+            Post::Gone { post_id, .. } => (event.happened, post_id.clone(), true),
+        };
+        (part.events.iter().map(of).collect(), part.looked_to)
+    };
+    world.publish("out", &["events"]).await;
+    world.publish("in", &["notices"]).await;
+    world.publish("never", &["notices"]).await;
+    world.tick().await;
+    let (first, seq) = told(0).await;
+    assert_eq!(first, [(Happened::Published, id("out"), false)]);
+    revise("out", "notices", "나간 소식").await;
+    revise("in", "notices", "아직 아닌 소식").await;
+    revise("in", "events", "들어온 소식").await;
+    revise("in", "events", "고친 소식").await;
+    revise("never", "notices", "남의 소식").await;
+    let (second, seq) = told(seq).await;
+    let out = (Happened::Revised, id("out"), false);
+    let into = [(Happened::Published, id("in"), false), (Happened::Revised, id("in"), false)];
+    assert_eq!(second, [&[out.clone()], &into[..]].concat());
+    assert_eq!(
+        told(0).await.0,
+        second,
+        "who begins now hears nothing of what was in it once, but that it is gone elsewhere"
+    );
+    withdraw("out").await;
+    withdraw("never").await;
+    revise("in", "notices", "다시 나간 소식").await;
+    let (third, seq) = told(seq).await;
+    assert_eq!(third, [(Happened::Withdrawn, id("out"), true), (Happened::Revised, id("in"), false)]);
+    withdraw("in").await;
+    assert_eq!(told(seq).await.0, [(Happened::Withdrawn, id("in"), true)]);
+    // What was in it under its embargo alone was never to be seen.
+    let mut early = world.post("early", &["events"]).await;
+    early["embargo_until"] = json!(world.now().await.plus(Duration::from_secs(3_600)).to_string());
+    assert_eq!(world.accept(&early).await, Verdict::Stored);
+    let (_, seq) = told(seq).await;
+    revise("early", "notices", "일찍 옮긴 소식").await;
+    withdraw("early").await;
+    assert_eq!(told(seq).await.0, []);
+    let (asked, selection) = (["in", "never", "nobody"].map(id).to_vec(), events.clone());
+    let gone = world.store.read(move |tx| changed::gone(tx, &asked, &selection)).await.expect("read");
+    assert_eq!(gone.iter().map(|(_, at)| at.is_some()).collect::<Vec<_>>(), [true, true, false]);
 }
 
 async fn a_decision_about_a_restored_database_begins_a_new_epoch(world: World) {

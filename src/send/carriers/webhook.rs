@@ -14,6 +14,7 @@ use crate::render::feed::House;
 use crate::render::templates::Templates;
 use crate::send::carrier::{Gate, Later};
 use crate::send::push::courier::{Courier, Manners, News, Push, judge};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use reqwest::header::HeaderName;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,8 @@ const ASKED_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// The schedule is over after 75.6 hours.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(76 * 3_600);
 const UNCERTAIN_WAIT: Duration = Duration::from_secs(60);
+/// What attributes in header fields bear encoded only, beside everything beyond ASCII (CloudEvents, HTTP binding, section 3.1.3.2).
+const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
 /// How partners are tried: see [`Webhook`].
 pub(super) const MANNERS: Manners = Manners {
@@ -91,7 +94,10 @@ fn dressed(written: &Written) -> (String, String, Vec<(HeaderName, String)>) {
         return (format!("{}; charset=utf-8", event::CLOUD_EVENT), body, Vec::new());
     }
     let field = |(name, value): (&String, &String)| {
-        Some((HeaderName::from_bytes(format!("ce-{name}").as_bytes()).ok()?, value.clone()))
+        Some((
+            HeaderName::from_bytes(format!("ce-{name}").as_bytes()).ok()?,
+            utf8_percent_encode(value, UNSAFE).to_string(),
+        ))
     };
     (written.media_type.clone(), written.body.clone(), written.attributes.iter().filter_map(field).collect())
 }

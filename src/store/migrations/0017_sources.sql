@@ -14,15 +14,18 @@ CREATE TABLE pulled_feeds (
 ) {without rowid};
 CREATE INDEX pulled_feeds_next ON pulled_feeds (next_at) WHERE ended_at IS NULL;
 
--- What of them was taken in: as which post of the source, and with which content; empty until that is durable.
+-- What of them was taken in: as which post of the source, and with which content; empty until that is durable. An id that means the
+-- same everywhere has no scope, and belongs to the feed that had it first; any other means something within its feed alone.
 CREATE TABLE pulled_entries (
     source TEXT NOT NULL,
+    scope TEXT NOT NULL,
     entry_key TEXT NOT NULL,
+    feed TEXT NOT NULL,
     source_id TEXT NOT NULL,
     link TEXT,
     content_hash TEXT NOT NULL,
     first_seen_at BIGINT NOT NULL,
-    PRIMARY KEY (source, entry_key)
+    PRIMARY KEY (source, entry_key, scope)
 ) {without rowid};
 CREATE INDEX pulled_entries_link ON pulled_entries (source, link) WHERE link IS NOT NULL;
 

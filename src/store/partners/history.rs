@@ -80,38 +80,79 @@ fn read(row: &Row) -> Result<Told, StoreError> {
     })
 }
 
-/// What was planned for an endpoint since an instant goes again, in the order of then and under the same ids. What a newer revision or
-/// a withdrawal has taken the place of doesn't: that goes itself. Returns how many.
-pub fn replay(tx: &mut Tx<'_>, endpoint_id: i64, since: UnixMillis, now: UnixMillis) -> Result<u64, StoreError> {
-    again(tx, endpoint_id, since, false, now)
+/// Behind which delivery it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct From {
+    at: UnixMillis,
+    plan_id: i64,
 }
 
-/// What was given up or refused goes again. Returns how many.
-pub fn replay_dead(tx: &mut Tx<'_>, endpoint_id: i64, now: UnixMillis) -> Result<u64, StoreError> {
-    again(tx, endpoint_id, UnixMillis(0), true, now)
+impl From {
+    /// What was planned since an instant, or everything.
+    #[must_use]
+    pub fn begin(since: Option<UnixMillis>) -> Self {
+        Self { at: since.unwrap_or(UnixMillis(0)), plan_id: i64::MIN }
+    }
+}
+
+/// A part of what goes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// How many deliveries.
+    pub count: u64,
+    /// Where the next part begins, if there may be one.
+    pub next: Option<From>,
+}
+
+/// What was planned for an endpoint since an instant goes again, in the order of then and under the same ids. What a newer revision or
+/// a withdrawal has taken the place of doesn't: that goes itself. Looks at `limit` deliveries.
+pub fn replay(tx: &mut Tx<'_>, endpoint_id: i64, from: From, now: UnixMillis, limit: i64) -> Result<Again, StoreError> {
+    again(tx, endpoint_id, from, false, now, limit)
+}
+
+/// What was given up or refused goes again. Looks at `limit` deliveries.
+pub fn replay_dead(
+    tx: &mut Tx<'_>,
+    endpoint_id: i64,
+    from: From,
+    now: UnixMillis,
+    limit: i64,
+) -> Result<Again, StoreError> {
+    again(tx, endpoint_id, from, true, now, limit)
 }
 
 fn again(
     tx: &mut Tx<'_>,
     endpoint_id: i64,
-    since: UnixMillis,
+    from: From,
     dead_only: bool,
     now: UnixMillis,
-) -> Result<u64, StoreError> {
+    limit: i64,
+) -> Result<Again, StoreError> {
+    const LAST: &str = "SELECT planned_at, plan_id FROM deliveries
+         WHERE recipient_id = $1 AND carrier IN ('webhook', 'amqp') AND planned_at <= $4
+           AND (planned_at > $2 OR (planned_at = $2 AND plan_id > $3))
+         ORDER BY planned_at, plan_id LIMIT 1 OFFSET $5";
+    // The last one of this part, if there is one more behind it.
+    let last = tx.query_opt(LAST, params![endpoint_id, from.at, from.plan_id, now, limit - 1])?;
+    let next = last.map(|row| Ok::<_, StoreError>(From { at: row.at(0)?, plan_id: row.int(1)? })).transpose()?;
+    let to = next.unwrap_or(From { at: now, plan_id: i64::MAX });
     // Those that are out of the order of their planning have waited longest: the oldest is claimed first.
     const SQL: &str = "UPDATE deliveries SET state = 'due', reason = 'operator', due_at = planned_at, failures = 0,
              finished_at = NULL, uncertain_at = NULL
          WHERE recipient_id = $1 AND carrier IN ('webhook', 'amqp') AND planned_at >= $2 AND planned_at <= $4
+           AND (planned_at > $2 OR plan_id > $5) AND (planned_at < $4 OR plan_id <= $6)
            AND (state IN ('refused', 'abandoned') OR ($3 = 0 AND state IN ('sent', 'uncertain')))
            AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND e.replaced_at IS NULL)
            AND EXISTS (SELECT 1 FROM endpoints x WHERE x.id = deliveries.recipient_id AND x.ended_at IS NULL)
          RETURNING edition_id";
-    let found = tx.query(SQL, params![endpoint_id, since, i64::from(dead_only), now])?;
+    let values = params![endpoint_id, from.at, i64::from(dead_only), to.at, from.plan_id, to.plan_id];
+    let found = tx.query(SQL, values)?;
     let editions: Vec<i64> = found.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
     // They may have been closed meanwhile: a revision must find them.
     const REOPEN: &str = "UPDATE editions SET closed_at = NULL WHERE id IN {list $1: int} AND closed_at IS NOT NULL AND replaced_at IS NULL";
     if !editions.is_empty() {
         tx.execute(REOPEN, &[json(&editions)?])?;
     }
-    Ok(editions.len() as u64)
+    Ok(Again { count: editions.len() as u64, next })
 }

@@ -21,7 +21,6 @@ use axum::http::{HeaderMap, StatusCode};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
 
 /// Events of one answer, unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: usize = 100;
@@ -35,40 +34,6 @@ const IDS_MAX: usize = 10_000;
 /// Where a partner begins that has nothing yet, and one that wants nothing old.
 const START: &str = "start";
 const NOW: &str = "now";
-
-/// Those who wait for news.
-pub(in crate::web) struct Waiting {
-    room: Semaphore,
-    head: watch::Sender<i64>,
-}
-
-impl Waiting {
-    pub(in crate::web) fn new(room: usize) -> Self {
-        Self { room: Semaphore::new(room), head: watch::channel(0).0 }
-    }
-
-    /// There are changes up to this number.
-    pub(in crate::web) fn hear(&self, head: i64) {
-        self.head.send_if_modified(|heard| {
-            let is_news = head > *heard;
-            *heard = head.max(*heard);
-            is_news
-        });
-    }
-
-    /// Nobody waits any longer.
-    pub(in crate::web) fn end(&self) {
-        self.hear(i64::MAX);
-    }
-
-    /// Waits for a change beyond a number. False: don't ask again.
-    async fn beyond(&self, seq: i64) -> bool {
-        // Without room nobody waits, and asks again a little later.
-        let Ok(_room) = self.room.try_acquire() else { return false };
-        let mut head = self.head.subscribe();
-        head.wait_for(|head| *head > seq).await.is_ok_and(|head| *head < i64::MAX)
-    }
-}
 
 /// Every change since a cursor
 ///
@@ -115,7 +80,7 @@ pub(in crate::web) async fn list(
             return answer(&front, epoch, part);
         }
         let goes_on = tokio::select! {
-            goes_on = front.changes.beyond(seq) => goes_on,
+            goes_on = front.changes.beyond(&partner.name, seq) => goes_on,
             () = &mut enough => false,
         };
         if !goes_on {

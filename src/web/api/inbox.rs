@@ -8,12 +8,14 @@ use crate::intake::wire::Incoming;
 use crate::web::Front;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use std::sync::Arc;
 
 /// Octets of an id, a time and a list of signatures at most: what is longer is none.
 const FIELD_LEN_MAX: usize = 4_096;
+/// What the header fields of an event in binary mode begin with (CloudEvents, HTTP binding, section 3.1.3).
+const ATTRIBUTE_PREFIX: &str = "ce-";
 
 /// Hand over a post, signed
 ///
@@ -28,7 +30,7 @@ const FIELD_LEN_MAX: usize = 4_096;
         ("webhook-signature" = String, Header, description = "One or several signatures, parted by spaces"),
     ),
     request_body(
-        description = "A CloudEvents 1.0 event, structured or binary, or a bare post; docs/wire-format.md has the details",
+        description = "A CloudEvents 1.0 event in one document, or a bare post in JSON: header fields aren't signed, so attributes there are refused; docs/wire-format.md has the details",
         content(
             (super::openapi::EventDocument = "application/cloudevents+json"),
             (super::openapi::PostDocument = "application/json"),
@@ -37,6 +39,7 @@ const FIELD_LEN_MAX: usize = 4_096;
     responses(
         (status = 201, description = "A new post", body = Taken),
         (status = 200, description = "Revised, withdrawn, known already, or our own", body = Taken),
+        (status = 400, description = "Attributes in header fields, which aren't signed", body = Details, content_type = "application/problem+json"),
         (status = 401, description = "No signature matches, or the time is off", body = Details, content_type = "application/problem+json"),
         (status = 409, description = "Set aside: it contradicts what came before", body = Details, content_type = "application/problem+json"),
         (status = 413, description = "Set aside: too large", body = Details, content_type = "application/problem+json"),
@@ -57,17 +60,14 @@ pub(in crate::web) async fn take(
         metrics::counter!("allim_inbox_refused_total").increment(1);
         Problem::new(StatusCode::UNAUTHORIZED, "not_signed", &untrue.to_string())
     })?;
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let is_own = |name: &str| name.starts_with("webhook-") || name.eq_ignore_ascii_case("idempotency-key");
-    let mut fields: Vec<(String, String)> = headers
-        .iter()
-        .filter(|(name, _)| **name != header::AUTHORIZATION && !is_own(name.as_str()))
-        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
-        .collect();
-    // A bare post has no id of its own but this one.
-    fields.push(("idempotency-key".to_owned(), id));
-    let content_type = headers.get(header::CONTENT_TYPE).map(text);
-    let incoming = Incoming { source: source.clone(), content_type, headers: fields, bytes: body.to_vec() };
+    if headers.keys().any(|name| name.as_str().starts_with(ATTRIBUTE_PREFIX)) {
+        let detail = "attributes in header fields aren't signed: send the event as one document (application/cloudevents+json), or a bare post";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "not_signed_whole", detail));
+    }
+    // No header field is signed but the id, which a bare post is known by. So none is read, not even the type of the body: what it is
+    // the body itself says.
+    let fields = vec![("idempotency-key".to_owned(), id)];
+    let incoming = Incoming { source: source.clone(), content_type: None, headers: fields, bytes: body.to_vec() };
     match front.intake.accept_one(incoming).await {
         Ok(receipt) => answer(receipt),
         Err(error) => {
