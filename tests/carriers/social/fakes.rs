@@ -28,7 +28,7 @@ fn unauthorised() -> Option<Reply> {
 /// `…/media/#v2`, `…/instance/#v2`.
 pub fn mastodon(board: &mut Board, request: &Request) -> Option<Reply> {
     let status = |id: &str, text: &str, parent: &Option<String>| {
-        let content = text.replace('&', "&amp;").replace('\'', "&#39;").replace('"', "&quot;").replace('\n', "<br>");
+        let content = text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&#39;").replace('"', "&quot;").replace('\n', "<br>");
         json!({ "id": id, "url": format!("https://social.example.org/@a/{id}"), "content": format!("<p>{content}</p>"),
             "created_at": AT, "in_reply_to_id": parent })
     };
@@ -191,7 +191,8 @@ pub fn x(board: &mut Board, request: &Request) -> Option<Reply> {
                     // Addresses are shortened in the text, and whole beside it.
                     let url =
                         post.text.split_whitespace().find(|word| word.starts_with("https://")).unwrap_or_default();
-                    let text = post.text.replace(url, "https://t.co/abc");
+                    let text =
+                        if url.is_empty() { post.text.clone() } else { post.text.replace(url, "https://t.co/abc") };
                     let mut value = json!({ "id": post.id, "text": text, "created_at": AT,
                         "entities": { "urls": [{ "url": "https://t.co/abc", "expanded_url": url }] } });
                     if let Some(parent) = &post.parent {
