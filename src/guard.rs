@@ -53,7 +53,8 @@ pub struct Answer {
     pub is_cut: bool,
     /// Whether the body broke off.
     pub is_broken: bool,
-    headers: HeaderMap,
+    /// Its header fields.
+    pub headers: HeaderMap,
 }
 
 /// Why there is no answer.

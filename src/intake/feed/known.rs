@@ -83,7 +83,7 @@ impl Known {
     pub fn scope(&self, key: &str) -> String {
         let is_everywhere =
             |prefix: &&str| key.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-        if EVERYWHERE.iter().any(|prefix| is_everywhere(prefix)) { String::new() } else { self.feed.clone() }
+        if EVERYWHERE.iter().any(is_everywhere) { String::new() } else { self.feed.clone() }
     }
 
     /// The entry of this feed under a key, if it is known under that.

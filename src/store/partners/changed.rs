@@ -145,7 +145,7 @@ fn entered(
         if heads.last().is_some_and(|(newest, _, _)| *newest > number) {
             continue;
         }
-        if at < public_at {
+        if at <= public_at {
             heads.clear();
         }
         let post: Post = from_json(&row.text(2)?, "a revision of a post")?;

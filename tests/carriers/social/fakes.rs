@@ -28,7 +28,12 @@ fn unauthorised() -> Option<Reply> {
 /// `…/media/#v2`, `…/instance/#v2`.
 pub fn mastodon(board: &mut Board, request: &Request) -> Option<Reply> {
     let status = |id: &str, text: &str, parent: &Option<String>| {
-        let content = text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&#39;").replace('"', "&quot;").replace('\n', "<br>");
+        let content = text
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('\'', "&#39;")
+            .replace('"', "&quot;")
+            .replace('\n', "<br>");
         json!({ "id": id, "url": format!("https://social.example.org/@a/{id}"), "content": format!("<p>{content}</p>"),
             "created_at": AT, "in_reply_to_id": parent })
     };
