@@ -387,7 +387,7 @@ async fn what_leaves_a_selection_or_comes_into_it_is_told(world: World) {
     let (second, seq) = told(seq).await;
     let out = (Happened::Revised, id("out"), false);
     let into = [(Happened::Published, id("in"), false), (Happened::Revised, id("in"), false)];
-    assert_eq!(second, [&[out.clone()], &into[..]].concat());
+    assert_eq!(second, [std::slice::from_ref(&out), &into[..]].concat());
     assert_eq!(
         told(0).await.0,
         second,
