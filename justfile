@@ -25,6 +25,10 @@ soak:
 fuzz seconds="600":
     ALLIM_FUZZ_SECONDS={{seconds}} cargo test --locked --test fuzz whatever -- --nocapture
 
+# The clients of networks against a real Matrix server (installs it)
+real:
+    bash tests/real.sh
+
 # Take the pictures of docs/images
 screenshots:
     cargo build --locked
