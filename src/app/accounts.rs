@@ -4,7 +4,6 @@ use super::App;
 use super::custody::Custody;
 use crate::config::accounts::Account as Configured;
 use crate::domain::account::Rule;
-use crate::domain::breaker::Breaker;
 use crate::domain::destination;
 use crate::domain::post::Showable;
 use crate::guard::Guard;
@@ -127,8 +126,7 @@ pub(super) async fn tidy(app: Arc<App>, custody: Custody, mut stop: watch::Recei
 /// # Errors
 /// When it can't be kept.
 pub async fn keep(app: &App, configured: &Configured, credential: &Credential) -> anyhow::Result<()> {
-    let network = look_at(configured, super::outside::guard(app, true)?);
-    let (name, id) = (&configured.name, configured.rule(network.can()).endpoint_id());
+    let (name, id) = (&configured.name, configured.endpoint_id());
     let draws = [app.world.chance.draw(), app.world.chance.draw()];
     let sealed = kept::sealed(&app.seal, name, credential, draws)?;
     let of = kept::hash(&credential_from_file(configured)?.unwrap_or_default());
@@ -138,9 +136,7 @@ pub async fn keep(app: &App, configured: &Configured, credential: &Credential) -
         accounts::keep_login(tx, id, &sealed, &seal, &of)?;
         accounts::login_works(tx, id)?;
         // What waits goes at once.
-        let mut standing = destinations::lock(tx, &name)?;
-        standing.breaker = Breaker::default();
-        destinations::save(tx, &name, &standing)
+        destinations::forgive(tx, &name)
     };
     Ok(app.store.write(keep).await?)
 }

@@ -5,8 +5,8 @@ use crate::app::{self, App, Purpose, World, accounts};
 use crate::config::accounts::Account;
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Outcome;
+use crate::domain::destination;
 use crate::domain::post::{Post, Showable};
-use crate::domain::{destination, ids};
 use crate::render::blurb::{Blurb, Style};
 use crate::send::social::login::{Draw, Login};
 use crate::send::social::network::Credential;
@@ -55,7 +55,7 @@ struct Listed<'a> {
 async fn list(app: &App, as_json: bool) -> anyhow::Result<()> {
     let mut all = Vec::new();
     for account in &app.config.accounts {
-        let id = ids::endpoint_id(account.carrier(), &account.name, "");
+        let id = account.endpoint_id();
         let destination = destination::of_endpoint(account.carrier(), id);
         let look = move |tx: &mut Tx<'_>| Ok((store_accounts::find(tx, id)?, deliveries::open_of(tx, &destination)?));
         let (row, (waits, uncertain)) = app.store.read(look).await?;

@@ -4,6 +4,7 @@ use super::Mistake;
 use super::file::{AccountTable, File};
 use super::validate::{name, zone};
 use crate::domain::account::{Revised, Rule, Slots};
+use crate::domain::ids;
 use crate::domain::language::Language;
 use crate::guard::Rules;
 use crate::render::blurb::{Link, Template, Wording};
@@ -58,6 +59,12 @@ impl Account {
             sources: self.sources.clone(),
             revised,
         }
+    }
+
+    /// The endpoint that it is in the ledger.
+    #[must_use]
+    pub fn endpoint_id(&self) -> i64 {
+        ids::endpoint_id(self.carrier(), &self.name, "")
     }
 
     /// The carrier's name in the ledger.

@@ -84,8 +84,6 @@ fn plan(tx: &mut Tx<'_>, rules: &Rules, seq: i64, change: &Change, now: UnixMill
     if told.is_empty() {
         return Ok(0);
     }
-    let slot = Slot::of(PUSH);
-    occurrences::ensure_planned(tx, &digest::occurrence(news.plan_id, &slot, now, 0, seq, now), now)?;
     write(tx, rules, &news, told, now)
 }
 
@@ -121,8 +119,10 @@ fn plan_id(standing: &Standing) -> i64 {
 /// A delivery about to be written: endpoint, edition, destination.
 type Row = (i64, i64, String);
 
-/// Writes editions and deliveries. Returns how many are new.
+/// Writes the plan with its editions and deliveries. Returns how many are new.
 fn write(tx: &mut Tx<'_>, rules: &Rules, news: &News, told: Vec<Told>, now: UnixMillis) -> Result<usize, StoreError> {
+    let occurrence = digest::occurrence(news.plan_id, &Slot::of(PUSH), now, 0, news.seq, now);
+    occurrences::ensure_planned(tx, &occurrence, now)?;
     let mut editions_of: BTreeMap<(String, String), i64> = BTreeMap::new();
     let mut rows: BTreeMap<(String, Lane, UnixMillis), Vec<Row>> = BTreeMap::new();
     for Told { endpoint_id, carrier, subject, lane, due_at } in told {

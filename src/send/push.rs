@@ -99,7 +99,7 @@ pub async fn run(office: Arc<Office>, wake: Arc<Notify>, mut stop: watch::Receiv
                     let (office, id) = (office.clone(), job.endpoint.id);
                     under_way.spawn(async move {
                         // Whoever waits for this one is told, whatever happened.
-                        let _ = std::panic::AssertUnwindSafe(carry(&office, job)).catch_unwind().await;
+                        let _ = without_panic(carry(&office, job)).await;
                         id
                     });
                 }
@@ -171,13 +171,13 @@ async fn carry(office: &Office, job: Job) {
     decide::record(&office.recorder, &claimed, &outcome, patience, now, draw).await;
     if matches!(outcome, Outcome::Refused { reason: Reason::Gone, .. }) {
         let (id, gone) = (endpoint.id, endpoint.clone());
-        let end = move |tx: &mut Tx<'_>| match is_of_partner(&gone.carrier) {
+        let end = move |tx: &mut Tx<'_>| {
             // Whoever has moved meanwhile isn't meant.
-            true if endpoints::end_unless_renewed(tx, &gone, "it answered 410 Gone", now)? => {
-                partners::gone(tx, gone.id, now).map(|name| name.is_some())
+            let ended = endpoints::end_unless_renewed(tx, &gone, "it answered 410 Gone", now)?;
+            if ended && is_of_partner(&gone.carrier) {
+                partners::gone(tx, gone.id, now)?;
             }
-            true => Ok(false),
-            false => endpoints::end_unless_renewed(tx, &gone, "it answered 410 Gone", now),
+            Ok(ended)
         };
         let ended = office.store.write(end).await;
         match ended {

@@ -176,13 +176,25 @@ pub fn holding(tx: &mut Tx<'_>, endpoint_id: i64, carrier: &str, post_id: &str) 
     Ok(holding)
 }
 
+/// Deliveries of a post to an account, but one of them: statements that differ in which share the rest.
+macro_rules! told_sql {
+    ($rest:literal) => {
+        concat!(
+            "SELECT d.plan_id, d.edition_id, i.revision, d.planned_at
+             FROM edition_items i JOIN editions e ON e.id = i.edition_id
+             JOIN deliveries d ON d.plan_id = e.plan_id AND d.recipient_id = $1 AND d.carrier = $2 AND d.edition_id = e.id
+             WHERE i.post_id = $3 AND e.kind = 'push' AND d.plan_id <> $4 ",
+            $rest
+        )
+    };
+}
+
 /// A delivery, other than `but`, by which an account told of a post for sure.
 pub fn was_sent(tx: &mut Tx<'_>, but: &DeliveryKey, post_id: &str) -> Result<Option<Doubt>, StoreError> {
-    const SQL: &str = "SELECT d.plan_id, d.edition_id, i.revision, d.planned_at
-         FROM edition_items i JOIN editions e ON e.id = i.edition_id
-         JOIN deliveries d ON d.plan_id = e.plan_id AND d.recipient_id = $1 AND d.carrier = $2 AND d.edition_id = e.id
-         WHERE i.post_id = $3 AND e.kind = 'push' AND d.plan_id <> $4 AND d.state = 'sent'
-         ORDER BY d.planned_at LIMIT 1";
+    const SQL: &str = told_sql!(
+        "AND d.state = 'sent'
+         ORDER BY d.planned_at LIMIT 1"
+    );
     let values = params![but.recipient_id, &but.carrier, post_id, but.plan_id];
     tx.query_opt(SQL, values)?.map(|row| told(&row, but)).transpose()
 }
@@ -207,12 +219,8 @@ pub struct Doubt {
 
 /// A delivery to an account, other than `but`, that may have told of a post without anybody knowing.
 pub fn doubt(tx: &mut Tx<'_>, but: &DeliveryKey, post_id: &str) -> Result<Option<Doubt>, StoreError> {
-    const SQL: &str = "SELECT d.plan_id, d.edition_id, i.revision, d.planned_at
-         FROM edition_items i JOIN editions e ON e.id = i.edition_id
-         JOIN deliveries d ON d.plan_id = e.plan_id AND d.recipient_id = $1 AND d.carrier = $2 AND d.edition_id = e.id
-         WHERE i.post_id = $3 AND e.kind = 'push' AND d.plan_id <> $4
-           AND (d.state IN ('sending', 'uncertain')
-                OR (d.uncertain_at IS NOT NULL AND d.state IN ('due', 'claimed', 'abandoned', 'refused'))) ORDER BY d.planned_at DESC LIMIT 1";
+    const SQL: &str = told_sql!("AND (d.state IN ('sending', 'uncertain')
+                OR (d.uncertain_at IS NOT NULL AND d.state IN ('due', 'claimed', 'abandoned', 'refused'))) ORDER BY d.planned_at DESC LIMIT 1");
     let values = params![but.recipient_id, &but.carrier, post_id, but.plan_id];
     tx.query_opt(SQL, values)?.map(|row| told(&row, but)).transpose()
 }

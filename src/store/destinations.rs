@@ -63,6 +63,16 @@ pub fn save(tx: &mut Tx<'_>, name: &str, standing: &Standing) -> Result<(), Stor
     tx.change("saving a destination", 1, SQL, values)
 }
 
+/// A destination is tried again at once, whatever its fortune was.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn forgive(tx: &mut Tx<'_>, name: &str) -> Result<(), StoreError> {
+    let mut standing = lock(tx, name)?;
+    standing.breaker = Breaker::default();
+    save(tx, name, &standing)
+}
+
 /// Stops sending for a scope (`all` or `destination:NAME`; for large sends see [`super::large`]).
 ///
 /// # Errors

@@ -221,6 +221,14 @@ pub fn any(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     Ok(tx.query_opt("SELECT 1 FROM endpoints WHERE ended_at IS NULL LIMIT 1", &[])?.is_some())
 }
 
+/// Whether an endpoint is there and is told of a change of this number.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn hears(tx: &mut Tx<'_>, id: i64, seq: i64) -> Result<bool, StoreError> {
+    Ok(find(tx, id)?.is_some_and(|endpoint| endpoint.ended_at.is_none() && endpoint.since < seq))
+}
+
 /// How many there are of a carrier.
 ///
 /// # Errors

@@ -27,9 +27,7 @@ pub(super) fn told(tx: &mut Tx<'_>, rules: &Rules, news: &News, now: UnixMillis)
     for rule in &rules.accounts {
         let Some(task) = task(tx, rule, news)? else { continue };
         let endpoint_id = rule.endpoint_id();
-        let is_there = endpoints::find(tx, endpoint_id)?
-            .is_some_and(|endpoint| endpoint.ended_at.is_none() && endpoint.since < news.seq);
-        if !is_there {
+        if !endpoints::hears(tx, endpoint_id, news.seq)? {
             continue;
         }
         let (word, lane) = match task {

@@ -5,10 +5,10 @@ use super::partners::may_have;
 use super::{News, Told, plan_id, write};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::Lane;
+use crate::domain::edition::PUSH;
 use crate::domain::ids;
 use crate::domain::partner::{self, Happened};
-use crate::domain::{audience::Slot, edition::PUSH};
-use crate::plan::{Rules, digest};
+use crate::plan::Rules;
 use crate::store::accounts;
 use crate::store::changes::{self, ChangeKind};
 use crate::store::partners::{self, Partner};
@@ -41,7 +41,6 @@ pub(in crate::plan) fn step(tx: &mut Tx<'_>, rules: &Rules, now: UnixMillis) -> 
         let news = News { kind, seq, language, plan_id, is_planned: false, standing, post };
         let told = told(tx, &partners, &news, now)?;
         // Whoever is trusted from now on isn't told of what came before.
-        occurrences::ensure_planned(tx, &digest::occurrence(plan_id, &Slot::of(PUSH), now, 0, seq, now), now)?;
         planned += write(tx, rules, &news, told, now)?;
     }
     Ok(planned)

@@ -17,9 +17,7 @@ pub(super) fn told(tx: &mut Tx<'_>, news: &News, now: UnixMillis) -> Result<Vec<
     let mut told = Vec::new();
     for one in partners::live(tx)? {
         let Some(endpoint_id) = one.endpoint_id else { continue };
-        let is_there = endpoints::find(tx, endpoint_id)?
-            .is_some_and(|endpoint| endpoint.ended_at.is_none() && endpoint.since < news.seq);
-        if !is_there {
+        if !endpoints::hears(tx, endpoint_id, news.seq)? {
             continue;
         }
         if let Some(happened) = happened(tx, &one, endpoint_id, news)? {

@@ -1,17 +1,14 @@
 //! Logins of accounts: the configured one, or a newer one that came of it, which is kept sealed.
 
-use super::Account;
 use super::network::Credential;
+use super::{Account, insist};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason};
 use crate::domain::ids;
 use crate::domain::seal::Seal;
 use crate::send::push::Office;
-use crate::store::{StoreError, Tx, accounts};
+use crate::store::{StoreError, accounts};
 use std::sync::PoisonError;
-
-/// A renewed login that can't be kept is asked to be kept so often: the one before it may be of no use any more.
-const KEEP_TRIES_MAX: u32 = 8;
 
 /// What a login is sealed for.
 #[must_use]
@@ -78,22 +75,12 @@ async fn keep(office: &Office, account: &Account, credential: &Credential) -> Re
     let remember = |newest| *account.unkept.lock().unwrap_or_else(PoisonError::into_inner) = newest;
     // Whatever happens to the store, this process goes on with it.
     remember(Some(credential.clone()));
-    let mut failures = 0;
-    loop {
-        let draws = [office.chance.draw(), office.chance.draw()];
-        let sealed = sealed(&office.seal, &account.rule.name, credential, draws)?;
-        let (id, of, seal) = (account.endpoint_id, hash(&account.base), office.seal.name().to_owned());
-        let keep = move |tx: &mut Tx<'_>| accounts::keep_login(tx, id, &sealed, &seal, &of);
-        match office.store.write(keep).await {
-            Ok(()) => {
-                remember(None);
-                return Ok(());
-            }
-            Err(error) if failures + 1 >= KEEP_TRIES_MAX => return Err(error),
-            Err(_) => failures += 1,
-        }
-        tokio::time::sleep(crate::domain::backoff::SERVICE.wait(failures, office.chance.draw_32())).await;
-    }
+    let draws = [office.chance.draw(), office.chance.draw()];
+    let sealed = sealed(&office.seal, &account.rule.name, credential, draws)?;
+    let (id, of, seal) = (account.endpoint_id, hash(&account.base), office.seal.name().to_owned());
+    insist(office, move |tx| accounts::keep_login(tx, id, &sealed, &seal, &of)).await?;
+    remember(None);
+    Ok(())
 }
 
 /// A login as the store keeps it.

@@ -38,7 +38,8 @@ pub const MANNERS: Manners = Manners {
 };
 /// What a server says of itself is asked again after this: it may have said nothing, or say something else by then.
 const LEARNED_FOR: Duration = Duration::from_secs(6 * 3_600);
-/// How often the store is asked to keep what a network said: without that, a person would have to look.
+/// How often the store is asked to keep what a network said, or a login that came of it: without that, a person would have to look, or to
+/// log in again.
 const KEEP_TRIES_MAX: u32 = 8;
 
 /// Writes what an account says of a post into what its network takes. `true`: as an answer to what it said of an earlier revision.
@@ -294,18 +295,30 @@ impl Desk<'_> {
         self.insist(move |tx| accounts::keep_said(tx, id, (&post_id, revision), &remote, now)).await;
     }
 
-    /// Writes until it is written: only the network would know it else.
-    async fn insist<F>(&self, write: F)
-    where
-        F: Fn(&mut Tx<'_>) -> Result<(), StoreError> + Send + Sync + Clone + 'static,
-    {
-        for failures in 1..=KEEP_TRIES_MAX {
-            match self.office.store.write(write.clone()).await {
-                Ok(()) => return,
-                Err(error) => tracing::warn!(%error, failures, "what an account said could not be kept; trying again"),
-            }
-            tokio::time::sleep(backoff::SERVICE.wait(failures, self.office.chance.draw_32())).await;
+    /// Writes what only the network would know else.
+    async fn insist(&self, write: impl Fn(&mut Tx<'_>) -> Result<(), StoreError> + Send + Sync + Clone + 'static) {
+        // It was said in the log; a look-up finds it some day.
+        let _ = insist(self.office, write).await;
+    }
+}
+
+/// Writes until it is written.
+///
+/// # Errors
+/// [`StoreError`] of the last try.
+async fn insist<F>(office: &Office, write: F) -> Result<(), StoreError>
+where
+    F: Fn(&mut Tx<'_>) -> Result<(), StoreError> + Send + Sync + Clone + 'static,
+{
+    let mut failures = 0;
+    loop {
+        let Err(error) = office.store.write(write.clone()).await else { return Ok(()) };
+        failures += 1;
+        tracing::warn!(%error, failures, "what came of an account could not be kept");
+        if failures >= KEEP_TRIES_MAX {
+            return Err(error);
         }
+        tokio::time::sleep(backoff::SERVICE.wait(failures, office.chance.draw_32())).await;
     }
 }
 

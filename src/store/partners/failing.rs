@@ -1,7 +1,6 @@
 //! Partners that don't answer: paused after days of failures only, and their contacts told.
 
 use super::{Partner, partner_sql, read};
-use crate::domain::breaker::Breaker;
 use crate::domain::clock::UnixMillis;
 use crate::domain::destination;
 use crate::domain::partner::FAILING_MAX;
@@ -73,9 +72,7 @@ pub fn resume(tx: &mut Tx<'_>, partner: &Partner) -> Result<bool, StoreError> {
     release(tx, partner)?;
     if let Some(id) = partner.endpoint_id {
         let name = destination::of_endpoint(partner.way.word(), id);
-        let mut standing = destinations::lock(tx, &name)?;
-        standing.breaker = Breaker::default();
-        destinations::save(tx, &name, &standing)?;
+        destinations::forgive(tx, &name)?;
     }
     Ok(true)
 }
