@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod destination;
 pub mod edition;
 pub mod feed;
+pub mod freeze;
 pub mod ids;
 pub mod inbound;
 pub mod keyring;

@@ -2,6 +2,7 @@
 
 use crate::domain::audience::{IMMEDIATE, Slot};
 use crate::domain::clock::UnixMillis;
+use crate::domain::freeze::{self, Freeze, Standing};
 use crate::domain::ids;
 use crate::domain::quiet::QuietHours;
 use crate::domain::schedule::{Schedule, ScheduleError};
@@ -84,7 +85,7 @@ pub enum Firing {
     NotDue,
     /// An occurrence was stored.
     Fired,
-    /// It was due, but too late, and was skipped.
+    /// It was due, but too late or in a freeze, and was skipped.
     TooLate,
 }
 
@@ -103,6 +104,7 @@ pub fn fire(
     digest: &Digest,
     slot: &Slot,
     schedule: &Schedule,
+    freezes: &[Freeze],
     now: UnixMillis,
 ) -> Result<Firing, StoreError> {
     let Some(mut state) = occurrences::lock_slot(tx, slot)? else { return Ok(Firing::NotDue) };
@@ -122,7 +124,14 @@ pub fn fire(
     if releases::is_waiting(tx, due_at)? {
         return Ok(Firing::NotDue);
     }
-    let skipped = (due_at.until(now) > digest.max_late).then_some("later than max_late");
+    let (late_from, frozen) = match freeze::standing(freezes, &digest.name, due_at, schedule.zone()) {
+        Standing::Free => (due_at, None),
+        Standing::Skipped(freeze) => (due_at, Some(format!("frozen: {}", freeze.name))),
+        Standing::PutOff(_, at) if at > now => return Ok(Firing::NotDue),
+        Standing::PutOff(_, at) => (at, None),
+    };
+    let is_late = late_from.until(now) > digest.max_late;
+    let skipped = frozen.as_deref().or(is_late.then_some("later than max_late"));
     let bound = changes::head(tx)?;
     let id = ids::occurrence_id(slot.as_str(), due_at.0, "");
     occurrences::insert(tx, &occurrence(id, slot, due_at, 0, bound, now), skipped)?;

@@ -24,13 +24,15 @@ use crate::domain::account::Rule;
 use crate::domain::audience::{IMMEDIATE, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::edition::EditionKind;
+use crate::domain::freeze::{self, Freeze};
 use crate::store::releases::Looked;
-use crate::store::{Store, StoreError, Tx, editions, occurrences, people, profile, quiet, releases};
+use crate::store::{Store, StoreError, Tx, editions, freezes, occurrences, people, profile, quiet, releases};
 use chunk::Progress;
 use digest::{Digest, Firing};
 pub use rules::Rules;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Stories looked at in one transaction at most.
 const STORIES_PER_LOOK: i64 = 200;
@@ -201,11 +203,13 @@ impl Planner {
     }
 
     async fn fire(&self, now: UnixMillis, ticked: &mut Ticked) -> Result<(), StoreError> {
-        for state in self.store.read(occurrences::slots).await? {
+        let (slots, freezes) = self.store.read(move |tx| Ok((occurrences::slots(tx)?, frozen(tx, now)?))).await?;
+        let freezes = Arc::new(freezes);
+        for state in slots {
             let firing = if state.slot.schedule() == IMMEDIATE {
                 self.store.write(move |tx| digest::fire_immediate(tx, now)).await?
             } else {
-                self.fire_digest(state, now).await?
+                self.fire_digest(state, freezes.clone(), now).await?
             };
             match firing {
                 Firing::Fired => ticked.fired += 1,
@@ -216,7 +220,12 @@ impl Planner {
         Ok(())
     }
 
-    async fn fire_digest(&self, state: occurrences::SlotState, now: UnixMillis) -> Result<Firing, StoreError> {
+    async fn fire_digest(
+        &self,
+        state: occurrences::SlotState,
+        freezes: Arc<Vec<Freeze>>,
+        now: UnixMillis,
+    ) -> Result<Firing, StoreError> {
         let Some(digest) = self.rules.digests.get(state.slot.schedule()).cloned() else {
             // The digest left the configuration; `check` says so.
             return Ok(Firing::NotDue);
@@ -233,7 +242,7 @@ impl Planner {
             return Ok(Firing::NotDue);
         }
         let slot = state.slot;
-        self.store.write(move |tx| digest::fire(tx, &digest, &slot, &schedule, now)).await
+        self.store.write(move |tx| digest::fire(tx, &digest, &slot, &schedule, &freezes, now)).await
     }
 
     /// Plans what endpoints are to be told of.
@@ -283,12 +292,17 @@ impl Planner {
         let now = self.store.now().await?;
         let waiting = move |tx: &mut Tx<'_>| {
             let next = [releases::next_look(tx)?, profile::next_resume(tx)?, quiet::next(tx, now)?];
-            Ok((next.into_iter().flatten().min(), occurrences::slots(tx)?))
+            Ok((next.into_iter().flatten().min(), occurrences::slots(tx)?, frozen(tx, now)?))
         };
-        let (next, slots) = self.store.read(waiting).await?;
+        let (next, slots, freezes) = self.store.read(waiting).await?;
         let next_firing = |state: &occurrences::SlotState| {
             let digest = self.rules.digests.get(state.slot.schedule())?;
-            digest.schedule_of(&state.slot).ok()?.next_after(state.considered_at.0).map(UnixMillis)
+            let schedule = digest.schedule_of(&state.slot).ok()?;
+            let next = schedule.next_after(state.considered_at.0).map(UnixMillis)?;
+            match freeze::standing(&freezes, &digest.name, next, schedule.zone()) {
+                freeze::Standing::PutOff(_, at) => Some(at),
+                freeze::Standing::Free | freeze::Standing::Skipped(_) => Some(next),
+            }
         };
         let firing = slots.iter().filter_map(next_firing).min();
         Ok([next, firing].into_iter().flatten().min())
@@ -311,6 +325,16 @@ impl Planner {
         Ok(())
     }
 }
+
+/// The freezes that matter to what is due by now: a firing may have been missed for as long as a schedule's `max_late`, and zones differ
+/// by a day.
+fn frozen(tx: &mut Tx<'_>, now: UnixMillis) -> Result<Vec<Freeze>, StoreError> {
+    let day = now.minus(FROZEN_KEPT).timestamp().to_zoned(jiff::tz::TimeZone::UTC).date();
+    freezes::since(tx, &day.to_string())
+}
+
+/// How long after its end a freeze still says what becomes of issues that were due in it.
+const FROZEN_KEPT: Duration = Duration::from_secs(35 * 86_400);
 
 /// Everything of [`Planner::release`] in one transaction.
 fn release_all(tx: &mut Tx<'_>, rules: &release::Rules, now: UnixMillis) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ pub use spread::{Holder, Spread, holders, spread};
 
 use super::batches::{self, Seat, progress};
 use super::value::{json, params};
-use super::{Row, StoreError, Tx};
+use super::{Row, StoreError, Tx, held};
 use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{DeliveryKey, Lane, Reason, State};
 use serde::Serialize;
@@ -101,6 +101,7 @@ pub fn claim(
     if limit < 1 || !is_open(tx, term, destination)? {
         return Ok(Vec::new());
     }
+    held::rest(tx, destination, lane, now)?;
     // Rows that have waited for longer than the oldest batch go first, so that neither starves the other.
     let batch_due = batches::next_due(tx, destination, lane)?.filter(|due| *due <= now);
     let mut claimed = claim_rows(tx, term, destination, lane, batch_due.unwrap_or(now), limit)?;
@@ -262,6 +263,7 @@ fn begin_rows(tx: &mut Tx<'_>, attempts: &[AttemptRef], now: UnixMillis) -> Resu
            AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.scope IN ('all', 'destination:' || deliveries.destination))
            AND EXISTS (SELECT 1 FROM editions e WHERE e.id = deliveries.edition_id AND (e.replaced_at IS NULL
                 OR (deliveries.uncertain_at IS NOT NULL AND e.withdrawn_at IS NULL AND e.kind <> 'push'))
+                AND (deliveries.lane = 'transactional' OR NOT EXISTS (SELECT 1 FROM holds h WHERE h.scope = 'digest:' || e.schedule))
                 AND (e.quiet_until_at IS NULL OR $2 < e.quiet_from_at OR $2 >= e.quiet_until_at))
            AND (EXISTS (SELECT 1 FROM subscribers u WHERE u.id = deliveries.recipient_id
                 AND (u.unsubscribed_at IS NULL OR deliveries.lane = 'transactional') AND u.suppressed_at IS NULL)

@@ -73,7 +73,7 @@ pub fn forgive(tx: &mut Tx<'_>, name: &str) -> Result<(), StoreError> {
     save(tx, name, &standing)
 }
 
-/// Stops sending for a scope (`all` or `destination:NAME`; for large sends see [`super::large`]).
+/// Stops sending for a scope (`all` or `destination:NAME`; for digests see [`super::held`], for large sends [`super::large`]).
 ///
 /// # Errors
 /// [`StoreError`] from the database.

@@ -34,6 +34,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (17, "sources", Kind::Expands, include_str!("migrations/0017_sources.sql")),
     (18, "staff", Kind::Expands, include_str!("migrations/0018_staff.sql")),
     (19, "tallies", Kind::Expands, include_str!("migrations/0019_tallies.sql")),
+    (22, "freezes", Kind::Expands, include_str!("migrations/0022_freezes.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

@@ -116,7 +116,8 @@ fn read(
              CASE WHEN e.replaced_at IS NULL
                    AND (e.quiet_until_at IS NULL OR $2 < e.quiet_from_at OR $2 >= e.quiet_until_at)
                    AND EXISTS (SELECT 1 FROM processes x WHERE x.term = b.claimed_term AND x.ended_at IS NULL)
-                   AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.scope IN ('all', 'destination:' || b.destination))
+                   AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.scope IN ('all', 'destination:' || b.destination,
+                       'digest:' || e.schedule))
                  THEN 1 ELSE 0 END
          FROM {rows $1: p int, b int} k CROSS JOIN batches b CROSS JOIN editions e
          WHERE b.plan_id = k.p AND b.number = k.b AND e.id = b.edition_id {lock b}";
