@@ -19,7 +19,9 @@ pub(super) async fn start(
 ) -> anyhow::Result<()> {
     let Some((address, settings)) = app.config.control_room.clone() else { return Ok(()) };
     let listener = web::listen("admin.listen", &address.to_string()).await?;
-    let room = Arc::new(admin::Room::new(admin::Parts { front, settings }).context("the control room")?);
+    let stationery = app.stationery.clone();
+    let letters: admin::Letters = Box::new(move |edition, posts| stationery.render(edition, posts, None));
+    let room = Arc::new(admin::Room::new(admin::Parts { front, settings, letters }).context("the control room")?);
     let stop = stop.clone();
     tasks.spawn(async move {
         if let Err(error) = admin::serve(listener, room, stop).await {

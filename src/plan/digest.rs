@@ -152,16 +152,17 @@ pub fn is_out_of_turn(occurrence: &Occurrence) -> bool {
     occurrence.id == id_at_once(&occurrence.slot, occurrence.fired_at)
 }
 
-/// Fires a slot now, without moving its schedule.
+/// Fires a slot now, without moving its schedule. Returns the plan; none if nobody ever chose the slot.
 ///
 /// # Errors
 /// [`StoreError`] from the database.
-pub fn fire_at_once(tx: &mut Tx<'_>, slot: &Slot, now: UnixMillis) -> Result<(), StoreError> {
-    let Some(mut state) = occurrences::lock_slot(tx, slot)? else { return Ok(()) };
-    let bound = changes::head(tx)?;
-    occurrences::insert(tx, &occurrence(id_at_once(slot, now), slot, now, 0, bound, now), None)?;
+pub fn fire_at_once(tx: &mut Tx<'_>, slot: &Slot, now: UnixMillis) -> Result<Option<i64>, StoreError> {
+    let Some(mut state) = occurrences::lock_slot(tx, slot)? else { return Ok(None) };
+    let (bound, id) = (changes::head(tx)?, id_at_once(slot, now));
+    occurrences::insert(tx, &occurrence(id, slot, now, 0, bound, now), None)?;
     state.bound = bound;
-    occurrences::save_slot(tx, &state)
+    occurrences::save_slot(tx, &state)?;
+    Ok(Some(id))
 }
 
 /// A firing for everybody in a slot, of which nothing is planned yet.

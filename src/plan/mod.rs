@@ -10,6 +10,7 @@ mod groups;
 mod partners;
 pub mod preview;
 mod push;
+pub mod rehearsal;
 pub mod release;
 pub mod restored;
 mod revised;

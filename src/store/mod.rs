@@ -49,6 +49,7 @@ pub mod pulled;
 pub mod quarantine;
 pub mod quiet;
 pub mod receipts;
+pub mod rehearsals;
 pub mod releases;
 pub mod reroute;
 pub mod restore;

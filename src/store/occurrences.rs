@@ -120,6 +120,16 @@ pub fn ensure_planned(tx: &mut Tx<'_>, occurrence: &Occurrence, now: UnixMillis)
     tx.execute(SQL, params![*id, slot.as_str(), slot.schedule(), *due_at, *floor, *bound, now]).map(drop)
 }
 
+/// Whether any of these firings isn't planned to the end.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn any_open(tx: &mut Tx<'_>, ids: &[i64]) -> Result<bool, StoreError> {
+    const SQL: &str =
+        "SELECT 1 FROM {list $1: int} p CROSS JOIN occurrences o WHERE o.id = p.value AND o.planned_at IS NULL LIMIT 1";
+    Ok(tx.query_opt(SQL, &[super::value::json(ids)?])?.is_some())
+}
+
 /// Whether there is a firing of this id.
 ///
 /// # Errors

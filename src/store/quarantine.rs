@@ -146,6 +146,14 @@ pub fn set_replayed(tx: &mut Tx<'_>, id: &str, at: UnixMillis) -> Result<(), Sto
     tx.change("marking a replay", 1, "UPDATE quarantine SET replayed_at = $2 WHERE id = $1", params![id, at])
 }
 
+/// Throws a message away. Returns whether there was one.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn discard(tx: &mut Tx<'_>, id: &str) -> Result<bool, StoreError> {
+    Ok(tx.execute("DELETE FROM quarantine WHERE id = $1", params![id])? == 1)
+}
+
 /// How many messages are set aside.
 ///
 /// # Errors

@@ -6,19 +6,24 @@
 mod assets;
 mod audit;
 mod desk;
+mod digests;
 mod door;
 mod fields;
 mod freeze;
 mod me;
 mod overview;
 mod password;
+mod quarantine;
 mod sign_in;
 mod staff;
 
 use super::Front;
+use crate::domain::post::Showable;
 use crate::domain::staff::Role;
 use crate::render::RenderError;
 use crate::render::admin::Pages;
+use crate::render::pieces::Pieces;
+use crate::store::editions::Edition;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
@@ -63,13 +68,19 @@ pub struct Parts {
     pub front: Arc<Front>,
     /// What is set.
     pub settings: Settings,
+    /// Renders the mail of an edition.
+    pub letters: Letters,
 }
+
+/// Renders the mail of an edition with its posts.
+pub type Letters = Box<dyn Fn(&Edition, Vec<Showable>) -> Result<Pieces, RenderError> + Send + Sync>;
 
 /// What the pages of the control room share.
 pub struct Room {
     pub(super) front: Arc<Front>,
     pub(super) pages: Pages,
     pub(super) settings: Settings,
+    pub(super) letters: Letters,
     /// Whose turn it is to have a password hashed.
     hashing: Semaphore,
     /// How often networks tried to come in.
@@ -85,6 +96,7 @@ impl Room {
         Ok(Self {
             front: parts.front,
             settings: parts.settings,
+            letters: parts.letters,
             pages: Pages::new()?,
             hashing: Semaphore::new(password::AT_ONCE_MAX),
             knocks: super::people::Networks::default(),
@@ -116,6 +128,8 @@ impl Route {
 fn all_routes() -> Vec<Route> {
     let mut routes = overview::routes();
     routes.extend(freeze::routes());
+    routes.extend(digests::routes());
+    routes.extend(quarantine::routes());
     routes.extend(me::routes());
     routes.extend(staff::routes());
     routes.extend(audit::routes());

@@ -8,6 +8,7 @@ mod partners;
 mod room;
 #[path = "../support/mod.rs"]
 mod support;
+mod works;
 mod world;
 
 use allim::domain::audience::{Address, Subscriber};

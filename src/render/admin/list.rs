@@ -12,6 +12,11 @@ pub(super) const TEMPLATES: &[(&str, &str, &str)] = &[
     ("audit.html", "audit", include_str!("../templates/admin/audit.html")),
     ("freeze.html", "frame", include_str!("../templates/admin/freeze.html")),
     ("overview.html", "overview", include_str!("../templates/admin/overview.html")),
+    ("digests.html", "digests", include_str!("../templates/admin/digests.html")),
+    ("digest.html", "digests", include_str!("../templates/admin/digest.html")),
+    ("digest_preview.html", "digests", include_str!("../templates/admin/digest_preview.html")),
+    ("quarantine.html", "quarantine", include_str!("../templates/admin/quarantine.html")),
+    ("quarantined.html", "quarantine", include_str!("../templates/admin/quarantined.html")),
 ];
 
 /// Part, words.
@@ -21,4 +26,6 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("staff", include_str!("../words/admin/staff.toml")),
     ("audit", include_str!("../words/admin/audit.toml")),
     ("overview", include_str!("../words/admin/overview.toml")),
+    ("digests", include_str!("../words/admin/digests.toml")),
+    ("quarantine", include_str!("../words/admin/quarantine.toml")),
 ];
