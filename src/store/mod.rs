@@ -16,6 +16,7 @@ pub mod changes;
 mod checkpoints;
 pub mod consents;
 pub mod corrections;
+pub mod dead;
 pub mod deliveries;
 pub mod destinations;
 mod dialect;

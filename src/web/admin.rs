@@ -5,6 +5,8 @@
 
 mod assets;
 mod audit;
+mod calendar;
+mod deliveries;
 mod desk;
 mod digests;
 mod door;
@@ -12,6 +14,7 @@ mod fields;
 mod freeze;
 mod me;
 mod overview;
+mod partners;
 mod password;
 mod quarantine;
 mod sign_in;
@@ -129,7 +132,10 @@ fn all_routes() -> Vec<Route> {
     let mut routes = overview::routes();
     routes.extend(freeze::routes());
     routes.extend(digests::routes());
+    routes.extend(calendar::routes());
     routes.extend(quarantine::routes());
+    routes.extend(deliveries::routes());
+    routes.extend(partners::routes());
     routes.extend(me::routes());
     routes.extend(staff::routes());
     routes.extend(audit::routes());

@@ -5,6 +5,7 @@ mod doors;
 mod glance;
 #[path = "../support/mod.rs"]
 mod support;
+mod works;
 
 use allim::domain::staff::Role;
 use reqwest::header::{COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};

@@ -17,6 +17,10 @@ pub(super) const TEMPLATES: &[(&str, &str, &str)] = &[
     ("digest_preview.html", "digests", include_str!("../templates/admin/digest_preview.html")),
     ("quarantine.html", "quarantine", include_str!("../templates/admin/quarantine.html")),
     ("quarantined.html", "quarantine", include_str!("../templates/admin/quarantined.html")),
+    ("calendar.html", "calendar", include_str!("../templates/admin/calendar.html")),
+    ("deliveries.html", "deliveries", include_str!("../templates/admin/deliveries.html")),
+    ("partners.html", "partners", include_str!("../templates/admin/partners.html")),
+    ("partner.html", "partners", include_str!("../templates/admin/partner.html")),
 ];
 
 /// Part, words.
@@ -28,4 +32,7 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("overview", include_str!("../words/admin/overview.toml")),
     ("digests", include_str!("../words/admin/digests.toml")),
     ("quarantine", include_str!("../words/admin/quarantine.toml")),
+    ("calendar", include_str!("../words/admin/calendar.toml")),
+    ("deliveries", include_str!("../words/admin/deliveries.toml")),
+    ("partners", include_str!("../words/admin/partners.toml")),
 ];

@@ -11,3 +11,5 @@ CREATE TABLE freezes (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX freezes_by_day ON freezes (last_day);
+-- What came to no good end, for whoever looks after it.
+CREATE INDEX deliveries_dead ON deliveries (state, finished_at, plan_id) WHERE state IN ('refused', 'abandoned');

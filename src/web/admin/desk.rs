@@ -132,7 +132,10 @@ impl Act {
 const WAYS: &[(&str, &str)] = &[
     ("/admin", "nav_overview"),
     ("/admin/digests", "nav_digests"),
+    ("/admin/calendar", "nav_calendar"),
     ("/admin/quarantine", "nav_quarantine"),
+    ("/admin/deliveries", "nav_deliveries"),
+    ("/admin/partners", "nav_partners"),
     ("/admin/audit", "nav_audit"),
     ("/admin/staff", "nav_staff"),
 ];
