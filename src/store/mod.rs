@@ -21,6 +21,7 @@ mod dialect;
 pub mod editions;
 pub mod endpoints;
 pub mod feeds;
+pub mod finding;
 pub mod fresh;
 pub mod hub;
 pub mod identity;
