@@ -14,7 +14,6 @@ pub mod outside;
 pub mod posture;
 pub mod quickstart;
 mod relays;
-pub mod roster;
 pub mod seal;
 pub mod signing;
 pub mod telemetry;
@@ -36,6 +35,7 @@ use crate::domain::seal::Seal;
 use crate::intake::Intake;
 use crate::intake::accept::{Backfill, Revisions};
 use crate::intake::amqp;
+use crate::plan::roster::Rolls;
 use crate::plan::route::Classes;
 use crate::plan::{Planner, Rules};
 use crate::render::feed::House;
@@ -61,6 +61,17 @@ pub struct World {
 }
 
 impl App {
+    /// What lists of subscribers are checked against.
+    #[must_use]
+    pub fn rolls(&self) -> Rolls {
+        Rolls {
+            languages: self.config.release.languages.clone(),
+            topics: self.config.file.topic.iter().map(|topic| topic.name.clone()).collect(),
+            digests: self.config.digests.clone(),
+            chance: self.world.chance.clone(),
+        }
+    }
+
     /// The file that remembers how far the database had come.
     #[must_use]
     pub fn high_water(&self) -> HighWater {

@@ -13,6 +13,7 @@ mod push;
 pub mod release;
 pub mod restored;
 mod revised;
+pub mod roster;
 pub mod route;
 mod rules;
 pub mod service;

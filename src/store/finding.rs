@@ -185,13 +185,7 @@ fn begins(found: &Found, way: Way, text: &str) -> bool {
     }
 }
 
-fn in_way(
-    tx: &mut Tx<'_>,
-    way: Way,
-    text: &str,
-    after: Option<After>,
-    limit: usize,
-) -> Result<Vec<Found>, StoreError> {
+fn in_way(tx: &mut Tx<'_>, way: Way, text: &str, after: Option<After>, limit: usize) -> Result<Vec<Found>, StoreError> {
     let Some(bounds) = bounds(tx, way, text, after, limit)? else { return Ok(Vec::new()) };
     let rows = match way {
         Way::Address => tx.query(way_sql!(Address), &bounds[..3])?,

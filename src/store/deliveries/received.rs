@@ -76,7 +76,8 @@ pub fn told(tx: &mut Tx<'_>, listed: Listed) -> Result<Received, StoreError> {
     const ITEMS: &str = "SELECT post_id FROM edition_items WHERE edition_id = $1 ORDER BY position LIMIT $2";
     let key = key_of(&listed)?;
     let row = tx.query_opt(EDITION, params![listed.edition_id])?;
-    let (kind, count) = row.map_or_else(|| Ok((String::new(), 0)), |row| Ok::<_, StoreError>((row.text(0)?, row.int(1)?)))?;
+    let (kind, count) =
+        row.map_or_else(|| Ok((String::new(), 0)), |row| Ok::<_, StoreError>((row.text(0)?, row.int(1)?)))?;
     let mut titles = Vec::new();
     for row in tx.query(ITEMS, params![listed.edition_id, TITLES_MAX])? {
         titles.extend(posts::find(tx, &row.text(0)?)?.map(|(_, post)| post.title.as_str().to_owned()));
