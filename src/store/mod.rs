@@ -6,6 +6,7 @@
 //! Why not sqlx: docs/adr/0001-store.md.
 
 pub mod accounts;
+pub mod audit;
 mod backup;
 pub mod batches;
 pub mod bell;
@@ -53,6 +54,7 @@ pub mod restore;
 pub mod rosters;
 pub mod sealed;
 mod sqlite;
+pub mod staff;
 pub mod stories;
 pub mod subscribers;
 pub mod suppressions;
