@@ -9,10 +9,9 @@ use crate::app::{self, App, Purpose, World};
 use crate::domain::audience::Address;
 use crate::plan::roster::{self, BATCH, Line, Rolls, Taken};
 use crate::store::people::{self, By};
-use crate::store::{Tx, consents, deliveries, subscribers};
+use crate::store::{consents, deliveries, erasing, subscribers};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -175,32 +174,11 @@ async fn export(app: &App) -> anyhow::Result<()> {
     let mut out = csv::Writer::from_writer(std::io::stdout().lock());
     let mut after = i64::MIN;
     loop {
-        let page = move |tx: &mut Tx<'_>| {
-            let mut rows = Vec::new();
-            for subscriber in subscribers::page(tx, after, PAGE)? {
-                let subscriptions = subscribers::subscriptions(tx, subscriber.id)?;
-                rows.push((subscriber, subscriptions));
-            }
-            Ok(rows)
-        };
-        let rows = app.store.read(page).await?;
+        let rows = app.store.read(move |tx| subscribers::page_with_topics(tx, after, PAGE)).await?;
         let Some((last, _)) = rows.last() else { break };
         after = last.id;
-        // An export is read in again somewhere else, which knows nothing of who left here.
-        for (subscriber, subscriptions) in rows.iter().filter(|(subscriber, _)| subscriber.unsubscribed_at.is_none()) {
-            let mut by_slot: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-            for subscription in subscriptions {
-                by_slot.entry(subscription.slot.as_str()).or_default().push(&subscription.topic);
-            }
-            for (slot, topics) in by_slot {
-                out.serialize(Line {
-                    address: subscriber.address.to_string(),
-                    name: subscriber.name.as_ref().map(ToString::to_string).unwrap_or_default(),
-                    language: subscriber.language.to_string(),
-                    topics: topics.join(" "),
-                    schedule: slot.to_owned(),
-                })?;
-            }
+        for line in rows.iter().flat_map(|(person, subscriptions)| Line::of(person, subscriptions)) {
+            out.serialize(line)?;
         }
     }
     out.flush()?;
@@ -233,14 +211,15 @@ async fn consents(app: &App, address: Option<&str>) -> anyhow::Result<()> {
 
 async fn erase(app: &App, address: &str) -> anyhow::Result<()> {
     let address = Address::parse(address)?;
-    let now = app.store.now().await?;
+    let (now, theirs) = (app.store.now().await?, address.clone());
     let erased = app.store.write(move |tx| {
-        let Some(person) = subscribers::by_address(tx, &address)? else { return Ok(false) };
+        let Some(person) = subscribers::by_address(tx, &theirs)? else { return Ok(false) };
         subscribers::lock(tx, person.id)?;
         let by = By { language: &person.language, source: "command", actor: "operator" };
         people::erase(tx, &person, by, now).map(|()| true)
     });
     anyhow::ensure!(erased.await?, "nobody has this address");
+    erasing::sweep(&app.store, &address).await?;
     print::line("erased; the address stays suppressed");
     Ok(())
 }

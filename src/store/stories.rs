@@ -6,11 +6,19 @@ use super::finding::{self, Found};
 use super::profile::{self, Profile};
 use super::subscribers::{self, Subscription};
 use super::suppressions::{self, Suppression};
+use super::value::params;
 use super::wishes::{self, Wish};
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, owed, posts};
 use crate::domain::audience::Subscriber;
 use crate::domain::clock::UnixMillis;
+use serde::Serialize;
 
+/// Posts owed that are told.
+const OWED_TOLD: i64 = 20;
+/// The newest posts among which one is looked for by its title.
+const TITLES_LOOKED_AT: i64 = 500;
+/// Posts told where several are called so.
+const CALLED_MAX: usize = 10;
 /// Refusals that are told.
 const BOUNCES_TOLD: i64 = 50;
 
@@ -78,4 +86,86 @@ fn known(tx: &mut Tx<'_>, id: i64) -> Result<Option<Known>, StoreError> {
         person,
         profile,
     }))
+}
+
+/// A post that somebody will get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Owed {
+    /// By which topic.
+    pub topic: String,
+    /// `immediate` or the digest.
+    pub schedule: String,
+    /// The variant for their language.
+    pub post_id: String,
+    /// Its title.
+    pub title: String,
+}
+
+/// What was released for somebody's subscriptions beyond where they were searched, and isn't planned for them yet.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn owed(tx: &mut Tx<'_>, id: i64) -> Result<Vec<Owed>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT s.topic, s.schedule, rt.post_id, rt.story_id
+         FROM subscribers u CROSS JOIN subscriptions s CROSS JOIN slots o CROSS JOIN release_topics rt
+         WHERE u.id = $1 AND s.subscriber_id = u.id AND o.slot = s.slot AND rt.topic = s.topic
+           AND rt.language = u.language AND rt.seq > ",
+        subscribers::mark_sql!(),
+        " ORDER BY rt.seq, s.topic LIMIT $2"
+    );
+    let mut owed = Vec::new();
+    for row in tx.query(SQL, params![id, OWED_TOLD])? {
+        let story = row.text(3)?;
+        if !owed::given(tx, 0, &[id], &[&story])?.is_empty() {
+            continue;
+        }
+        let Some((_, post)) = posts::find(tx, &row.text(2)?)? else { continue };
+        let title = post.title.as_str().to_owned();
+        owed.push(Owed { topic: row.text(0)?, schedule: row.text(1)?, post_id: row.text(2)?, title });
+    }
+    Ok(owed)
+}
+
+/// A post as one may name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Called {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// When it was published.
+    pub published_at: UnixMillis,
+}
+
+/// The posts that somebody may mean: by our id, by the id of any source, or by the beginning of the title of one of the newest.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn posts_called(tx: &mut Tx<'_>, given: &str) -> Result<Vec<Called>, StoreError> {
+    const SOURCE: &str = "SELECT source FROM posts WHERE source > $1 ORDER BY source LIMIT 1";
+    const OF_SOURCE: &str = "SELECT id FROM posts WHERE source = $1 AND source_id = $2";
+    let mut ids = vec![given.to_owned()];
+    let mut source = String::new();
+    // From one source to the next by the index, however many posts each has.
+    while let Some(row) = tx.query_opt(SOURCE, params![&source])? {
+        source = row.text(0)?;
+        ids.extend(tx.query_opt(OF_SOURCE, params![&source, given])?.map(|row| row.text(0)).transpose()?);
+    }
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(posts::find(tx, &id)?);
+    }
+    if found.is_empty() {
+        let wanted = given.to_lowercase();
+        found = posts::list(tx, &posts::Filter::default(), TITLES_LOOKED_AT)?;
+        found.retain(|(_, post)| post.title.as_str().to_lowercase().starts_with(&wanted));
+        found.truncate(CALLED_MAX);
+    }
+    let called = found.into_iter().map(|(standing, post)| Called {
+        id: standing.post_id,
+        title: post.title.as_str().to_owned(),
+        published_at: post.published_at,
+    });
+    Ok(called.collect())
 }

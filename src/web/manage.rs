@@ -14,7 +14,7 @@ use crate::store::people::{self, By};
 use crate::store::profile::{self, Profile, Then};
 use crate::store::subscribers::{self, Subscription};
 use crate::store::wishes::Wish;
-use crate::store::{StoreError, Tx, consents, deliveries};
+use crate::store::{StoreError, Tx, consents, deliveries, erasing};
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -205,7 +205,7 @@ fn read(front: &Front, asked: &Asked, form: &Form, known: &Known, now: UnixMilli
 }
 
 /// The beginning of a day of the site's zone, if it lies ahead and not too far.
-fn until(front: &Front, text: &str, now: UnixMillis) -> Option<UnixMillis> {
+pub(super) fn until(front: &Front, text: &str, now: UnixMillis) -> Option<UnixMillis> {
     let day: jiff::civil::Date = text.parse().ok()?;
     let at = UnixMillis(day.to_zoned(front.zone.clone()).ok()?.timestamp().as_millisecond());
     let latest = UnixMillis(now.0 + PAUSE_DAYS_MAX * 86_400_000);
@@ -242,6 +242,10 @@ async fn do_it(front: &Front, asked: &Asked, id: i64, deed: Deed, now: UnixMilli
     if let Deed::Move(address) = deed {
         return answered_in_time(ask_to_move(front, id, address, fresh_id, now)).await;
     }
+    let erased = match &deed {
+        Deed::Erase => front.store.read(move |tx| subscribers::find(tx, id)).await?.map(|person| person.address),
+        _ => None,
+    };
     let work = move |tx: &mut Tx<'_>| {
         let Some(person) = subscribers::lock(tx, id)? else { return Ok(()) };
         let by = By { language: &language, source: "page", actor: "subscriber" };
@@ -266,7 +270,10 @@ async fn do_it(front: &Front, asked: &Asked, id: i64, deed: Deed, now: UnixMilli
     };
     front.store.write(work).await?;
     front.planner.tell();
-    Ok(())
+    match erased {
+        Some(address) => erasing::sweep(&front.store, &address).await,
+        None => Ok(()),
+    }
 }
 
 /// Asks the holder of the new address to confirm. One that is a subscriber's already gets their own link instead, so that the answer

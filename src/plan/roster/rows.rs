@@ -1,6 +1,9 @@
 //! The rows of a list as somebody hands it in: CSV with a header, or a JSON list of the same fields.
 
 use super::Fault;
+use crate::domain::audience::Subscriber;
+use crate::store::subscribers::Subscription;
+use std::collections::BTreeMap;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -17,6 +20,25 @@ pub struct Line {
     pub topics: String,
     /// `immediate`, a digest's name, or `DIGEST HH:MM ZONE`.
     pub schedule: String,
+}
+
+impl Line {
+    /// The rows by which somebody would be taken in again, one for each of their schedules; none for whoever left, since wherever
+    /// the list is read next nobody knows that.
+    pub fn of(person: &Subscriber, subscriptions: &[Subscription]) -> Vec<Self> {
+        let mut by_slot: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for subscription in subscriptions.iter().filter(|_| person.unsubscribed_at.is_none()) {
+            by_slot.entry(subscription.slot.as_str()).or_default().push(&subscription.topic);
+        }
+        let line = |(slot, topics): (&str, Vec<&str>)| Self {
+            address: person.address.to_string(),
+            name: person.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            language: person.language.to_string(),
+            topics: topics.join(" "),
+            schedule: slot.to_owned(),
+        };
+        by_slot.into_iter().map(line).collect()
+    }
 }
 
 fn listed<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
