@@ -33,6 +33,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (16, "partners", Kind::Breaks, include_str!("migrations/0016_partners.sql")),
     (17, "sources", Kind::Expands, include_str!("migrations/0017_sources.sql")),
     (18, "staff", Kind::Expands, include_str!("migrations/0018_staff.sql")),
+    (19, "tallies", Kind::Expands, include_str!("migrations/0019_tallies.sql")),
     (20, "people_search", Kind::Expands, include_str!("migrations/0020_people_search.sql")),
 ];
 

@@ -36,6 +36,7 @@ mod migrate;
 pub mod moving;
 pub mod notices;
 pub mod occurrences;
+pub mod overview;
 pub mod owed;
 pub mod partners;
 pub mod people;
@@ -58,6 +59,7 @@ pub mod staff;
 pub mod stories;
 pub mod subscribers;
 pub mod suppressions;
+pub mod tallies;
 pub mod token_keys;
 pub mod turns;
 pub mod value;
@@ -158,6 +160,7 @@ pub struct Store {
     /// By how much the database's clock was ahead of ours when it was asked last.
     ahead_ms: Arc<AtomicI64>,
     bell: bell::Bell,
+    tallies: tallies::Tallies,
 }
 
 impl Store {
@@ -176,7 +179,7 @@ impl Store {
             Location::Sqlite(_) | Location::Memory => bell::Bell::default(),
         };
         let (writes, reads) = (Queue::Threads(writes), Queue::Threads(reads));
-        Ok(Self { writes, reads, dialect, clock, ahead_ms: Arc::default(), bell })
+        Ok(Self { writes, reads, dialect, clock, ahead_ms: Arc::default(), bell, tallies: tallies::Tallies::default() })
     }
 
     /// Which database this is.

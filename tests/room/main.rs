@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod doors;
+mod glance;
 #[path = "../support/mod.rs"]
 mod support;
 
