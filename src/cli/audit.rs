@@ -1,10 +1,18 @@
 //! `allim audit`: what was done by whom. And the row that a command leaves there.
 
+mod acts;
+
+pub(super) use acts::Act;
+
 use super::{Context, print};
 use crate::app::{self, App, Purpose, World};
+use crate::config::Config;
+use crate::domain::audience::Address;
 use crate::domain::audit::{Actor, Subject};
 use crate::domain::clock::UnixMillis;
 use crate::store::audit::{self, Asked, Entry};
+use crate::store::{Tx, suppressions};
+use acts::On;
 
 /// Rows that are shown at most.
 const ROWS_MAX: i64 = 100_000;
@@ -23,6 +31,25 @@ pub(super) async fn run(count: i64, context: Context) -> anyhow::Result<()> {
     };
     print::table(&["when", "who", "what", "on what", "more"], acts.into_iter().map(row));
     Ok(())
+}
+
+/// Writes down what a command did, after it did it: one that is killed in between leaves no row.
+pub(super) async fn tell(config: Config, act: Act) -> anyhow::Result<()> {
+    let app = app::build(config, World::system(), Purpose::Command).await?;
+    let now = app.store.now().await?;
+    let (subject, address) = match act.on {
+        On::Subject(subject) => (subject, None),
+        On::Address(address) => (Subject::none(), Address::parse(&address).ok()),
+    };
+    let entry = entry(&app, act.act, subject, serde_json::json!({}), now);
+    let job = move |tx: &mut Tx<'_>| {
+        let mut entry = entry.clone();
+        if let Some(address) = &address {
+            entry.detail = serde_json::json!({ "address_hash": suppressions::hash(tx, address)? });
+        }
+        audit::note(tx, &entry)
+    };
+    Ok(app.store.write(job).await?)
 }
 
 /// The row of the audit for what a command does, to be written in the transaction that does it.

@@ -12,6 +12,7 @@ mod freeze;
 mod me;
 mod overview;
 mod password;
+mod people;
 mod sign_in;
 mod staff;
 
@@ -119,6 +120,7 @@ fn all_routes() -> Vec<Route> {
     routes.extend(me::routes());
     routes.extend(staff::routes());
     routes.extend(audit::routes());
+    routes.extend(people::routes());
     routes
 }
 

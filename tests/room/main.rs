@@ -3,6 +3,7 @@
 
 mod doors;
 mod glance;
+mod people;
 #[path = "../support/mod.rs"]
 mod support;
 

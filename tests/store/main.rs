@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod endpoints;
+mod finding;
 mod letters;
 mod pages;
 mod partners;

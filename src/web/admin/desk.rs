@@ -129,8 +129,12 @@ impl Act {
 }
 
 /// The ways around, in their order: where to, and the word `nav_…` that names it.
-const WAYS: &[(&str, &str)] =
-    &[("/admin", "nav_overview"), ("/admin/audit", "nav_audit"), ("/admin/staff", "nav_staff")];
+const WAYS: &[(&str, &str)] = &[
+    ("/admin", "nav_overview"),
+    ("/admin/people", "nav_people"),
+    ("/admin/audit", "nav_audit"),
+    ("/admin/staff", "nav_staff"),
+];
 
 #[derive(Serialize)]
 struct Hold<'a> {
