@@ -5,7 +5,7 @@ mod endpoints;
 mod letters;
 mod pages;
 mod partners;
-mod people;
+mod people_known;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
