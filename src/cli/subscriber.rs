@@ -1,5 +1,6 @@
 //! `allim subscriber`: import, export, show; suppress and lift (`suppression.rs`).
 
+mod story;
 mod suppression;
 
 pub(super) use suppression::print_bounces;
@@ -47,6 +48,16 @@ pub(super) enum Command {
         /// The mail address.
         address: String,
     },
+    /// Finds people by the beginning of an address, a name or a domain (`@example`), or by number (`#12`).
+    Search {
+        /// What is looked for.
+        text: String,
+    },
+    /// Tells everything about one person: consents, what is owed, deliveries with attempts and answers.
+    Story {
+        /// The mail address, or the number (`#12`), also of somebody who was erased.
+        whom: String,
+    },
     /// Writes no more to an address, whoever it belongs to now or later.
     Suppress {
         /// The mail address.
@@ -76,6 +87,8 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Consents { address } => consents(&app, address.as_deref()).await,
         Command::Erase { address } => erase(&app, &address).await,
         Command::Show { address } => show(&app, &address, json).await,
+        Command::Search { text } => story::search(&app, &text, json).await,
+        Command::Story { whom } => story::story(&app, &whom, json).await,
         Command::Suppress { address, reason } => suppression::suppress(&app, &address, &reason, json).await,
         Command::Lift { address } => suppression::lift(&app, &address, json).await,
     }

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// A list is kept for so long: it holds addresses of people who may never be subscribers.
 pub const KEPT: Duration = Duration::from_secs(3_600);
+/// The counts of a list of which nothing was gone through. Braces in a statement are marks.
+const NONE_COUNTED: &str = "{}";
 /// Lists that are kept at once.
 pub const LISTS_MAX: i64 = 20;
 
@@ -94,7 +96,7 @@ pub fn keep(tx: &mut Tx<'_>, new: &New, now: UnixMillis) -> Result<Kept, StoreEr
     const COUNT: &str = "SELECT COUNT(*) FROM rosters";
     const SQL: &str =
         "INSERT INTO rosters (id, staff_id, basis, stage, row_count, parts, done, counts, made_at, moved_at, until_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 0, '{}', $7, $7, $8)";
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $9, $7, $7, $8)";
     forget(tx, now)?;
     if find(tx, &new.id)?.is_some() {
         return Ok(Kept::Known);
@@ -104,7 +106,7 @@ pub fn keep(tx: &mut Tx<'_>, new: &New, now: UnixMillis) -> Result<Kept, StoreEr
     }
     let parts = i64::try_from(new.parts.len()).unwrap_or(i64::MAX);
     let (stage, until) = (Stage::Looking.word(), now.plus(KEPT));
-    let row = params![&new.id, new.staff_id, &new.basis, stage, new.rows, parts, now, until];
+    let row = params![&new.id, new.staff_id, &new.basis, stage, new.rows, parts, now, until, NONE_COUNTED];
     tx.change("keeping a list", 1, SQL, row)?;
     const PART: &str = "INSERT INTO roster_parts (roster_id, number, rows_json) VALUES ($1, $2, $3)";
     for (number, rows) in (0i64..).zip(&new.parts) {
@@ -200,9 +202,9 @@ pub fn note(tx: &mut Tx<'_>, roster: &Roster, told: &str, counts: &Counts, now: 
 /// # Errors
 /// As [`keep`].
 pub fn begin_taking(tx: &mut Tx<'_>, id: &str, now: UnixMillis) -> Result<bool, StoreError> {
-    const SQL: &str = "UPDATE rosters SET stage = $2, done = 0, counts = '{}', moved_at = $4, until_at = $5
+    const SQL: &str = "UPDATE rosters SET stage = $2, done = 0, counts = $6, moved_at = $4, until_at = $5
          WHERE id = $1 AND stage = $3";
-    let row = params![id, Stage::Taking.word(), Stage::Looked.word(), now, now.plus(KEPT)];
+    let row = params![id, Stage::Taking.word(), Stage::Looked.word(), now, now.plus(KEPT), NONE_COUNTED];
     Ok(tx.execute(SQL, row)? == 1)
 }
 

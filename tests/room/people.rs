@@ -20,7 +20,8 @@ fn house() -> House {
 
 /// A post is published, and its mail for this address lies in the folder.
 async fn mailed(house: &House, id: &str, title: &str) {
-    super::support::publish(&house.client, &house.setting.url(""), &post(id, title, "ko", &["events"])).await;
+    super::support::publish(&house.client, &house.setting.url("/api/v1/posts"), &post(id, title, "ko", &["events"]))
+        .await;
     let is_there = || {
         let files = std::fs::read_dir(house.setting.maildir()).into_iter().flatten().flatten();
         files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).any(|mail| mail.contains(HANA))
@@ -122,7 +123,7 @@ async fn erasing_leaves_the_facts_and_no_trace_of_whom_they_are_about() {
     let path = format!("/admin/people/{hana}/erase");
     assert!(operator.get(&path).await.text.contains("What stays, and names nobody"));
     let first = operator.post(&path, &[]).await;
-    assert!(first.status == StatusCode::OK && first.text.contains("can&#x27;t be undone"), "{}", first.text);
+    assert!(first.status == StatusCode::OK && first.text.contains("not even from here"), "{}", first.text);
     let wrong = operator.post(&path, &[("sure", "yes"), ("number", "1")]).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(!traces(&house).is_empty(), "nothing was erased yet");
@@ -192,18 +193,20 @@ async fn a_list_with_errors_is_told_line_by_line_and_taken_in_as_it_was_shown() 
     for (what, count) in [("New", "1,200"), ("Changed", "1"), ("The same", "1"), ("Faulty", "4")] {
         assert!(looked.contains(&format!("<dt>{what}</dt><dd>{count}</dd>")), "{what}: {looked}");
     }
-    for (line, field) in
-        [("1,203", "address"), ("1203", "address"), ("1204", "topics"), ("1205", "schedule"), ("1206", "row")]
-    {
+    for (line, field) in [("1203", "address"), ("1204", "topics"), ("1205", "schedule"), ("1206", "row")] {
         let row = format!("{line}</th><td><code>{field}</code>");
-        assert!(line.contains(',') || looked.contains(&row), "{row}: {looked}");
+        assert!(looked.contains(&row), "{row}: {looked}");
     }
     assert!(looked.contains("<code>sports</code>") && !looked.contains("new3@"), "{looked}");
     let nobody = operator.post("/admin/people", &[("find", "new")]).await.text;
     assert!(nobody.contains("Nobody was found"), "looking through changes nothing");
     let report = operator.get(&format!("{}/report.csv", handed.location)).await.text;
     assert_eq!(report.lines().count(), 1 + 1_206);
-    assert!(report.contains("1204,fault,topics,sports,") && !report.contains('@'), "{}", &report[report.len() - 500..]);
+    assert!(
+        report.contains("1204,fault,topics,sports,") && !report.contains("@example.com"),
+        "{}",
+        &report[report.len() - 500..]
+    );
     operator.does(&format!("{}/take", handed.location), &[]).await;
     let taken = operator.until(&handed.location, "Taken in").await.text;
     assert!(taken.contains("<dt>New</dt><dd>1,200</dd>"), "{taken}");

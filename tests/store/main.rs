@@ -2,11 +2,11 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod endpoints;
-mod finding;
 mod letters;
 mod pages;
 mod partners;
 mod room;
+mod people_known;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
