@@ -17,6 +17,7 @@ pub fn settings(config: &Config) -> Settings {
         rule: send.posture,
         large: send.large,
         every: send.posture_every,
+        second: Default::default(),
     }
 }
 

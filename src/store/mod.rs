@@ -49,6 +49,7 @@ pub mod releases;
 pub mod reroute;
 pub mod restore;
 pub mod sealed;
+pub mod second;
 mod sqlite;
 pub mod subscribers;
 pub mod suppressions;
