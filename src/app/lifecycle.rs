@@ -63,8 +63,9 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
     }
     needs.extend(start_comparing_clocks(&app, &mut others, &stop));
     if roles.has(Role::Web) {
-        let listener = web::listen(&app.config.file.web.listen).await?;
+        let listener = web::listen("web.listen", &app.config.file.web.listen).await?;
         let front = Arc::new(front::front(&app, &wakes, metrics, needs)?);
+        super::room::start(&app, front.clone(), &mut others, &stop).await?;
         others.spawn(web::watch_changes(front.clone(), wakes.pages(), stop.clone()));
         others.spawn(web::keep_views(front.clone(), stop.clone()));
         let stop = stop.clone();

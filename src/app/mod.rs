@@ -14,6 +14,7 @@ pub mod outside;
 pub mod posture;
 pub mod quickstart;
 mod relays;
+mod room;
 pub mod roster;
 pub mod seal;
 pub mod signing;
@@ -33,6 +34,7 @@ use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::{Chance, Clock};
 use crate::domain::ids;
 use crate::domain::seal::Seal;
+use crate::domain::token::secret;
 use crate::intake::Intake;
 use crate::intake::accept::{Backfill, Revisions};
 use crate::intake::amqp;
@@ -45,7 +47,6 @@ use crate::store::identity::{self, Cause};
 use crate::store::token_keys::{self, TokenKey};
 use crate::store::{Location, Store, suppressions};
 use anyhow::Context as _;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use high_water::HighWater;
 use std::fs::File;
 use std::sync::Arc;
@@ -261,14 +262,16 @@ pub fn new_token_key(world: &World) -> TokenKey {
 
 /// What a bearer token begins with, so that scanners for leaked secrets can tell it.
 const TOKEN_PREFIX: &str = "allim_";
-/// Random octets of a bearer token.
-const TOKEN_LEN: usize = 32;
-
 /// A new bearer token.
 #[must_use]
 pub fn new_token(world: &World) -> String {
-    let bytes: Vec<u8> = (0..TOKEN_LEN / 8).flat_map(|_| world.chance.draw().to_be_bytes()).collect();
-    format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+    format!("{TOKEN_PREFIX}{}", new_secret(world))
+}
+
+/// 256 random bits for whoever holds them.
+#[must_use]
+pub fn new_secret(world: &World) -> String {
+    secret(world.chance.as_ref())
 }
 
 /// The queue that posts come from, if one is configured.

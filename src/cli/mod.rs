@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod account;
+mod audit;
 mod backup;
 mod check;
 mod config;
@@ -19,6 +20,7 @@ mod print;
 mod quarantine;
 mod run;
 mod source;
+mod staff;
 mod subscriber;
 mod token;
 mod websub;
@@ -119,6 +121,15 @@ enum Command {
     /// Institutions that are told of posts: add, list, show, set, test, rotate, pause, resume, replay, end.
     #[command(subcommand)]
     Partner(partner::Command),
+    /// Who may come into the control room: add, list, link, role, end.
+    #[command(subcommand)]
+    Staff(staff::Command),
+    /// What was done by whom, the newest first.
+    Audit {
+        /// How many acts are shown.
+        #[arg(long, default_value_t = 50)]
+        count: i64,
+    },
     /// Stops sending and lets it go on; alone it shows which holds are on.
     Hold {
         #[command(subcommand)]
@@ -201,6 +212,8 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Source(command) => source::run(command, context).await,
         Command::Websub(command) => websub::run(command, context).await,
         Command::Partner(command) => partner::run(command, context).await,
+        Command::Staff(command) => staff::run(command, context).await,
+        Command::Audit { count } => audit::run(count, context).await,
         Command::Hold { action } => hold::run(action, context).await,
         Command::Token(command) => token::run(command, context).await,
         Command::Config(config::Command::Show) => config::show(&context),

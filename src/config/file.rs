@@ -1,6 +1,7 @@
 //! The configuration file as it is written: `config/allim.toml` is its manual.
 
 mod accounts;
+mod admin;
 mod inbound;
 mod intake;
 mod mail;
@@ -9,6 +10,7 @@ mod send;
 mod span;
 
 pub use accounts::AccountTable;
+pub use admin::AdminTable;
 pub use inbound::InboundTable;
 pub use intake::{
     Amqp, FeedTable, InboxTable as WebhookInboxTable, IntakeTable, ReceiptsTable, SourceTable, Spool, Token,
@@ -90,6 +92,9 @@ pub struct File {
     /// HTTP.
     #[serde(default)]
     pub web: Web,
+    /// The control room.
+    #[serde(default)]
+    pub admin: AdminTable,
     /// Own templates.
     #[serde(default)]
     pub templates: TemplatesTable,

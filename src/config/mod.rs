@@ -2,6 +2,7 @@
 //! line, the key and what would be right.
 
 pub mod accounts;
+mod control_room;
 mod digests;
 mod dkim;
 pub mod file;

@@ -3,7 +3,7 @@
 use super::accounts::{self, Account};
 use super::file::{DigestTable, File};
 use super::ways::{self, Class, Group};
-use super::{Dkim, Inbox, Mistake, Receipts, Roles, digests, dkim, inbound, outside, partners_in};
+use super::{Dkim, Inbox, Mistake, Receipts, Roles, control_room, digests, dkim, inbound, outside, partners_in};
 use crate::domain::audience::{Address, IMMEDIATE};
 use crate::domain::destination;
 use crate::domain::language::Language;
@@ -18,7 +18,7 @@ use crate::render::share::{self, ShareLink};
 use crate::render::site::{LocalText, Site};
 use crate::render::theme::Theme;
 use crate::store::Location;
-use crate::web::TrustedProxies;
+use crate::web::{self, TrustedProxies};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -62,6 +62,8 @@ pub struct Config {
     pub dkim: BTreeMap<String, Vec<Dkim>>,
     /// Reverse proxies that are believed.
     pub proxies: TrustedProxies,
+    /// Where the control room listens, and what is set of it.
+    pub control_room: Option<(SocketAddr, web::admin::Settings)>,
     /// Sender and destination by schedule and language.
     pub routes: BTreeMap<(String, Option<Language>), (String, String)>,
     /// The groups of relays that mail goes by, that of immediate mail first.
@@ -126,6 +128,7 @@ impl Config {
             shares: shares(&file)?,
             theme: theme(&file)?,
             resolver: resolver(&file)?,
+            control_room: control_room::check(&file)?,
             hubs: outside::hubs(&file, site.public_url.as_deref(), &outgoing)?,
             accounts: accounts::check(&file, &release.languages, site.public_url.as_deref(), &outgoing)?,
             outgoing,

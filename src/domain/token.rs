@@ -1,5 +1,6 @@
 //! Tokens in mailed links: keyed MACs bound to their purpose, so that nobody can make one for somebody else.
 
+use super::clock::Chance;
 use super::mac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -95,6 +96,16 @@ impl Token {
         let (subscriber_id, detail) = text.split_once(':')?;
         Some(Self { purpose, subscriber_id: subscriber_id.parse().ok()?, detail: detail.to_owned() })
     }
+}
+
+/// Random octets of a secret.
+const SECRET_LEN: usize = 32;
+
+/// A secret of 256 random bits, as it stands in links, cookies and headers.
+#[must_use]
+pub fn secret(chance: &dyn Chance) -> String {
+    let bytes: Vec<u8> = (0..SECRET_LEN / 8).flat_map(|_| chance.draw().to_be_bytes()).collect();
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 fn mac(purpose: Purpose, key_id: &str, secret: &str, payload: &str) -> [u8; 32] {

@@ -1,6 +1,7 @@
 //! 3 · What it LOOKS like: an edition and a recipient become a message. Pure: no I/O but [`templates::Templates::load`],
 //! no clock, no knowledge of stores, carriers or the network.
 
+pub mod admin;
 pub mod blurb;
 pub mod body;
 pub mod calendar;

@@ -119,7 +119,7 @@ impl Templates {
 }
 
 /// As minijinja's own formatter, but without `/` escaped, so that filters and people can read the addresses.
-fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+pub(super) fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
     match value.as_str() {
         Some(text) if *state.auto_escape() == AutoEscape::Html && !value.is_safe() => {
             out.write_str(&escape(text)).map_err(minijinja::Error::from)
@@ -145,7 +145,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// A line that holds nothing but a tag leaves no line behind; everything else stays as the template has it.
-fn syntax() -> Result<SyntaxConfig, RenderError> {
+pub(super) fn syntax() -> Result<SyntaxConfig, RenderError> {
     let mut builder = SyntaxConfig::builder();
     builder.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
     builder.build().map_err(|error| explain("syntax", &error))
@@ -187,7 +187,7 @@ fn read_folder(folder: &Path) -> Result<BTreeMap<String, String>, RenderError> {
 
 /// minijinja's own detail texts may quote values, which may be a body: only the kind of error and the expression as
 /// the template spells it are told.
-fn explain(asked: &str, error: &minijinja::Error) -> RenderError {
+pub(super) fn explain(asked: &str, error: &minijinja::Error) -> RenderError {
     let mut innermost = error;
     while let Some(inner) = std::error::Error::source(innermost).and_then(|source| source.downcast_ref()) {
         innermost = inner;

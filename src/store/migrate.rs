@@ -32,6 +32,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (15, "accounts", Kind::Breaks, include_str!("migrations/0015_accounts.sql")),
     (16, "partners", Kind::Breaks, include_str!("migrations/0016_partners.sql")),
     (17, "sources", Kind::Expands, include_str!("migrations/0017_sources.sql")),
+    (18, "staff", Kind::Expands, include_str!("migrations/0018_staff.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

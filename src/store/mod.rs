@@ -6,6 +6,7 @@
 //! Why not sqlx: docs/adr/0001-store.md.
 
 pub mod accounts;
+pub mod audit;
 mod backup;
 pub mod batches;
 pub mod bell;
@@ -51,6 +52,7 @@ pub mod restore;
 pub mod sealed;
 pub mod second;
 mod sqlite;
+pub mod staff;
 pub mod subscribers;
 pub mod suppressions;
 pub mod token_keys;

@@ -1,5 +1,6 @@
 //! Side room: HTTP. Feeds and pages for readers, the interface for content systems, and how the daemon does.
 
+pub mod admin;
 mod api;
 mod client;
 mod confirm;

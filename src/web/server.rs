@@ -27,12 +27,12 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests under way may take this long at shutdown.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
-/// Binds the address.
+/// Binds the address that a setting gives.
 ///
 /// # Errors
 /// When it is taken or not ours.
-pub async fn listen(address: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("web.listen {address}"))?;
+pub async fn listen(setting: &str, address: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("{setting} {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "listening");
     Ok(listener)
 }

@@ -103,8 +103,12 @@ fn telling(path: &str, query: &str) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(told).finish()
 }
 
-/// The language of ours that the browser asks for first.
 fn accepted(front: &Front, headers: &HeaderMap) -> Option<Language> {
+    accepted_of(headers, &front.page_languages)
+}
+
+/// The language of `ours` that the browser asks for first.
+pub(super) fn accepted_of(headers: &HeaderMap, ours: &[Language]) -> Option<Language> {
     let lines = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
     let weighed = |part: &str| {
         let (tag, parameters) = part.split_once(';').unwrap_or((part, ""));
@@ -114,7 +118,7 @@ fn accepted(front: &Front, headers: &HeaderMap) -> Option<Language> {
     let parts = lines.flat_map(|line| line.split(',')).take(ACCEPTED_LANGUAGES_MAX);
     let mut wanted: Vec<(Language, f32)> = parts.filter_map(weighed).filter(|(_, weight)| *weight > 0.0).collect();
     wanted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    wanted.iter().find_map(|(language, _)| language.best_of(&front.page_languages).cloned())
+    wanted.iter().find_map(|(language, _)| language.best_of(ours).cloned())
 }
 
 fn page_response(status: StatusCode, html: String, asked: &HeaderMap) -> Response {
