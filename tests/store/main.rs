@@ -5,6 +5,7 @@ mod endpoints;
 mod letters;
 mod pages;
 mod partners;
+mod second;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
