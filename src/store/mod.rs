@@ -54,6 +54,7 @@ pub mod reroute;
 pub mod restore;
 pub mod rosters;
 pub mod sealed;
+pub mod second;
 mod sqlite;
 pub mod staff;
 pub mod stories;

@@ -165,12 +165,8 @@ async fn what_somebody_was_sent_comes_page_by_page(world: World) {
     for number in 0..5 {
         world.publish(&format!("post-{number}"), &["events"]).await;
         world.tick().await;
-<<<<<<<< HEAD:tests/store/finding.rs
-        world.clock.set(world.now().await.plus(std::time::Duration::from_secs(2)));
-========
         let later = world.now().await.plus(std::time::Duration::from_secs(2));
         world.clock.set(later);
->>>>>>>> people:tests/store/people_known.rs
         if number == 2 {
             world.send_all().await;
         }
