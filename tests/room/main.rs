@@ -1,6 +1,7 @@
 //! The control room, as those who work there and those who shouldn't get in see it.
 #![allow(missing_docs, reason = "a test")]
 
+mod acts;
 mod doors;
 mod glance;
 mod people;

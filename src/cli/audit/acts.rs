@@ -33,7 +33,7 @@ impl Act {
         match command {
             Command::Post(command) => of_post(command),
             Command::Quarantine(quarantine::Command::Replay { id, .. }) => {
-                Self::on("quarantine_replay", id.as_deref().map_or_else(Subject::none, of_quarantine))
+                Self::on("quarantine_replay", id.as_deref().map_or_else(Subject::none, Subject::quarantine))
             }
             Command::Subscriber(command) => of_subscriber(command),
             Command::Digest(digest::Command::Now { name }) => Self::on("digest_now", Subject::digest(name)),
@@ -54,10 +54,6 @@ impl Act {
             _ => None,
         }
     }
-}
-
-fn of_quarantine(id: &str) -> Subject {
-    Subject { kind: "quarantine", id: id.to_owned() }
 }
 
 fn of_post(command: &post::Command) -> Option<Act> {

@@ -58,7 +58,12 @@ struct Overview {
 }
 
 /// Where an operator looks after each kind of thing that needs a person.
-const PLACES: &[(&str, &str)] = &[("holds", "/admin/freeze")];
+const PLACES: &[(&str, &str)] = &[
+    ("holds", "/admin/freeze"),
+    ("quarantine", "/admin/quarantine"),
+    ("partners", "/admin/partners"),
+    ("waiting", "/admin/waiting"),
+];
 
 async fn show(desk: Desk) -> Answer {
     let now = desk.room.front.store.now().await?;
