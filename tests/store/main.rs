@@ -6,6 +6,7 @@ mod letters;
 mod pages;
 mod partners;
 mod people_known;
+mod room;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

@@ -270,8 +270,9 @@ impl Desk {
         let said = said.and_then(|said| self.room.pages.word(template, &self.language, said));
         let error = error.map(|error| self.word(template, error));
         let front = &self.room.front;
-        let here = WAYS.iter().filter(|(href, _)| self.path.starts_with(href)).map(|(href, _)| href.len()).max();
-        let way = |(href, word): &(&'static str, &'static str)| Way { href, word, is_here: Some(href.len()) == here };
+        let above = WAYS.iter().map(|(href, _)| *href).filter(|href| self.path.starts_with(href));
+        let here = above.max_by_key(|href| href.len());
+        let way = |(href, word): &(&'static str, &'static str)| Way { href, word, is_here: Some(*href) == here };
         let holds = self.holds.iter();
         let frame = Frame {
             name: &self.who.name,

@@ -4,6 +4,7 @@ mod plots;
 
 use super::desk::{Answer, Desk};
 use super::{Room, Route};
+use crate::domain::audience::IMMEDIATE;
 use crate::domain::clock::UnixMillis;
 use crate::domain::language::Language;
 use crate::domain::staff::Role;
@@ -133,6 +134,10 @@ fn runs(room: &Room, language: &Language, fired: Vec<Fired>, now: UnixMillis) ->
         run(name.clone(), title.get(language).to_owned(), schedule.next_after(now.0), fired)
     });
     let mut runs: Vec<Run> = digests.collect();
-    runs.extend(last.into_iter().map(|(slot, fired)| run(slot.clone(), slot, None, Some(fired))));
+    let title = |slot: &str| match slot {
+        IMMEDIATE => room.pages.word("overview.html", language, "part_immediate").unwrap_or(IMMEDIATE).to_owned(),
+        own => own.to_owned(),
+    };
+    runs.extend(last.into_iter().map(|(slot, fired)| run(slot.clone(), title(&slot), None, Some(fired))));
     runs
 }
