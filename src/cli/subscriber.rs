@@ -5,10 +5,12 @@ mod suppression;
 
 pub(super) use suppression::print_bounces;
 
-use super::{Context, print};
+use super::{Context, audit, print};
 use crate::app::{self, App, Purpose, World};
 use crate::domain::audience::Address;
+use crate::domain::audit::Subject;
 use crate::plan::roster::{self, BATCH, Line, Rolls, Taken};
+use crate::store::audit::{Entry, note};
 use crate::store::people::{self, By};
 use crate::store::{consents, deliveries, erasing, subscribers};
 use anyhow::Context as _;
@@ -142,6 +144,11 @@ async fn import(app: &App, file: &Path, dry_run: bool, report: Option<&Path>, js
     }
     write((app, &rolls), batch, dry_run, &mut tally, &mut told).await?;
     bar.finish_and_clear();
+    if !dry_run {
+        let detail = serde_json::json!({ "rows": told.len() });
+        let entry = audit::entry(app, "people_import", Subject::none(), detail, app.store.now().await?);
+        app.store.write(move |tx| note(tx, &entry)).await?;
+    }
     if let Some(report) = report {
         told.sort_by_key(|row| row.line);
         let mut out = csv::Writer::from_path(report).with_context(|| report.display().to_string())?;
@@ -184,6 +191,8 @@ async fn write(
 }
 
 async fn export(app: &App) -> anyhow::Result<()> {
+    let entry = audit::entry(app, "people_export", Subject::none(), serde_json::json!({}), app.store.now().await?);
+    app.store.write(move |tx| note(tx, &entry)).await?;
     let mut out = csv::Writer::from_writer(std::io::stdout().lock());
     let mut after = i64::MIN;
     loop {
@@ -225,11 +234,13 @@ async fn consents(app: &App, address: Option<&str>) -> anyhow::Result<()> {
 async fn erase(app: &App, address: &str) -> anyhow::Result<()> {
     let address = Address::parse(address)?;
     let (now, theirs) = (app.store.now().await?, address.clone());
+    let entry = audit::entry(app, "person_erase", Subject::none(), serde_json::json!({}), now);
     let erased = app.store.write(move |tx| {
         let Some(person) = subscribers::by_address(tx, &theirs)? else { return Ok(false) };
         subscribers::lock(tx, person.id)?;
         let by = By { language: &person.language, source: "command", actor: "operator" };
-        people::erase(tx, &person, by, now).map(|()| true)
+        people::erase(tx, &person, by, now)?;
+        note(tx, &Entry { subject: Subject::subscriber(person.id), ..entry.clone() }).map(|()| true)
     });
     anyhow::ensure!(erased.await?, "nobody has this address");
     erasing::sweep(&app.store, &address).await?;

@@ -5,7 +5,7 @@ mod fault;
 mod rows;
 
 pub use fault::Fault;
-pub use rows::{Line, Unreadable, rows};
+pub use rows::{Line, Read, Unreadable, rows};
 
 use super::digest::{self, Digest};
 use crate::domain::audience::{Address, Slot, Subscriber};

@@ -68,11 +68,14 @@ pub enum Unreadable {
     Json(serde_json::Error),
 }
 
+/// A row with its line in the file.
+pub type Read = (u64, Result<Line, Fault>);
+
 /// The rows of a list, each with its line (of JSON: with its place in the list). A row that can't be read is a fault of its own.
 ///
 /// # Errors
 /// [`Unreadable`].
-pub fn rows(bytes: &[u8]) -> Result<Vec<(u64, Result<Line, Fault>)>, Unreadable> {
+pub fn rows(bytes: &[u8]) -> Result<Vec<Read>, Unreadable> {
     // Spreadsheets put it before the first column's name.
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if bytes.trim_ascii_start().starts_with(b"[") {

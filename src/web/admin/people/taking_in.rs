@@ -5,7 +5,7 @@ use super::super::Room;
 use super::report::{FAULT, Told};
 use crate::domain::audience::Address;
 use crate::domain::clock::UnixMillis;
-use crate::plan::roster::{Fault, Line, Rolls, Taken, Wish};
+use crate::plan::roster::{Line, Read, Rolls, Taken, Wish};
 use crate::store::rosters::{self, Counts, Roster, Stage};
 use crate::store::{StoreError, Tx};
 use crate::web::Front;
@@ -28,9 +28,9 @@ pub(super) struct Given {
 
 impl Given {
     /// The rows of a list, in their order.
-    pub(super) fn all(rows: Vec<(u64, Result<Line, Fault>)>) -> Vec<Self> {
+    pub(super) fn all(rows: Vec<Read>) -> Vec<Self> {
         let mut seen = BTreeSet::new();
-        let given = |(line, read): (u64, Result<Line, Fault>)| match read {
+        let given = |(line, read): Read| match read {
             Ok(row) => {
                 let key = Address::parse(&row.address).map(|address| address.key());
                 let is_again = key.is_ok_and(|key| !seen.insert(key));
