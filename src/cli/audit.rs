@@ -7,12 +7,9 @@ pub(super) use acts::Act;
 use super::{Context, print};
 use crate::app::{self, App, Purpose, World};
 use crate::config::Config;
-use crate::domain::audience::Address;
 use crate::domain::audit::{Actor, Subject};
 use crate::domain::clock::UnixMillis;
 use crate::store::audit::{self, Asked, Entry};
-use crate::store::{Tx, suppressions};
-use acts::On;
 
 /// Rows that are shown at most.
 const ROWS_MAX: i64 = 100_000;
@@ -37,19 +34,8 @@ pub(super) async fn run(count: i64, context: Context) -> anyhow::Result<()> {
 pub(super) async fn tell(config: Config, act: Act) -> anyhow::Result<()> {
     let app = app::build(config, World::system(), Purpose::Command).await?;
     let now = app.store.now().await?;
-    let (subject, address) = match act.on {
-        On::Subject(subject) => (subject, None),
-        On::Address(address) => (Subject::none(), Address::parse(&address).ok()),
-    };
-    let entry = entry(&app, act.act, subject, serde_json::json!({}), now);
-    let job = move |tx: &mut Tx<'_>| {
-        let mut entry = entry.clone();
-        if let Some(address) = &address {
-            entry.detail = serde_json::json!({ "address_hash": suppressions::hash(tx, address)? });
-        }
-        audit::note(tx, &entry)
-    };
-    Ok(app.store.write(job).await?)
+    let entry = entry(&app, act.act, act.on, serde_json::json!({}), now);
+    Ok(app.store.write(move |tx| audit::note(tx, &entry)).await?)
 }
 
 /// The row of the audit for what a command does, to be written in the transaction that does it.

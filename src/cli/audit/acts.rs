@@ -1,31 +1,19 @@
 //! What each command does to what, as the audit tells it.
 
-use crate::cli::{
-    Command, account, delivery, digest, feed, hold, partner, post, quarantine, source, subscriber, token, websub,
-};
+use crate::cli::{Command, account, delivery, digest, feed, hold, partner, post, quarantine, source, token, websub};
 use crate::domain::audit::Subject;
 
 /// What a command does.
 pub(in crate::cli) struct Act {
     /// The word `act_…` of the control room's words.
     pub(super) act: &'static str,
-    pub(super) on: On,
-}
-
-/// What it is done to.
-pub(super) enum On {
-    Subject(Subject),
-    /// Somebody's mail address, which the audit keeps as its keyed hash.
-    Address(String),
+    /// What it is done to.
+    pub(super) on: Subject,
 }
 
 impl Act {
     fn on(act: &'static str, subject: Subject) -> Option<Self> {
-        Some(Self { act, on: On::Subject(subject) })
-    }
-
-    fn to(act: &'static str, address: &str) -> Option<Self> {
-        Some(Self { act, on: On::Address(address.to_owned()) })
+        Some(Self { act, on: subject })
     }
 
     /// What a command changes; `None` for one that only looks, or whose rows tell who and when by themselves.
@@ -35,7 +23,7 @@ impl Act {
             Command::Quarantine(quarantine::Command::Replay { id, .. }) => {
                 Self::on("quarantine_replay", id.as_deref().map_or_else(Subject::none, Subject::quarantine))
             }
-            Command::Subscriber(command) => of_subscriber(command),
+            // `allim subscriber` notes its acts in the transactions that do them.
             Command::Digest(digest::Command::Now { name }) => Self::on("digest_now", Subject::digest(name)),
             Command::Delivery(delivery::Command::Retry { id }) => {
                 Self::on("delivery_retry", Subject::delivery(&id.to_string()))
@@ -62,17 +50,6 @@ fn of_post(command: &post::Command) -> Option<Act> {
         post::Command::Withdraw { id } => Act::on("post_withdraw", Subject::post(id)),
         post::Command::Correct { id, dry_run: false } => Act::on("post_correct", Subject::post(id)),
         post::Command::Import { .. } => Act::on("post_import", Subject::none()),
-        _ => None,
-    }
-}
-
-fn of_subscriber(command: &subscriber::Command) -> Option<Act> {
-    match command {
-        subscriber::Command::Import { dry_run: false, .. } => Act::on("people_import", Subject::none()),
-        subscriber::Command::Export => Act::on("people_export", Subject::none()),
-        subscriber::Command::Erase { address } => Act::to("person_erase", address),
-        subscriber::Command::Suppress { address, .. } => Act::to("person_suppress", address),
-        subscriber::Command::Lift { address } => Act::to("person_lift", address),
         _ => None,
     }
 }
