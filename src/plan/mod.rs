@@ -14,6 +14,7 @@ pub mod rehearsal;
 pub mod release;
 pub mod restored;
 mod revised;
+pub mod roster;
 pub mod route;
 mod rules;
 pub mod service;
@@ -27,7 +28,7 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::edition::EditionKind;
 use crate::domain::freeze::{self, Freeze};
 use crate::store::releases::Looked;
-use crate::store::{Store, StoreError, Tx, editions, freezes, occurrences, people, profile, quiet, releases};
+use crate::store::{Store, StoreError, Tx, editions, freezes, occurrences, people, profile, quiet, releases, rosters};
 use chunk::Progress;
 use digest::{Digest, Firing};
 pub use rules::Rules;
@@ -165,6 +166,7 @@ impl Planner {
         let rules = self.rules.clone();
         let tidy = move |tx: &mut Tx<'_>| {
             editions::close_finished(tx, now)?;
+            rosters::forget(tx, now)?;
             put_off(tx, &rules, now)?;
             let told = daily::notices(tx, &rules, now)? | partners::notices(tx, &rules, now)?;
             let told = told | daily::step(tx, &rules, now)?;

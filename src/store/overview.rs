@@ -111,7 +111,7 @@ pub fn last_fired(tx: &mut Tx<'_>) -> Result<Vec<Fired>, StoreError> {
 /// # Errors
 /// [`StoreError`] from the database.
 pub fn for_a_person(tx: &mut Tx<'_>) -> Result<Vec<(&'static str, i64)>, StoreError> {
-    const QUESTIONS: [(&str, &str); 6] = [
+    const QUESTIONS: [(&str, &str); 7] = [
         // The partial index of 0001 finds those that were not replayed.
         ("quarantine", "SELECT COUNT(*) FROM (SELECT 1 FROM quarantine WHERE replayed_at IS NULL LIMIT 1000) q"),
         ("uncertain", "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE state = 'uncertain' LIMIT 1000) d"),
@@ -120,7 +120,8 @@ pub fn for_a_person(tx: &mut Tx<'_>) -> Result<Vec<(&'static str, i64)>, StoreEr
             "SELECT COUNT(*) FROM (SELECT 1 FROM partners WHERE paused_at IS NOT NULL AND ended_at IS NULL LIMIT 1000) p",
         ),
         ("accounts", "SELECT COUNT(*) FROM (SELECT 1 FROM accounts WHERE login_failed_at IS NOT NULL LIMIT 1000) a"),
-        ("holds", "SELECT COUNT(*) FROM (SELECT 1 FROM holds LIMIT 1000) h"),
+        ("waiting", "SELECT COUNT(*) FROM (SELECT 1 FROM holds WHERE scope LIKE 'second:%' LIMIT 1000) h"),
+        ("holds", "SELECT COUNT(*) FROM (SELECT 1 FROM holds WHERE scope NOT LIKE 'second:%' LIMIT 1000) h"),
         ("doubts", "SELECT COUNT(*) FROM (SELECT 1 FROM doubts LIMIT 1000) d"),
     ];
     let mut found = Vec::new();

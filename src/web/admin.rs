@@ -16,9 +16,11 @@ mod me;
 mod overview;
 mod partners;
 mod password;
+mod people;
 mod quarantine;
 mod sign_in;
 mod staff;
+mod waiting;
 
 use super::Front;
 use crate::domain::post::Showable;
@@ -133,12 +135,14 @@ fn all_routes() -> Vec<Route> {
     routes.extend(freeze::routes());
     routes.extend(digests::routes());
     routes.extend(calendar::routes());
-    routes.extend(quarantine::routes());
     routes.extend(deliveries::routes());
-    routes.extend(partners::routes());
     routes.extend(me::routes());
     routes.extend(staff::routes());
     routes.extend(audit::routes());
+    routes.extend(people::routes());
+    routes.extend(quarantine::routes());
+    routes.extend(partners::routes());
+    routes.extend(waiting::routes());
     routes
 }
 

@@ -1,4 +1,4 @@
-//! Digests and what could not be taken in: how a wrong issue is stopped before it leaves, and how a message is mended.
+//! Digests: how a wrong issue is stopped before it leaves, and one is skipped.
 
 use super::House;
 use super::support::{Setting, post, publish};
@@ -61,28 +61,4 @@ async fn the_next_issue_is_skipped_once() {
     assert!(page.contains("changed by"), "{page}");
     let again = operator.post("/admin/digests/weekly/skip", &[("reason", "again")]).await;
     assert_eq!(again.status, 422, "it is skipped already");
-}
-
-#[tokio::test]
-async fn a_quarantined_message_is_mended_and_taken_in() {
-    let house = House::new();
-    let mut body = post("one", "첫 소식", "ko", &["events"]);
-    body["title"] = serde_json::Value::Null;
-    let url = house.setting.url("/api/v1/posts");
-    let token = super::support::TOKEN;
-    house.client.post(&url).bearer_auth(token).json(&body).send().await.expect("an answer");
-    let operator = house.person(Role::Operator).await;
-    let list = operator.until("/admin/quarantine", "/admin/quarantine/").await.text;
-    let path = list.split("href=\"").find(|rest| rest.starts_with("/admin/quarantine/")).expect("a row");
-    let path = path.split('"').next().expect("a path").to_owned();
-    let shown = operator.get(&path).await.text;
-    assert!(shown.contains("title") && shown.contains("<textarea"), "{shown}");
-    assert_eq!(operator.post(&format!("{path}/replay"), &[]).await.status, 422, "it is as wrong as before");
-    body["title"] = "<b>바른 제목".into();
-    let mended = operator.does(&format!("{path}/mend"), &[("text", &body.to_string())]).await;
-    assert_eq!(mended, "/admin/quarantine?said=said_taken_in");
-    assert!(operator.get("/admin/quarantine").await.text.contains("Nothing is in quarantine"));
-    assert!(house.setting.run(&["post", "list"]).contains("바른 제목"));
-    let viewer = house.person(Role::Viewer).await;
-    assert_eq!(viewer.post(&format!("{path}/discard"), &[("reason", "x")]).await.status, 403);
 }

@@ -133,9 +133,11 @@ const WAYS: &[(&str, &str)] = &[
     ("/admin", "nav_overview"),
     ("/admin/digests", "nav_digests"),
     ("/admin/calendar", "nav_calendar"),
-    ("/admin/quarantine", "nav_quarantine"),
     ("/admin/deliveries", "nav_deliveries"),
+    ("/admin/people", "nav_people"),
     ("/admin/partners", "nav_partners"),
+    ("/admin/quarantine", "nav_quarantine"),
+    ("/admin/waiting", "nav_waiting"),
     ("/admin/audit", "nav_audit"),
     ("/admin/staff", "nav_staff"),
 ];
@@ -255,6 +257,12 @@ impl Desk {
             Ok(result)
         };
         Ok(self.room.front.store.write(both).await?)
+    }
+
+    /// Writes down what was done by a function that has transactions of its own.
+    pub(super) async fn tell(&self, act: Act) -> Result<(), Lost> {
+        let entry = self.entry(act).await?;
+        Ok(self.room.front.store.write(move |tx| audit::note(tx, &entry)).await?)
     }
 
     /// The row of the audit for an act, for those that write it themselves.

@@ -63,6 +63,7 @@ const PLACES: &[(&str, &str)] = &[
     ("quarantine", "/admin/quarantine"),
     ("uncertain", "/admin/deliveries?state=uncertain"),
     ("partners", "/admin/partners"),
+    ("waiting", "/admin/waiting"),
 ];
 
 async fn show(desk: Desk) -> Answer {

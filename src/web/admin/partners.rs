@@ -1,4 +1,4 @@
-//! Partner institutions: how they do, and what an operator does about it.
+//! Partner institutions: how they do, and what is done when they don't.
 
 use super::Route;
 use super::desk::{Act, Answer, Desk, Lost};
@@ -6,18 +6,19 @@ use super::fields::Fields;
 use crate::domain::audit::Subject;
 use crate::domain::clock::UnixMillis;
 use crate::domain::destination;
+use crate::domain::partner::Way;
 use crate::domain::staff::Role;
 use crate::store::partners::{self, Partner, Told};
 use crate::store::{StoreError, Tx, deliveries, endpoints};
-use crate::web::partnership::{Fault, Secrets};
+use crate::web::partnership::{Fault, Secrets, Tried};
 use axum::extract::Path;
 use serde::Serialize;
 use std::time::Duration;
 
-/// Deliveries that are shown of one.
+/// Deliveries that the page of a partner shows.
 const TOLD: i64 = 30;
-/// Hours for which old keys sign beside new ones, at most.
-const OVERLAP_H_MAX: u64 = 24 * 30;
+/// How far back a partner can be told again by a click, in days.
+const DAYS: [u64; 4] = [1, 3, 7, 30];
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -27,60 +28,23 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/admin/partners/{name}/resume", Role::Operator, resume),
         Route::post("/admin/partners/{name}/test", Role::Operator, test),
         Route::post("/admin/partners/{name}/replay", Role::Operator, replay),
-        Route::post("/admin/partners/{name}/rotate", Role::Operator, rotate),
+        Route::post("/admin/partners/{name}/keys", Role::Operator, rotate_keys),
+        Route::post("/admin/partners/{name}/token", Role::Operator, rotate_token),
         Route::post("/admin/partners/{name}/end", Role::Operator, end),
     ]
-}
-
-impl From<Fault> for Lost {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Unknown => Self::NotFound,
-            Fault::Store(error) => Self::Store(error),
-            Fault::Exists | Fault::Bad(_) | Fault::Otherwise(_) => Self::Refused("error_refused"),
-        }
-    }
 }
 
 #[derive(Serialize)]
 struct Row {
     name: String,
-    way: &'static str,
-    format: &'static str,
-    url: String,
+    way: String,
+    host: Option<String>,
     state: &'static str,
-    why: String,
-    failing_since_at: Option<UnixMillis>,
-    waits: i64,
-    uncertain: i64,
-    created_at: UnixMillis,
-}
-
-fn row(tx: &mut Tx<'_>, one: Partner) -> Result<Row, StoreError> {
-    let (mut waits, mut uncertain, mut url) = (0, 0, String::new());
-    if let Some(id) = one.endpoint_id {
-        (waits, uncertain) = deliveries::open_of(tx, &destination::of_endpoint(one.way.word(), id))?;
-        // An address may hold a password; what stands before the host isn't shown.
-        let endpoint = endpoints::find(tx, id)?;
-        url = endpoint.map(|endpoint| endpoints::host(&endpoint.url)).unwrap_or_default();
-    }
-    let state = match (one.paused_at, one.failing_since_at) {
-        (Some(_), _) => "paused",
-        (None, Some(_)) => "failing",
-        (None, None) => "well",
-    };
-    Ok(Row {
-        way: one.way.word(),
-        format: one.format.word(),
-        url,
-        state,
-        why: one.paused_why.unwrap_or_default(),
-        failing_since_at: one.failing_since_at,
-        waits,
-        uncertain,
-        created_at: one.created_at,
-        name: one.name,
-    })
+    why: Option<String>,
+    since_at: Option<UnixMillis>,
+    /// When the oldest delivery that is due was due.
+    waiting_since: Option<UnixMillis>,
+    selection: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -88,122 +52,184 @@ struct List {
     rows: Vec<Row>,
 }
 
+fn row(tx: &mut Tx<'_>, partner: &Partner, now: UnixMillis) -> Result<Row, StoreError> {
+    let endpoint = partner.endpoint_id.map(|id| endpoints::find(tx, id)).transpose()?.flatten();
+    let waiting_since = match &endpoint {
+        Some(endpoint) => deliveries::next_due(tx, &destination::of_endpoint(&endpoint.carrier, endpoint.id))?,
+        None => None,
+    };
+    let (state, since_at) = match (partner.ended_at, partner.paused_at, partner.failing_since_at) {
+        (Some(at), ..) => ("ended", Some(at)),
+        (_, Some(at), _) => ("paused", Some(at)),
+        (_, _, Some(at)) => ("failing", Some(at)),
+        _ => ("well", None),
+    };
+    let languages = partner.selection.languages.iter().map(ToString::to_string);
+    Ok(Row {
+        name: partner.name.clone(),
+        way: partner.way.to_string(),
+        // Its address may hold a secret; its host doesn't.
+        host: endpoint.and_then(|endpoint| url::Url::parse(&endpoint.url).ok()?.host_str().map(str::to_owned)),
+        state,
+        why: partner.paused_why.clone(),
+        since_at,
+        waiting_since: waiting_since.filter(|since| *since <= now),
+        selection: partner.selection.topics.iter().cloned().chain(languages).collect(),
+    })
+}
+
 async fn list(desk: Desk) -> Answer {
-    let read = |tx: &mut Tx<'_>| {
-        let all = partners::list(tx, false)?;
-        all.into_iter().map(|one| row(tx, one)).collect::<Result<Vec<Row>, StoreError>>()
+    let now = desk.room.front.store.now().await?;
+    let read = move |tx: &mut Tx<'_>| {
+        let partners = partners::list(tx, false)?;
+        partners.iter().map(|partner| row(tx, partner, now)).collect::<Result<Vec<_>, _>>()
     };
     let rows = desk.read(read).await?;
     Ok(desk.page("partners.html", List { rows }))
 }
 
-/// One partner.
 #[derive(Serialize)]
 struct One {
     row: Row,
+    format: String,
+    ordering: String,
+    embargoed_at: Option<UnixMillis>,
+    contact: Option<String>,
+    created_at: UnixMillis,
+    is_webhook: bool,
+    is_told: bool,
     told: Vec<Told>,
-    /// Secrets that were just made, shown once.
+    days: [u64; 4],
     secrets: Option<Secrets>,
-    /// What a test came to: whether it was taken, and the answer.
-    tried: Option<(bool, String)>,
+    tried: Option<Tried>,
 }
 
 async fn one(desk: &Desk, name: &str) -> Result<One, Lost> {
-    let asked = name.to_owned();
+    let (name, now) = (name.to_owned(), desk.room.front.store.now().await?);
     let read = move |tx: &mut Tx<'_>| {
-        let Some(found) = partners::find(tx, &asked)?.filter(|one| one.ended_at.is_none()) else { return Ok(None) };
-        let told = match found.endpoint_id {
+        let Some(partner) = partners::find(tx, &name)? else { return Ok(None) };
+        let told = match partner.endpoint_id {
             Some(id) => partners::told(tx, id, None, TOLD)?,
             None => Vec::new(),
         };
-        Ok(Some((row(tx, found)?, told)))
+        Ok(Some((row(tx, &partner, now)?, partner, told)))
     };
-    let (row, told) = desk.read(read).await?.ok_or(Lost::NotFound)?;
-    Ok(One { row, told, secrets: None, tried: None })
+    let (row, partner, told) = desk.read(read).await?.ok_or(Lost::NotFound)?;
+    Ok(One {
+        row,
+        format: partner.format.to_string(),
+        ordering: partner.ordering.to_string(),
+        embargoed_at: partner.embargoed_at,
+        contact: partner.contact,
+        created_at: partner.created_at,
+        is_webhook: partner.way == Way::Webhook,
+        is_told: partner.endpoint_id.is_some(),
+        told,
+        days: DAYS,
+        secrets: None,
+        tried: None,
+    })
 }
 
 async fn show(desk: Desk, Path(name): Path<String>) -> Answer {
-    let one = one(&desk, &name).await?;
-    Ok(desk.page("partner.html", one))
+    let page = one(&desk, &name).await?;
+    Ok(desk.page("partner.html", page))
 }
 
-/// Writes down what was done by a function that has its own transaction.
-async fn note(desk: &Desk, act: &'static str, name: &str, more: (&str, serde_json::Value)) -> Result<(), Lost> {
-    desk.act(Act::new(act, Subject::partner(name)).with(more.0, more.1), |_| Ok(())).await
+/// What is in the way, as a page.
+async fn faulty(desk: &Desk, name: &str, fault: Fault) -> Answer {
+    match fault {
+        Fault::Unknown => Err(Lost::NotFound),
+        Fault::Store(error) => Err(Lost::Store(error)),
+        Fault::Exists | Fault::Bad(_) | Fault::Otherwise(_) => {
+            Ok(desk.faulty("partner.html", one(desk, name).await?, "error_otherwise"))
+        }
+    }
 }
 
-fn page(name: &str) -> String {
-    format!("/admin/partners/{name}")
+fn at(name: &str) -> String {
+    format!("/admin/partners/{}", percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC))
 }
 
 async fn pause(desk: Desk, Path(name): Path<String>, fields: Fields) -> Answer {
-    let reason: String = fields.get("reason").chars().take(500).collect();
-    if reason.is_empty() {
-        return Ok(desk.faulty("partner.html", one(&desk, &name).await?, "error_reason"));
+    let why = fields.some("reason").unwrap_or("an operator paused it").to_owned();
+    match desk.room.front.partnership.pause(&name, &why).await {
+        Ok(_) => {
+            desk.tell(Act::new("partner_pause", Subject::partner(&name)).with("reason", why)).await?;
+            Ok(desk.done(&at(&name), "said_paused"))
+        }
+        Err(fault) => faulty(&desk, &name, fault).await,
     }
-    desk.room.front.partnership.pause(&name, &reason).await?;
-    note(&desk, "partner_pause", &name, ("reason", reason.into())).await?;
-    Ok(desk.done(&page(&name), "said_paused"))
 }
 
 async fn resume(desk: Desk, Path(name): Path<String>) -> Answer {
-    let was_paused = desk.room.front.partnership.resume(&name).await?;
-    note(&desk, "partner_resume", &name, ("was_paused", was_paused.into())).await?;
-    desk.room.front.planner.tell();
-    Ok(desk.done(&page(&name), "said_resumed"))
+    match desk.room.front.partnership.resume(&name).await {
+        Ok(_) => {
+            desk.tell(Act::new("partner_resume", Subject::partner(&name))).await?;
+            desk.room.front.planner.tell();
+            Ok(desk.done(&at(&name), "said_resumed"))
+        }
+        Err(fault) => faulty(&desk, &name, fault).await,
+    }
 }
 
 async fn test(desk: Desk, Path(name): Path<String>) -> Answer {
-    let _turn = desk.room.front.trying.acquire().await.map_err(|_| Lost::Broken)?;
-    let tried = desk.room.front.partnership.test(&name).await?;
-    note(&desk, "partner_test", &name, ("is_taken", tried.is_taken.into())).await?;
-    let part = One { tried: Some((tried.is_taken, tried.answer)), ..one(&desk, &name).await? };
-    Ok(desk.page("partner.html", part))
-}
-
-/// Sends again what was planned since an instant in the site's zone (`2026-11-24T09:00`), or what was refused or given up.
-async fn replay(desk: Desk, Path(name): Path<String>, fields: Fields) -> Answer {
-    let zone = desk.room.front.zone.clone();
-    let since = match fields.some("since") {
-        None => None,
-        Some(text) => {
-            let at = text.parse::<jiff::civil::DateTime>().ok().and_then(|civil| civil.to_zoned(zone).ok());
-            let Some(at) = at else {
-                return Ok(desk.faulty("partner.html", one(&desk, &name).await?, "error_since"));
-            };
-            Some(UnixMillis(at.timestamp().as_millisecond()))
+    match desk.room.front.partnership.test(&name).await {
+        Ok(tried) => {
+            desk.tell(Act::new("partner_test", Subject::partner(&name)).with("taken", tried.is_taken)).await?;
+            let page = One { tried: Some(tried), ..one(&desk, &name).await? };
+            Ok(desk.page("partner.html", page))
         }
-    };
-    let again = desk.room.front.partnership.replay(&name, since).await?;
-    note(&desk, "partner_replay", &name, ("deliveries", again.into())).await?;
-    desk.room.front.planner.tell();
-    Ok(desk.done(&page(&name), if again > 0 { "said_again" } else { "said_none_again" }))
+        Err(fault) => faulty(&desk, &name, fault).await,
+    }
 }
 
-/// Gives new keys, or another token, and shows them this once.
-async fn rotate(desk: Desk, Path(name): Path<String>, fields: Fields) -> Answer {
-    let is_token = fields.get("what") == "token";
-    let secrets = if is_token {
-        desk.room.front.partnership.rotate_token(&name).await?
-    } else {
-        let hours = fields.some("overlap").map(str::parse::<u64>).transpose();
-        let Some(hours) = hours.ok().filter(|hours| hours.is_none_or(|hours| hours <= OVERLAP_H_MAX)) else {
-            return Ok(desk.faulty("partner.html", one(&desk, &name).await?, "error_overlap"));
-        };
-        let overlap = hours.map(|hours| Duration::from_secs(hours * 3_600));
-        desk.room.front.partnership.rotate_keys(&name, overlap).await?
-    };
-    note(&desk, "partner_rotate", &name, ("what", if is_token { "token" } else { "keys" }.into())).await?;
-    let part = One { secrets: Some(secrets), ..one(&desk, &name).await? };
-    Ok(desk.page("partner.html", part))
+async fn replay(desk: Desk, Path(name): Path<String>, fields: Fields) -> Answer {
+    let days = fields.get("days").parse().ok().filter(|days| DAYS.contains(days));
+    let now = desk.room.front.store.now().await?;
+    let since = days.map(|days| now.minus(Duration::from_secs(days * 86_400)));
+    // Without a time it is what came to nothing.
+    match desk.room.front.partnership.replay(&name, since).await {
+        Ok(count) => {
+            let act = Act::new("partner_replay", Subject::partner(&name)).with("deliveries", count);
+            desk.tell(act).await?;
+            desk.room.front.planner.tell();
+            Ok(desk.done(&at(&name), "said_replayed"))
+        }
+        Err(fault) => faulty(&desk, &name, fault).await,
+    }
+}
+
+/// New keys, shown once. The old ones sign beside them for a while, or not at all when they have leaked.
+async fn rotate_keys(desk: Desk, Path(name): Path<String>, fields: Fields) -> Answer {
+    let overlap = (fields.get("leaked") == "yes").then_some(Duration::ZERO);
+    let made = desk.room.front.partnership.rotate_keys(&name, overlap).await;
+    shown_once(&desk, &name, made, "partner_rotate").await
+}
+
+async fn rotate_token(desk: Desk, Path(name): Path<String>) -> Answer {
+    let made = desk.room.front.partnership.rotate_token(&name).await;
+    shown_once(&desk, &name, made, "partner_token").await
+}
+
+async fn shown_once(desk: &Desk, name: &str, made: Result<Secrets, Fault>, act: &'static str) -> Answer {
+    match made {
+        Ok(secrets) => {
+            desk.tell(Act::new(act, Subject::partner(name))).await?;
+            let page = One { secrets: Some(secrets), ..one(desk, name).await? };
+            Ok(desk.page("partner.html", page))
+        }
+        Err(fault) => faulty(desk, name, fault).await,
+    }
 }
 
 async fn end(desk: Desk, Path(name): Path<String>, fields: Fields) -> Answer {
-    let reason: String = fields.get("reason").chars().take(500).collect();
-    if reason.is_empty() {
-        return Ok(desk.faulty("partner.html", one(&desk, &name).await?, "error_reason"));
+    let why = fields.some("reason").unwrap_or("an operator ended it").to_owned();
+    match desk.room.front.partnership.end(&name, &why).await {
+        Ok(()) => {
+            desk.tell(Act::new("partner_end", Subject::partner(&name)).with("reason", why)).await?;
+            Ok(desk.done("/admin/partners", "said_ended"))
+        }
+        Err(fault) => faulty(&desk, &name, fault).await,
     }
-    desk.room.front.partnership.end(&name, &reason).await?;
-    note(&desk, "partner_end", &name, ("reason", reason.into())).await?;
-    Ok(desk.done("/admin/partners", "said_ended"))
 }

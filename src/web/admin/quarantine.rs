@@ -1,4 +1,4 @@
-//! Messages that could not be taken in: looked at, mended, taken in again, thrown away.
+//! Messages that could not be taken in: looked at, mended, taken in again, or put away.
 
 use super::Route;
 use super::desk::{Act, Answer, Desk, Lost};
@@ -8,14 +8,16 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::staff::Role;
 use crate::intake::accept::{Receipt, Verdict};
 use crate::intake::wire::{Incoming, MESSAGE_BYTES_MAX};
-use crate::store::quarantine::{self, Quarantined};
+use crate::store::quarantine::{self, Head, Quarantined};
 use axum::extract::Path;
 use serde::Serialize;
 
-/// Messages on a page.
-const PAGE: i64 = 100;
-/// Characters of a message that are shown; what is longer can't be mended here.
-const SHOWN_MAX: usize = 48 * 1024;
+/// Messages on one page.
+const PAGE: usize = 50;
+/// Octets of a message that are shown; beyond them it is mended by its sender.
+const SHOWN_MAX: usize = 256 * 1024;
+/// Longest reason for putting a message away, in characters.
+const REASON_LEN_MAX: usize = 500;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -28,146 +30,102 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 #[derive(Serialize)]
-struct Row {
-    id: String,
-    source: String,
-    kind: String,
-    source_id: String,
-    event_id: String,
-    reason: String,
-    path: String,
-    detail: String,
-    received_at: UnixMillis,
-    replayed_at: Option<UnixMillis>,
-}
-
-impl From<Quarantined> for Row {
-    fn from(row: Quarantined) -> Self {
-        Self {
-            id: row.id,
-            source: row.source,
-            kind: row.kind.unwrap_or_default(),
-            source_id: row.source_id.unwrap_or_default(),
-            event_id: row.event_id.unwrap_or_default(),
-            reason: row.reason,
-            path: row.path,
-            detail: row.detail,
-            received_at: row.received_at,
-            replayed_at: row.replayed_at,
-        }
-    }
-}
-
-#[derive(Serialize)]
 struct List {
-    rows: Vec<Row>,
-    is_more: bool,
-}
-
-/// One message.
-#[derive(Serialize)]
-struct One {
-    row: Row,
-    content_type: String,
-    /// What came in, as text.
-    text: String,
-    /// Whether `text` is all of it, so that it can be mended.
-    is_whole: bool,
-    /// Why it was refused again just now: reason, field, what would be right.
-    again: Option<(String, String, String)>,
-}
-
-fn subject(id: &str) -> Subject {
-    Subject { kind: "quarantine", id: id.to_owned() }
+    rows: Vec<Head>,
+    later: Option<String>,
 }
 
 async fn list(desk: Desk) -> Answer {
-    let mut rows = desk.read(|tx| quarantine::list(tx, PAGE + 1)).await?;
-    let is_more = rows.len() as i64 > PAGE;
-    rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    Ok(desk.page("quarantine.html", List { rows: rows.into_iter().map(Row::from).collect(), is_more }))
+    let after = desk.query.some("after").and_then(|text| text.split_once('-'));
+    let after = after.and_then(|(at, id)| Some((UnixMillis(at.parse().ok()?), id.to_owned())));
+    let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
+    let mut rows = desk.read(move |tx| quarantine::heads(tx, after.as_ref(), limit)).await?;
+    let has_more = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    let later = rows.last().filter(|_| has_more).map(|last| format!("{}-{}", last.received_at.0, last.id));
+    Ok(desk.page("quarantine.html", List { rows, later }))
+}
+
+#[derive(Serialize)]
+struct Message {
+    row: Quarantined,
+    content_type: Option<String>,
+    text: Option<String>,
+    is_cut: bool,
+    /// Text that isn't UTF-8 would be spoilt by mending it here.
+    can_mend: bool,
+    /// Why it was refused once more.
+    still: Option<String>,
 }
 
 async fn found(desk: &Desk, id: &str) -> Result<(Quarantined, Option<Incoming>), Lost> {
     desk.room.front.intake.quarantined(id).await?.ok_or(Lost::NotFound)
 }
 
-fn one(row: Quarantined, incoming: Option<&Incoming>, typed: Option<&str>) -> One {
-    let bytes = incoming.map(|incoming| incoming.bytes.as_slice()).unwrap_or_default();
-    let came = String::from_utf8(bytes.to_vec());
-    let is_text = came.is_ok() && incoming.is_some();
-    let came = came.unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned());
-    let is_whole = is_text && came.len() <= SHOWN_MAX;
-    let cut = |text: &str| text.chars().take(SHOWN_MAX).collect();
-    One {
-        content_type: incoming.and_then(|incoming| incoming.content_type.clone()).unwrap_or_default(),
-        text: typed.map_or_else(|| cut(&came), str::to_owned),
-        is_whole,
-        again: None,
-        row: row.into(),
-    }
+fn message((row, incoming): (Quarantined, Option<Incoming>), typed: Option<&str>, still: Option<String>) -> Message {
+    let whole = incoming.as_ref().map(|incoming| String::from_utf8(incoming.bytes.clone()));
+    let can_mend = matches!(&whole, Some(Ok(text)) if text.len() <= SHOWN_MAX);
+    let lossy = incoming.as_ref().map(|incoming| {
+        let end = incoming.bytes.len().min(SHOWN_MAX);
+        String::from_utf8_lossy(&incoming.bytes[..end]).into_owned()
+    });
+    let is_cut = incoming.as_ref().is_some_and(|incoming| incoming.bytes.len() > SHOWN_MAX);
+    let content_type = incoming.and_then(|incoming| incoming.content_type);
+    Message { row, content_type, text: typed.map(str::to_owned).or(lossy), is_cut, can_mend, still }
 }
 
 async fn show(desk: Desk, Path(id): Path<String>) -> Answer {
-    let (row, incoming) = found(&desk, &id).await?;
-    Ok(desk.page("quarantined.html", one(row, incoming.as_ref(), None)))
+    let found = found(&desk, &id).await?;
+    Ok(desk.page("quarantine_message.html", message(found, None, None)))
 }
 
-/// What became of it: on to the list, or the message again with the reason why it is refused still.
-async fn answer(desk: &Desk, id: &str, receipt: Receipt, typed: Option<&str>) -> Answer {
-    let act = Act::new("quarantine_replay", subject(id)).with("verdict", receipt.verdict.word());
-    let act = act.with("mended", typed.is_some()).with("post", receipt.post_id.clone().unwrap_or_default());
-    desk.act(act, |_| Ok(())).await?;
-    let Verdict::Quarantined { reason, path, detail, .. } = receipt.verdict else {
-        return Ok(desk.done("/admin/quarantine", "said_taken_in"));
-    };
-    let (row, incoming) = found(desk, id).await?;
-    let part = One { again: Some((reason, path, detail)), ..one(row, incoming.as_ref(), typed) };
-    Ok(desk.faulty("quarantined.html", part, "error_again"))
+fn of(id: &str) -> Subject {
+    Subject::quarantine(id)
 }
 
+/// Takes it in as it is: what was in its way may be gone.
 async fn replay(desk: Desk, Path(id): Path<String>) -> Answer {
-    let (_, incoming) = found(&desk, &id).await?;
-    if incoming.is_none() {
-        return Err(Lost::Refused("error_refused"));
-    }
+    found(&desk, &id).await?;
     let receipt = desk.room.front.intake.replay(&id).await?.ok_or(Lost::NotFound)?;
-    answer(&desk, &id, receipt, None).await
+    answer(&desk, &id, receipt, "quarantine_replay", None).await
 }
 
-/// Takes in what was mended in place of what came. If that is refused it is set aside beside the first, which stays.
+/// Takes it in as it was mended.
 async fn mend(desk: Desk, Path(id): Path<String>, fields: Fields) -> Answer {
-    let (_, incoming) = found(&desk, &id).await?;
-    let Some(mut incoming) = incoming else { return Err(Lost::Refused("error_refused")) };
-    // A browser sends line ends of its own.
-    let typed = fields.raw("text").replace("\r\n", "\n");
-    if typed.is_empty() || typed.len() > MESSAGE_BYTES_MAX {
+    let (row, incoming) = found(&desk, &id).await?;
+    let text = fields.raw("text").to_owned();
+    let Some(incoming) = incoming.filter(|_| !text.is_empty() && text.len() <= MESSAGE_BYTES_MAX) else {
         return Err(Lost::Refused("error_form"));
+    };
+    let mended = Incoming { bytes: text.clone().into_bytes(), ..incoming };
+    let receipt = desk.room.front.intake.accept(vec![mended]).await?.pop().ok_or(Lost::Broken)?;
+    if !matches!(receipt.verdict, Verdict::Quarantined { .. }) {
+        let now = desk.room.front.store.now().await?;
+        let key = row.id.clone();
+        desk.room.front.store.write(move |tx| quarantine::set_replayed(tx, &key, now)).await?;
     }
-    incoming.bytes = typed.clone().into_bytes();
-    let receipt = desk.room.front.intake.accept(vec![incoming]).await?.pop().ok_or(Lost::Broken)?;
-    match &receipt.verdict {
-        Verdict::Quarantined { id: fresh, .. } if *fresh != id => {
-            let fresh = fresh.clone();
-            // It was tried here and is in the form still: nobody needs it twice.
-            desk.room.front.store.write(move |tx| quarantine::discard(tx, &fresh)).await?;
-        }
-        Verdict::Quarantined { .. } => {}
-        _ => {
-            let (now, old) = (desk.room.front.store.now().await?, id.clone());
-            desk.room.front.store.write(move |tx| quarantine::set_replayed(tx, &old, now)).await?;
-        }
-    }
-    answer(&desk, &id, receipt, Some(&typed)).await
+    answer(&desk, &id, receipt, "quarantine_mend", Some(&text)).await
 }
 
-async fn discard(desk: Desk, Path(id): Path<String>, fields: Fields) -> Answer {
-    let reason = fields.get("reason").chars().take(500).collect::<String>();
-    let (row, incoming) = found(&desk, &id).await?;
-    if reason.is_empty() {
-        return Ok(desk.faulty("quarantined.html", one(row, incoming.as_ref(), None), "error_reason"));
+async fn answer(desk: &Desk, id: &str, receipt: Receipt, act: &'static str, typed: Option<&str>) -> Answer {
+    if let Verdict::Quarantined { path, detail, .. } = &receipt.verdict {
+        let still = format!("{path}: {detail}");
+        let page = message(found(desk, id).await?, typed, Some(still));
+        return Ok(desk.faulty("quarantine_message.html", page, "error_still"));
     }
-    let act = Act::new("quarantine_discard", subject(&id)).with("source", row.source).with("reason", reason);
-    desk.act(act, move |tx| quarantine::discard(tx, &id)).await?;
+    desk.tell(Act::new(act, of(id)).with("verdict", receipt.verdict.word())).await?;
+    Ok(desk.done("/admin/quarantine", "said_taken"))
+}
+
+/// Puts it away: nobody takes it in, and it is forgotten with what else is old.
+async fn discard(desk: Desk, Path(id): Path<String>, fields: Fields) -> Answer {
+    let found = found(&desk, &id).await?;
+    let reason = fields.get("reason").to_owned();
+    if reason.is_empty() || reason.chars().count() > REASON_LEN_MAX {
+        return Ok(desk.faulty("quarantine_message.html", message(found, None, None), "error_reason"));
+    }
+    let now = desk.room.front.store.now().await?;
+    let act = Act::new("quarantine_discard", of(&id)).with("reason", reason);
+    desk.act(act, move |tx| quarantine::set_replayed(tx, &id, now)).await?;
     Ok(desk.done("/admin/quarantine", "said_discarded"))
 }
