@@ -9,6 +9,7 @@ pub mod explain;
 mod groups;
 mod partners;
 pub mod preview;
+mod promised;
 mod push;
 pub mod release;
 pub mod restored;

@@ -35,6 +35,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (18, "staff", Kind::Expands, include_str!("migrations/0018_staff.sql")),
     (19, "tallies", Kind::Expands, include_str!("migrations/0019_tallies.sql")),
     (20, "people_search", Kind::Expands, include_str!("migrations/0020_people_search.sql")),
+    (21, "promises", Kind::Expands, include_str!("migrations/0021_promises.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.
