@@ -40,9 +40,9 @@ const ISSUED: Words = Words {
         "过去一天 `{0}` 漏发了 {1} 期(晚于 max_late)",
     ],
     fix: [
-        "its posts come with the next issue; `allim digest run` sends one now",
-        "글은 다음 호에 실립니다. `allim digest run`으로 지금 보낼 수 있습니다",
-        "文章会随下一期发出;`allim digest run` 可立即发送",
+        "its posts come with the next issue; `allim digest now` sends one now",
+        "글은 다음 호에 실립니다. `allim digest now`으로 지금 보낼 수 있습니다",
+        "文章会随下一期发出;`allim digest now` 可立即发送",
     ],
 };
 const PLANNED: Words = Words {
