@@ -27,11 +27,13 @@ struct Standing {
 
 /// Looks at everything and says how it is. Fails unless all is well.
 pub(super) async fn run(loaded: Result<Config, ConfigError>, path: &Path, json: bool) -> anyhow::Result<()> {
-    let judged = match &loaded {
-        Ok(config) => look(config.clone()).await,
-        Err(_) => Err(anyhow::anyhow!("the configuration can't be read")),
-    };
+    let config = loaded.as_ref().ok().cloned();
+    // First what is there as it is: building the app makes what is missing.
     let points = check::findings(loaded, path).await;
+    let judged = match config {
+        Some(config) => look(config).await,
+        None => Err(anyhow::anyhow!("the configuration can't be read")),
+    };
     let promises = judged.as_deref().unwrap_or_default();
     let verdict = verdict(&points, judged.as_ref().map(Vec::as_slice));
     let standing =
