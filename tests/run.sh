@@ -102,6 +102,7 @@ install_missing() {
     command -v node >/dev/null || packages+=(nodejs)
     command -v npm >/dev/null || packages+=(npm)
     command -v openssl >/dev/null || packages+=(openssl)
+    command -v promtool >/dev/null || packages+=(prometheus)
     command -v strace >/dev/null || packages+=(strace)
     command -v cc >/dev/null || packages+=(build-essential)
     ((${#packages[@]} > 0)) || return 0

@@ -61,6 +61,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
         others.spawn(loops::settle_inbound(app.clone(), stop.clone()));
         inbound::listen(&app, &mut others, &stop).await?;
     }
+    super::promises::start(&app, &mut others, &stop);
     others.spawn(loops::tally(app.clone(), stop.clone()));
     needs.extend(start_comparing_clocks(&app, &mut others, &stop));
     if roles.has(Role::Web) {

@@ -12,6 +12,7 @@ pub mod logo;
 mod loops;
 pub mod outside;
 pub mod posture;
+pub mod promises;
 pub mod quickstart;
 mod relays;
 mod room;

@@ -40,7 +40,7 @@ impl Verdict {
 
 /// One point that was looked at.
 #[derive(Debug, Serialize)]
-struct Finding {
+pub(super) struct Finding {
     point: String,
     verdict: Verdict,
     /// What was found.
@@ -60,10 +60,28 @@ impl Finding {
     fn ok(point: &str, found: impl Into<String>) -> Self {
         Self::new(point, Verdict::Ok, found, "")
     }
+
+    /// What is wrong and what to do about it, unless it works.
+    pub(super) fn failure(&self) -> Option<String> {
+        (self.verdict == Verdict::Fail).then(|| format!("{}: {}; {}", self.point, self.found, self.fix))
+    }
+}
+
+/// Looks at everything and shows it.
+pub(super) async fn run(loaded: Result<Config, ConfigError>, path: &Path, json: bool) -> anyhow::Result<()> {
+    let findings = findings(loaded, path).await;
+    if json {
+        print::json(&findings)?;
+    } else {
+        show(&findings);
+    }
+    let failed = findings.iter().filter(|finding| finding.verdict == Verdict::Fail).count();
+    anyhow::ensure!(failed == 0, "{failed} of {} points failed", findings.len());
+    Ok(())
 }
 
 /// Looks at everything. A configuration that can't be read is a finding like any other.
-pub(super) async fn run(loaded: Result<Config, ConfigError>, path: &Path, json: bool) -> anyhow::Result<()> {
+pub(super) async fn findings(loaded: Result<Config, ConfigError>, path: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     match loaded {
         Err(error) => findings.push(Finding::new("config", Verdict::Fail, error.to_string(), "correct the file")),
@@ -81,27 +99,25 @@ pub(super) async fn run(loaded: Result<Config, ConfigError>, path: &Path, json: 
             findings.push(public_url(&config).await);
         }
     }
-    let failed = findings.iter().filter(|finding| finding.verdict == Verdict::Fail).count();
-    if json {
-        print::json(&findings)?;
-    } else {
-        let row =
-            |one: &Finding| vec![one.point.clone(), one.verdict.word().to_owned(), one.found.clone(), one.fix.clone()];
-        print::table(&["point", "verdict", "found", "fix"], findings.iter().map(row));
-        // Below the table and unbroken, so that they can be copied into a zone file.
-        let mut records: Vec<&String> = Vec::new();
-        for record in findings.iter().filter_map(|one| one.dns.as_ref()) {
-            if !records.contains(&record) {
-                records.push(record);
-            }
-        }
-        if !records.is_empty() {
-            print::line("\nThe DNS must hold, for receivers to take the mail and verify its signatures:");
-            records.iter().for_each(print::line);
+    findings
+}
+
+/// As a table, and below it what the DNS must hold.
+pub(super) fn show(findings: &[Finding]) {
+    let row =
+        |one: &Finding| vec![one.point.clone(), one.verdict.word().to_owned(), one.found.clone(), one.fix.clone()];
+    print::table(&["point", "verdict", "found", "fix"], findings.iter().map(row));
+    // Below the table and unbroken, so that they can be copied into a zone file.
+    let mut records: Vec<&String> = Vec::new();
+    for record in findings.iter().filter_map(|one| one.dns.as_ref()) {
+        if !records.contains(&record) {
+            records.push(record);
         }
     }
-    anyhow::ensure!(failed == 0, "{failed} of {} points failed", findings.len());
-    Ok(())
+    if !records.is_empty() {
+        print::line("\nThe DNS must hold, for receivers to take the mail and verify its signatures:");
+        records.iter().for_each(print::line);
+    }
 }
 
 fn state_dir(config: &Config) -> Finding {

@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod delivery;
 mod digest;
+mod doctor;
 mod explain;
 mod feed;
 mod hold;
@@ -58,6 +59,8 @@ enum Command {
     },
     /// Looks whether everything is ready: configuration, store, broker, relays, name service.
     Check,
+    /// The same, and whether everything that was promised is kept, with a verdict in words. Exit code 1: not all is well.
+    Doctor,
     /// Brings the tables of the store up to date, or moves an installation from SQLite to PostgreSQL.
     Migrate {
         /// The database to move: `sqlite:FILE`, as in store.url. No daemon may run on it.
@@ -184,6 +187,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
         match command {
             // A configuration that can't be read is what `check` is there to tell.
             Command::Check => check::run(loaded, &path, json).await,
+            Command::Doctor => doctor::run(loaded, &path, json).await,
             command => {
                 let (config, act) = (loaded?, audit::Act::of(&command));
                 let kept = act.is_some().then(|| config.clone());
@@ -203,7 +207,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
 async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
     match command {
         Command::Run { roles } => run::run(roles, context).await,
-        Command::Check => Ok(()),
+        Command::Check | Command::Doctor => Ok(()),
         Command::Migrate { from: Some(from), to: Some(to) } => migrate::move_to(&from, &to, context).await,
         Command::Migrate { .. } => migrate::run(context).await,
         Command::Backup { file } => backup::run(file, context).await,

@@ -6,6 +6,7 @@ mod inbound;
 mod intake;
 mod mail;
 mod outside;
+mod promises;
 mod send;
 mod span;
 
@@ -17,6 +18,7 @@ pub use intake::{
 };
 pub use mail::{DigestTable, DkimTable, Immediate, MailTable, PeopleTable, SenderTable, Topic};
 pub use outside::{MediaTable, OutgoingTable, PartnersTable, WebSubTable};
+pub use promises::{PromisesTable, QuietTable};
 pub use send::{Relay, SendTable};
 
 use super::ways::PaceTable;
@@ -95,6 +97,9 @@ pub struct File {
     /// The control room.
     #[serde(default)]
     pub admin: AdminTable,
+    /// How late is late.
+    #[serde(default)]
+    pub promises: PromisesTable,
     /// Own templates.
     #[serde(default)]
     pub templates: TemplatesTable,

@@ -370,6 +370,9 @@ fn ways_in(file: &File, sources: &BTreeMap<String, Source>) -> Result<(), Mistak
         true => Ok(()),
         false => Err(Mistake::new(key, format!("no [[intake.source]] has the name `{source}`"))),
     };
+    for (index, quiet) in file.promises.quiet_max.iter().enumerate() {
+        known(&quiet.source, format!("promises.quiet_max[{index}].source"))?;
+    }
     for (index, token) in file.intake.token.iter().enumerate() {
         known(&token.source, format!("intake.token[{index}].source"))?;
         if token.sha256.len() != 64 || !token.sha256.chars().all(|c| c.is_ascii_hexdigit()) {

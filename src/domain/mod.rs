@@ -20,6 +20,7 @@ pub mod language;
 mod mac;
 pub mod partner;
 pub mod post;
+pub mod promise;
 pub mod public_address;
 pub mod quiet;
 pub mod reply;

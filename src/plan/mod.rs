@@ -9,6 +9,7 @@ pub mod explain;
 mod groups;
 mod partners;
 pub mod preview;
+mod promised;
 mod push;
 pub mod rehearsal;
 pub mod release;

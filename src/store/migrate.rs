@@ -36,6 +36,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (19, "tallies", Kind::Expands, include_str!("migrations/0019_tallies.sql")),
     (20, "people_search", Kind::Expands, include_str!("migrations/0020_people_search.sql")),
     (22, "freezes", Kind::Expands, include_str!("migrations/0022_freezes.sql")),
+    (21, "promises", Kind::Expands, include_str!("migrations/0021_promises.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

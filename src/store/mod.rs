@@ -48,6 +48,7 @@ pub mod posts;
 pub mod private_feeds;
 pub mod processes;
 pub mod profile;
+pub mod promises;
 pub mod pulled;
 pub mod quarantine;
 pub mod quiet;

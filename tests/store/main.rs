@@ -6,6 +6,7 @@ mod letters;
 mod pages;
 mod partners;
 mod people_known;
+mod promised;
 mod room;
 mod second;
 #[path = "../support/mod.rs"]
