@@ -114,7 +114,8 @@ async fn passwords_lock_after_five_and_a_link_still_opens() {
     let password = "correct horse battery";
     let fields = [("fresh", password), ("again", password)];
     assert_eq!(person.does("/admin/me/password", &fields).await, "/admin/me?said=said_password");
-    let short = person.post("/admin/me/password", &[("present", password), ("fresh", "short"), ("again", "short")]).await;
+    let short =
+        person.post("/admin/me/password", &[("present", password), ("fresh", "short"), ("again", "short")]).await;
     assert_eq!(short.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(short.text.contains("too short"));
 
@@ -167,7 +168,11 @@ async fn freezing_is_said_on_every_page_and_holds_mail() {
     let house = House::new();
     house.setting.subscribe(&["kim@example.org,김,ko,events,immediate".to_owned()]);
     let operator = house.person(Role::Operator).await;
-    assert_eq!(operator.post("/admin/freeze", &[]).await.status, StatusCode::UNPROCESSABLE_ENTITY, "a reason is wanted");
+    assert_eq!(
+        operator.post("/admin/freeze", &[]).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "a reason is wanted"
+    );
     operator.does("/admin/freeze", &[("reason", "a wrong attachment")]).await;
     let page = operator.get("/admin/audit").await;
     assert!(page.text.contains("Everything is held") && page.text.contains("a wrong attachment"), "{}", page.text);
