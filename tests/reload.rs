@@ -90,6 +90,20 @@ async fn what_is_good_takes_hold_and_what_is_bad_changes_nothing() {
     daemon.stop();
 }
 
+/// How often each reader had each post.
+fn given(setting: &Setting) -> BTreeMap<String, usize> {
+    let mut had = BTreeMap::new();
+    for entry in std::fs::read_dir(setting.maildir()).into_iter().flatten() {
+        let mail = std::fs::read(entry.expect("an entry").path()).expect("a mail");
+        let text = String::from_utf8_lossy(&mail);
+        let to = text.lines().find(|line| line.starts_with("To: ")).expect("a recipient").to_owned();
+        for post in posts_in(&mail) {
+            *had.entry(format!("{to} {post}")).or_default() += 1;
+        }
+    }
+    had
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_under_way_goes_on_and_pages_answer_while_it_reloads() {
     const READERS: usize = 40;
@@ -126,23 +140,15 @@ async fn mail_under_way_goes_on_and_pages_answer_while_it_reloads() {
             said(&daemon, TAKEN, before + 1);
         }
     }
-    let mails = || std::fs::read_dir(setting.maildir()).map_or(0, Iterator::count);
-    wait_until("all mail", LIMIT, || mails() >= READERS * POSTS);
+    // One mail may hold several posts.
+    wait_until("all mail", LIMIT, || given(&setting).len() >= READERS * POSTS);
     is_over.store(true, Ordering::SeqCst);
     for visit in visits {
         visit.await.expect("every request was answered");
     }
     assert!(answers.load(Ordering::SeqCst) > RELOADS, "pages were asked for");
     daemon.stop();
-    let mut had: BTreeMap<String, usize> = BTreeMap::new();
-    for entry in std::fs::read_dir(setting.maildir()).expect("mails") {
-        let mail = std::fs::read(entry.expect("an entry").path()).expect("a mail");
-        let text = String::from_utf8_lossy(&mail);
-        let to = text.lines().find(|line| line.starts_with("To: ")).expect("a recipient").to_owned();
-        for post in posts_in(&mail) {
-            *had.entry(format!("{to} {post}")).or_default() += 1;
-        }
-    }
+    let had = given(&setting);
     assert_eq!(had.len(), READERS * POSTS);
     assert!(had.values().all(|count| *count == 1), "once each: {had:?}");
 }
