@@ -1,9 +1,9 @@
 //! What every configuration stands on, and what a reload leaves as it is: time, chance, the open store and its lock.
 
-use super::{Purpose, World, lock};
+use super::{Purpose, World, lock, new_token_key};
 use crate::config::Config;
 use crate::store::identity::{self, Cause};
-use crate::store::{Location, Store};
+use crate::store::{Location, Store, suppressions, token_keys};
 use anyhow::Context as _;
 use std::fs::File;
 use std::sync::Arc;
@@ -36,4 +36,24 @@ async fn refuse_unfinished(store: &Store) -> anyhow::Result<()> {
     let doubts = store.read(identity::doubts).await.context("store.url")?;
     let unfinished = doubts.into_iter().find(|doubt| doubt.cause == Cause::Unfinished);
     unfinished.map_or(Ok(()), |doubt| Err(anyhow::anyhow!("store.url: {}", doubt.reason)))
+}
+
+/// The first start makes the first key of tokens, and the one of address hashes; and what ids of feed entries are minted under, for
+/// good.
+pub(super) async fn ensure_facts(store: &Store, world: &World, authority: &str) -> anyhow::Result<()> {
+    let (key, hashes, own) = (new_token_key(world), new_token_key(world).secret, authority.to_owned());
+    let made = store.write(move |tx| {
+        if token_keys::all(tx)?.is_empty() {
+            token_keys::insert(tx, &key)?;
+        }
+        suppressions::ensure_key(tx, &hashes)?;
+        identity::keep_authority(tx, &own)
+    });
+    let kept = made.await.context("the first keys")?;
+    anyhow::ensure!(
+        kept == authority,
+        "site.tag_authority: this installation's feed entries were minted under `{kept}`; with another one every post would be new \
+         to every feed reader: write `{kept}` again"
+    );
+    Ok(())
 }

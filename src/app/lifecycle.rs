@@ -121,6 +121,7 @@ impl Round {
             others.spawn(loops::settle_inbound(app.clone(), stop.clone()));
             inbound::listen(&app, others, &stop).await?;
         }
+        others.spawn(loops::tally(app.clone(), stop.clone()));
         needs.extend(start_comparing_clocks(&app, others, &stop));
         if roles.has(Role::Web) {
             let front = Arc::new(front::front(&app, &wakes, doors.metrics.clone(), needs)?);

@@ -19,7 +19,6 @@ pub mod posture;
 pub mod quickstart;
 mod rehearsal;
 mod relays;
-pub mod roster;
 pub mod seal;
 pub mod signing;
 pub mod telemetry;
@@ -42,14 +41,14 @@ use crate::domain::token::secret;
 use crate::intake::Intake;
 use crate::intake::accept::{Backfill, Revisions};
 use crate::intake::amqp;
+use crate::plan::roster::Rolls;
 use crate::plan::route::Classes;
 use crate::plan::{Planner, Rules};
 use crate::render::feed::House;
 use crate::render::templates::Templates;
 use crate::send::prepare::{Preparer, Stationery};
-use crate::store::identity;
-use crate::store::token_keys::{self, TokenKey};
-use crate::store::{Store, suppressions};
+use crate::store::Store;
+use crate::store::token_keys::TokenKey;
 use anyhow::Context as _;
 use grounds::Grounds;
 use high_water::HighWater;
@@ -66,6 +65,17 @@ pub struct World {
 }
 
 impl App {
+    /// What lists of subscribers are checked against.
+    #[must_use]
+    pub fn rolls(&self) -> Rolls {
+        Rolls {
+            languages: self.config.release.languages.clone(),
+            topics: self.config.file.topic.iter().map(|topic| topic.name.clone()).collect(),
+            digests: self.config.digests.clone(),
+            chance: self.world.chance.clone(),
+        }
+    }
+
     /// The file that remembers how far the database had come.
     #[must_use]
     pub fn high_water(&self) -> HighWater {
@@ -134,7 +144,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
 /// Builds the app on what is there already: nothing that runs notices.
 async fn build_on(grounds: Grounds, config: Config) -> anyhow::Result<App> {
     let Grounds { world, store, .. } = grounds.clone();
-    ensure_facts(&store, &world, &config.file.site.tag_authority).await?;
+    grounds::ensure_facts(&store, &world, &config.file.site.tag_authority).await?;
     let seal = seal::open(&config, &store, &world).await?;
     let templates_folder = config.file.templates.folder.as_ref().map(|folder| config.base.join(folder));
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
@@ -223,26 +233,6 @@ fn house(config: &Config) -> House {
         topics: config.file.topic.iter().map(|topic| (topic.name.clone(), topic.title.clone())).collect(),
         hubs: config.hubs.clone(),
     }
-}
-
-/// The first start makes the first key of tokens, and the one of address hashes; and what ids of feed entries are minted under, for
-/// good.
-async fn ensure_facts(store: &Store, world: &World, authority: &str) -> anyhow::Result<()> {
-    let (key, hashes, own) = (new_token_key(world), new_token_key(world).secret, authority.to_owned());
-    let made = store.write(move |tx| {
-        if token_keys::all(tx)?.is_empty() {
-            token_keys::insert(tx, &key)?;
-        }
-        suppressions::ensure_key(tx, &hashes)?;
-        identity::keep_authority(tx, &own)
-    });
-    let kept = made.await.context("the first keys")?;
-    anyhow::ensure!(
-        kept == authority,
-        "site.tag_authority: this installation's feed entries were minted under `{kept}`; with another one every post would be new \
-         to every feed reader: write `{kept}` again"
-    );
-    Ok(())
 }
 
 /// A new key for the tokens in mailed links.

@@ -6,6 +6,7 @@ use crate::render::letter::Sender;
 use crate::send::posture::Subject;
 use crate::send::posture::board::Settings;
 use crate::send::posture::dkim::Published;
+use crate::store::second::Rule;
 
 /// How senders are looked at.
 #[must_use]
@@ -17,7 +18,16 @@ pub fn settings(config: &Config) -> Settings {
         rule: send.posture,
         large: send.large,
         every: send.posture_every,
+        second: second(config),
     }
+}
+
+/// Which sends wait for a second person.
+#[must_use]
+pub fn second(config: &Config) -> Rule {
+    let admin = &config.file.admin;
+    let over = admin.second_person_over.map(|over| i64::try_from(over).unwrap_or(i64::MAX));
+    Rule { over, urgent: admin.second_person_urgent }
 }
 
 /// The senders whose mail goes to relays. Keys that can't be read are left out: a daemon doesn't start with one, and

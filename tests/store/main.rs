@@ -5,6 +5,9 @@ mod endpoints;
 mod letters;
 mod pages;
 mod partners;
+mod people_known;
+mod room;
+mod second;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

@@ -4,7 +4,7 @@ use super::resolver::Resolver;
 use super::{Grade, Point, Rule, Subject, is_nowhere, look};
 use crate::domain::clock::UnixMillis;
 use crate::store::large::{self, Mailing, Wanted};
-use crate::store::{Store, StoreError, Tx};
+use crate::store::{Store, StoreError, Tx, second};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,8 @@ pub struct Settings {
     pub large: i64,
     /// How often.
     pub every: Duration,
+    /// Which sends wait for a second person.
+    pub second: second::Rule,
 }
 
 /// Senders whose mail to many receivers would refuse, with the reason.
@@ -49,6 +51,7 @@ pub struct Board {
     refused: Mutex<Arc<Refused>>,
     has_looked: watch::Sender<bool>,
     large: i64,
+    second: second::Rule,
 }
 
 impl Board {
@@ -56,13 +59,14 @@ impl Board {
     #[must_use]
     pub fn new(settings: &Settings) -> Arc<Self> {
         let has_looked = watch::channel(settings.is_idle()).0;
-        Arc::new(Self { refused: Mutex::default(), has_looked, large: settings.large })
+        Arc::new(Self { refused: Mutex::default(), has_looked, large: settings.large, second: settings.second })
     }
 
     /// A board that nobody writes on: for tests and measurements of sending by itself.
     #[must_use]
     pub fn blank() -> Arc<Self> {
-        Arc::new(Self { refused: Mutex::default(), has_looked: watch::channel(true).0, large: i64::MAX })
+        let has_looked = watch::channel(true).0;
+        Arc::new(Self { refused: Mutex::default(), has_looked, large: i64::MAX, second: second::Rule::default() })
     }
 
     /// Waits for the first look.
@@ -72,14 +76,17 @@ impl Board {
         let _ = tokio::time::timeout(FIRST_LOOK_MAX, has_looked.wait_for(|has| *has)).await;
     }
 
-    /// Keeps back large sends at a destination, in the transaction that claims from it. Costs nothing while no sender would be
-    /// refused.
+    /// Keeps back large sends at a destination, in the transaction that claims from it: those that receivers would refuse, and those
+    /// that wait for a second person. Costs nothing while no sender would be refused and nobody is to be asked.
     pub(in crate::send) fn keep_back(
         &self,
         tx: &mut Tx<'_>,
         destination: &str,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
+        for plan_id in second::keep_back(tx, &self.second, destination, now)? {
+            tracing::warn!(plan_id, "a send waits for a second person; `allim hold` lists it");
+        }
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if refused.is_empty() {
             return Ok(());
@@ -129,7 +136,7 @@ pub async fn watch(
         let senders: BTreeSet<String> = refused.keys().cloned().collect();
         *board.refused.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(refused);
         board.has_looked.send_replace(true);
-        match review(&store, senders).await {
+        match review(&store, senders, settings.second).await {
             Ok(true) => gone_on(),
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "sends that are kept back could not be looked through"),
@@ -196,19 +203,21 @@ fn tell(subject: &Subject, rule: Rule, refused: Option<&str>) {
     }
 }
 
-async fn review(store: &Store, refused: BTreeSet<String>) -> Result<bool, StoreError> {
+async fn review(store: &Store, refused: BTreeSet<String>, rule: second::Rule) -> Result<bool, StoreError> {
     // Without the writer's time as long as nothing is kept back.
-    let (kept, let_go) = store.read(|tx| Ok((large::kept_back(tx)?, large::let_go_before(tx)?))).await?;
+    let look = |tx: &mut Tx<'_>| Ok((large::kept_back(tx)?, large::let_go_before(tx)?, second::any(tx)?));
+    let (kept, let_go, any_second) = store.read(look).await?;
     metrics::gauge!("allim_large_sends_kept_back").set(kept.len() as f64);
-    if kept.is_empty() && let_go.is_empty() {
-        return Ok(false);
-    }
     let now = store.now().await?;
+    let goes_on = any_second && store.write(move |tx| second::tidy(tx, &rule, now)).await?;
+    if kept.is_empty() && let_go.is_empty() {
+        return Ok(goes_on);
+    }
     let gone_on = store.write(move |tx| large::review(tx, &refused, now)).await?;
     for Mailing { plan_id, sender } in &gone_on {
         tracing::info!(plan_id, sender, "a large send goes on");
     }
-    Ok(!gone_on.is_empty())
+    Ok(goes_on || !gone_on.is_empty())
 }
 
 #[cfg(test)]
