@@ -76,7 +76,7 @@ pub(super) fn front(
 }
 
 /// Who may send signed webhooks, by source: the keys of each.
-fn inboxes(config: &Config) -> anyhow::Result<BTreeMap<String, Vec<Key>>> {
+pub(super) fn inboxes(config: &Config) -> anyhow::Result<BTreeMap<String, Vec<Key>>> {
     let keys_of = |inbox: &Inbox| {
         let mut keys = inbox.public_keys.clone();
         for file in &inbox.secret_files {

@@ -1,6 +1,7 @@
 //! Running: every loop of the daemon, from start to an orderly end.
 
 use super::custody::Custody;
+use super::doors::Doors;
 use super::wakes::Wakes;
 use super::{App, Ways, front, inbound, loops, outside, posture, queue, signing, ways};
 use crate::config::Role;
@@ -25,63 +26,125 @@ use tokio::task::{JoinHandle, JoinSet};
 /// How long attempts under way may take at shutdown; what isn't finished then becomes uncertain.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
 
-/// Runs the daemon, in its roles, until `stop` turns true.
+/// Runs the daemon, in its roles and with one configuration, until `stop` turns true.
 ///
 /// # Errors
 /// What keeps it from starting. Once it runs, faults are logged and tried again.
-pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let roles = app.config.roles.clone();
-    if app.store.dialect() == Dialect::Sqlite && !roles.is_all() {
-        tracing::warn!(%roles, "nobody else can do the rest: an embedded database is one daemon's alone");
-    }
-    let app = Arc::new(app);
-    let custody = Custody::begin(app.store.clone(), app.high_water()).await?;
-    let mut others = JoinSet::new();
-    let mut needs = Vec::new();
-    if roles.has(Role::Intake) {
-        needs.extend(start_intake(&app, &mut others, &stop).await?);
-        outside::start_mirror(&app, &mut others, &stop)?;
-        outside::start_partners_in(&app, &custody, &mut others, &stop)?;
-    }
-    let sending =
-        if roles.has(Role::Send) { Some(Sending::start(&app, &custody, &mut others, &stop).await?) } else { None };
-    let destinations = sending.as_ref().map_or_else(Vec::new, |sending| sending.destinations.clone());
-    // Everything but the senders ends with this set; the lease goes on until the senders are done.
-    others.spawn(custody.clone().watch(app.world.clock.clone(), stop.clone()));
-    let wakes = Wakes::start(&app, destinations, &mut others, &stop)?;
-    if roles.has(Role::Plan) {
-        others.spawn(loops::plan(app.clone(), custody, wakes.clone(), stop.clone()));
-    }
-    if let Some(sending) = &sending {
-        let due = wakes.clone();
-        let watching = sending.looking.clone();
-        let board = sending.office.board.clone();
-        others.spawn(board::watch(app.store.clone(), board, watching, move || due.due(), stop.clone()));
-        others.spawn(loops::settle(app.clone(), wakes.clone(), stop.clone()));
-        others.spawn(loops::settle_inbound(app.clone(), stop.clone()));
-        inbound::listen(&app, &mut others, &stop).await?;
-    }
-    super::promises::start(&app, &mut others, &stop);
-    others.spawn(loops::tally(app.clone(), stop.clone()));
-    needs.extend(start_comparing_clocks(&app, &mut others, &stop));
-    if roles.has(Role::Web) {
-        let listener = web::listen("web.listen", &app.config.file.web.listen).await?;
-        let front = Arc::new(front::front(&app, &wakes, metrics, needs)?);
-        super::room::start(&app, front.clone(), &mut others, &stop).await?;
-        others.spawn(web::watch_changes(front.clone(), wakes.pages(), stop.clone()));
-        others.spawn(web::keep_views(front.clone(), stop.clone()));
-        let stop = stop.clone();
-        others.spawn(async move {
-            if let Err(error) = web::serve(listener, front, stop).await {
-                tracing::error!(%error, "the web server ended");
+pub async fn run(app: App, metrics: web::Metrics, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let mut doors = Doors::new(metrics, stop.clone());
+    let round = Round::begin(Arc::new(app), &mut doors).await?;
+    // An error means that nobody is left who could say it.
+    let _ = stop.wait_for(|stop| *stop).await;
+    let ended = round.end().await;
+    doors.close().await;
+    ended
+}
+
+/// Everything that runs by one configuration: it is begun, and ended in order. What outlives it lies in [`Doors`] and in
+/// [`super::grounds`].
+pub(super) struct Round {
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+    /// Everything but the senders.
+    others: JoinSet<()>,
+    sending: Option<Sending>,
+    has_panicked: bool,
+}
+
+impl Round {
+    /// Begins all that the configuration asks for. When a part can't be begun, those before it are ended again.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub(super) async fn begin(app: Arc<App>, doors: &mut Doors) -> anyhow::Result<Self> {
+        let mut round =
+            Self { app, stop: watch::channel(false).0, others: JoinSet::new(), sending: None, has_panicked: false };
+        match round.start(doors).await {
+            Ok(()) => Ok(round),
+            Err(error) => {
+                if let Err(error) = round.end().await {
+                    tracing::warn!(error = format!("{error:#}"), "what had begun didn't end in order");
+                }
+                Err(error)
             }
-        });
+        }
     }
-    tracing::info!(%roles, "running");
-    while others.join_next().await.is_some() {}
-    match sending {
-        Some(sending) => sending.finish().await,
-        None => Ok(()),
+
+    /// What it was made from.
+    pub(super) fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Whether every loop is as it should be: one that panicked is gone for good.
+    pub(super) fn is_well(&mut self) -> bool {
+        let mut panicked = false;
+        while let Some(ended) = self.others.try_join_next() {
+            panicked |= ended.is_err();
+        }
+        let mut senders = self.sending.as_mut().map(|sending| &mut sending.senders);
+        while let Some(ended) = senders.as_mut().and_then(|senders| senders.try_join_next()) {
+            panicked |= ended.is_err();
+        }
+        self.has_panicked |= panicked;
+        !self.has_panicked
+    }
+
+    async fn start(&mut self, doors: &mut Doors) -> anyhow::Result<()> {
+        let (app, stop, others) = (self.app.clone(), self.stop.subscribe(), &mut self.others);
+        let roles = app.config.roles.clone();
+        if app.store.dialect() == Dialect::Sqlite && !roles.is_all() {
+            tracing::warn!(%roles, "nobody else can do the rest: an embedded database is one daemon's alone");
+        }
+        let custody = Custody::begin(app.store.clone(), app.high_water()).await?;
+        let mut needs = Vec::new();
+        if roles.has(Role::Intake) {
+            needs.extend(start_intake(&app, others, &stop).await?);
+            outside::start_mirror(&app, others, &stop)?;
+            outside::start_partners_in(&app, &custody, others, &stop)?;
+        }
+        if roles.has(Role::Send) {
+            self.sending = Some(Sending::start(&app, &custody, others, &stop).await?);
+        }
+        let destinations = self.sending.as_ref().map_or_else(Vec::new, |sending| sending.destinations.clone());
+        // Everything but the senders ends with this set; the lease goes on until the senders are done.
+        others.spawn(custody.clone().watch(app.world.clock.clone(), stop.clone()));
+        let wakes = Wakes::start(&app, destinations, others, &stop)?;
+        if roles.has(Role::Plan) {
+            others.spawn(loops::plan(app.clone(), custody, wakes.clone(), stop.clone()));
+        }
+        if let Some(sending) = &self.sending {
+            let due = wakes.clone();
+            let watching = sending.looking.clone();
+            let board = sending.office.board.clone();
+            others.spawn(board::watch(app.store.clone(), board, watching, move || due.due(), stop.clone()));
+            others.spawn(loops::settle(app.clone(), wakes.clone(), stop.clone()));
+            others.spawn(loops::settle_inbound(app.clone(), stop.clone()));
+            inbound::listen(&app, others, &stop).await?;
+        }
+        super::promises::start(&app, others, &stop);
+        others.spawn(loops::tally(app.clone(), stop.clone()));
+        needs.extend(start_comparing_clocks(&app, others, &stop));
+        if roles.has(Role::Web) {
+            let front = Arc::new(front::front(&app, &wakes, doors.metrics.clone(), needs)?);
+            others.spawn(web::watch_changes(front.clone(), wakes.pages(), stop.clone()));
+            others.spawn(web::keep_views(front.clone(), stop.clone()));
+            doors.show(&app, front).await?;
+        }
+        tracing::info!(%roles, "running");
+        Ok(())
+    }
+
+    /// Begins no new work, waits for what is under way, and gives back the lease.
+    ///
+    /// # Errors
+    /// When the lease couldn't be given back; it runs out by itself.
+    pub(super) async fn end(mut self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        while self.others.join_next().await.is_some() {}
+        match self.sending {
+            Some(sending) => sending.finish().await,
+            None => Ok(()),
+        }
     }
 }
 

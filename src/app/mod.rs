@@ -3,19 +3,23 @@
 pub mod accounts;
 pub mod clock;
 pub mod custody;
+pub mod daemon;
+mod doors;
 mod front;
+mod grounds;
 pub mod high_water;
 pub mod inbound;
 pub mod lifecycle;
 pub mod lock;
 pub mod logo;
 mod loops;
+mod notify;
 pub mod outside;
 pub mod posture;
 pub mod promises;
 pub mod quickstart;
+mod rehearsal;
 mod relays;
-mod room;
 pub mod seal;
 pub mod signing;
 pub mod telemetry;
@@ -44,12 +48,11 @@ use crate::plan::{Planner, Rules};
 use crate::render::feed::House;
 use crate::render::templates::Templates;
 use crate::send::prepare::{Preparer, Stationery};
-use crate::store::identity::{self, Cause};
-use crate::store::token_keys::{self, TokenKey};
-use crate::store::{Location, Store, suppressions};
+use crate::store::Store;
+use crate::store::token_keys::TokenKey;
 use anyhow::Context as _;
+use grounds::Grounds;
 use high_water::HighWater;
-use std::fs::File;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -118,8 +121,7 @@ pub struct App {
     pub hub_wake: Arc<Notify>,
     /// Notified when there may be something for endpoints.
     pub push_wake: Arc<Notify>,
-    /// Keeps other daemons off; held as long as the app.
-    pub lock: Option<File>,
+    grounds: Grounds,
 }
 
 /// Whether this process may run beside a daemon.
@@ -136,14 +138,14 @@ pub enum Purpose {
 /// # Errors
 /// What is missing or wrong, in a sentence for the operator.
 pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Result<App> {
-    let state_dir = &config.file.instance.state_dir;
-    std::fs::create_dir_all(state_dir).with_context(|| format!("instance.state_dir {}", state_dir.display()))?;
-    let embedded = matches!(config.store, Location::Sqlite(_));
-    let lock = (purpose == Purpose::Daemon && embedded).then(|| lock::take(state_dir)).transpose()?;
-    let (location, clock) = (config.store.clone(), world.clock.clone());
-    let store = tokio::task::spawn_blocking(move || Store::open(&location, clock)).await?.context("store.url")?;
-    refuse_unfinished(&store).await?;
-    ensure_facts(&store, &world, &config.file.site.tag_authority).await?;
+    let grounds = Grounds::open(&config, world, purpose).await?;
+    build_on(grounds, config).await
+}
+
+/// Builds the app on what is there already: nothing that runs notices.
+async fn build_on(grounds: Grounds, config: Config) -> anyhow::Result<App> {
+    let Grounds { world, store, .. } = grounds.clone();
+    grounds::ensure_facts(&store, &world, &config.file.site.tag_authority).await?;
     let seal = seal::open(&config, &store, &world).await?;
     let templates_folder = config.file.templates.folder.as_ref().map(|folder| config.base.join(folder));
     let templates = Arc::new(Templates::load(templates_folder.as_deref()).context("templates.folder")?);
@@ -172,7 +174,7 @@ pub async fn build(config: Config, world: World, purpose: Purpose) -> anyhow::Re
         inbound_wake,
         hub_wake,
         push_wake,
-        lock,
+        grounds,
     })
 }
 
@@ -232,33 +234,6 @@ fn house(config: &Config) -> House {
         topics: config.file.topic.iter().map(|topic| (topic.name.clone(), topic.title.clone())).collect(),
         hubs: config.hubs.clone(),
     }
-}
-
-/// A database that a move didn't fill to the end is of no use to anybody: rows are missing.
-async fn refuse_unfinished(store: &Store) -> anyhow::Result<()> {
-    let doubts = store.read(identity::doubts).await.context("store.url")?;
-    let unfinished = doubts.into_iter().find(|doubt| doubt.cause == Cause::Unfinished);
-    unfinished.map_or(Ok(()), |doubt| Err(anyhow::anyhow!("store.url: {}", doubt.reason)))
-}
-
-/// The first start makes the first key of tokens, and the one of address hashes; and what ids of feed entries are minted under, for
-/// good.
-async fn ensure_facts(store: &Store, world: &World, authority: &str) -> anyhow::Result<()> {
-    let (key, hashes, own) = (new_token_key(world), new_token_key(world).secret, authority.to_owned());
-    let made = store.write(move |tx| {
-        if token_keys::all(tx)?.is_empty() {
-            token_keys::insert(tx, &key)?;
-        }
-        suppressions::ensure_key(tx, &hashes)?;
-        identity::keep_authority(tx, &own)
-    });
-    let kept = made.await.context("the first keys")?;
-    anyhow::ensure!(
-        kept == authority,
-        "site.tag_authority: this installation's feed entries were minted under `{kept}`; with another one every post would be new \
-         to every feed reader: write `{kept}` again"
-    );
-    Ok(())
 }
 
 /// A new key for the tokens in mailed links.

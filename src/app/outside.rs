@@ -110,6 +110,14 @@ pub(super) fn start_partners_in(
     Ok(())
 }
 
+/// Reads the keys of receipts.
+///
+/// # Errors
+/// What is wrong with a file of keys.
+pub(super) fn try_receipts(config: &Config) -> anyhow::Result<()> {
+    config.receipts.values().try_for_each(|told| way(told).map(drop))
+}
+
 fn way(told: &Receipts) -> anyhow::Result<Way> {
     Ok(match told {
         Receipts::Webhook(url, file) => {

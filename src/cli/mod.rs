@@ -27,9 +27,9 @@ mod token;
 mod websub;
 
 use crate::app::telemetry::{self, LogFormat};
-use crate::config::{self as configuration, Config, Role};
+use crate::config::{self as configuration, Config, ConfigError, Role};
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Turns "we published a post" into the right mail in each subscriber's inbox and an entry in every feed.
@@ -149,6 +149,8 @@ enum Command {
 /// What every command is given.
 pub(crate) struct Context {
     pub(crate) config: Config,
+    /// Where it was read.
+    pub(crate) file: PathBuf,
     pub(crate) json: bool,
 }
 
@@ -180,8 +182,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
         config::example();
         return Ok(());
     }
-    let environment = std::env::vars().filter(|(name, _)| name.starts_with(configuration::ENV_PREFIX));
-    let loaded = configuration::load(&path, environment);
+    let loaded = load(&path);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match command {
@@ -191,7 +192,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             command => {
                 let (config, act) = (loaded?, audit::Act::of(&command));
                 let kept = act.is_some().then(|| config.clone());
-                dispatch(command, Context { config, json }).await?;
+                dispatch(command, Context { config, file: path, json }).await?;
                 match act.zip(kept) {
                     Some((act, config)) => audit::tell(config, act).await,
                     None => Ok(()),
@@ -202,6 +203,11 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
     // A database thread or a blocking write may still be busy; nothing it does is waited for any more.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result
+}
+
+/// Reads the configuration, with the environment laid over it.
+fn load(file: &Path) -> Result<Config, ConfigError> {
+    configuration::load(file, std::env::vars().filter(|(name, _)| name.starts_with(configuration::ENV_PREFIX)))
 }
 
 async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ mod control_room;
 mod digests;
 mod dkim;
 pub mod file;
+mod fixed;
 mod inbound;
 mod outside;
 mod partners_in;
@@ -16,6 +17,7 @@ pub mod ways;
 
 pub use dkim::Dkim;
 pub use file::File;
+pub use fixed::fixed;
 pub use partners_in::{Inbox, Receipts};
 pub use roles::{Role, Roles};
 pub use validate::{Config, FOLDER_DESTINATION};

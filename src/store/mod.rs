@@ -113,7 +113,7 @@ pub enum StoreError {
 }
 
 /// Where the store is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A file, made when it isn't there.
     Sqlite(PathBuf),

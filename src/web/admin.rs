@@ -152,7 +152,8 @@ pub fn routes_told() -> Vec<(&'static str, &'static str, Role)> {
     all_routes().into_iter().map(|route| (route.verb, route.path, route.role)).collect()
 }
 
-fn router(room: &Arc<Room>) -> Router {
+/// The pages of a room, to be served.
+pub fn router(room: &Arc<Room>) -> Router {
     let mut router = Router::new();
     for route in all_routes() {
         let guard = middleware::from_fn_with_state((room.clone(), route.role), door::admit);
@@ -172,12 +173,15 @@ fn router(room: &Arc<Room>) -> Router {
         .with_state(room.clone())
 }
 
-/// Answers requests until `stop` turns true, then finishes those under way.
+/// Answers requests by the pages that `present` holds until `stop` turns true, then finishes those under way.
 ///
 /// # Errors
 /// None now: a fault of one connection ends that one.
-pub async fn serve(listener: TcpListener, room: Arc<Room>, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let routes = router(&room);
+pub async fn serve(
+    listener: TcpListener,
+    present: watch::Receiver<Router>,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
     let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
@@ -187,10 +191,12 @@ pub async fn serve(listener: TcpListener, room: Arc<Room>, mut stop: watch::Rece
             _ = stop.changed() => break,
         };
         let Some((stream, peer, place)) = accepted else { continue };
-        let routes = routes.clone();
+        let present = present.clone();
         let service = tower::service_fn(move |mut request: axum::extract::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(axum::extract::ConnectInfo::<SocketAddr>(peer));
-            routes.clone().call(request)
+            // A person who keeps the connection sees the room of a reload too.
+            let mut routes = present.borrow().clone();
+            routes.call(request)
         });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
         tokio::spawn(async move {

@@ -4,6 +4,7 @@
 //! to thread costs more than a second processor brings.
 
 use super::feeds::Raw;
+use super::server::Present;
 use super::validators::date;
 use super::{Front, feeds};
 use crate::domain::clock::UnixMillis;
@@ -53,7 +54,7 @@ pub(super) struct Beginning {
 /// When there is no thread to be had.
 pub(super) fn open(
     listener: TcpListener,
-    front: Arc<Front>,
+    present: watch::Receiver<Arc<Present>>,
     patience: Duration,
     stop: watch::Receiver<bool>,
 ) -> io::Result<mpsc::UnboundedReceiver<Beginning>> {
@@ -61,7 +62,7 @@ pub(super) fn open(
     let listener = listener.into_std()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let work = move || {
-        let ended = runtime.block_on(accept(listener, front, patience, stop, over));
+        let ended = runtime.block_on(accept(listener, present, patience, stop, over));
         if let Err(error) = ended {
             tracing::error!(%error, "nothing can be accepted");
         }
@@ -72,7 +73,7 @@ pub(super) fn open(
 
 async fn accept(
     listener: std::net::TcpListener,
-    front: Arc<Front>,
+    present: watch::Receiver<Arc<Present>>,
     patience: Duration,
     mut stop: watch::Receiver<bool>,
     over: mpsc::UnboundedSender<Beginning>,
@@ -98,9 +99,9 @@ async fn accept(
         };
         let Ok(place) = place else { break };
         let _ = stream.set_nodelay(true);
-        let (front, over, mut stop) = (front.clone(), over.clone(), stop.clone());
+        let (present, over, mut stop) = (present.clone(), over.clone(), stop.clone());
         connections.spawn(async move {
-            if let Some(heard) = answer(&mut stream, &front, patience, &mut stop).await
+            if let Some(heard) = answer(&mut stream, &present, patience, &mut stop).await
                 && let Ok(stream) = stream.into_std()
             {
                 // Nobody takes it any more at the end.
@@ -117,7 +118,7 @@ async fn accept(
 /// its end. A client that asks nothing for `patience` is cut off.
 async fn answer(
     stream: &mut TcpStream,
-    front: &Front,
+    present: &watch::Receiver<Arc<Present>>,
     patience: Duration,
     stop: &mut watch::Receiver<bool>,
 ) -> Option<Vec<u8>> {
@@ -127,7 +128,8 @@ async fn answer(
     let stopped = stop.wait_for(|stop| *stop);
     tokio::pin!(stopped, timer);
     loop {
-        match asked(front, &heard) {
+        let front = present.borrow().front.clone();
+        match asked(&front, &heard) {
             Asked::Other => return Some(heard),
             Asked::Feed(len, raw) => {
                 heard.drain(..len);

@@ -36,7 +36,7 @@ pub use client::{BadRange, TrustedProxies};
 pub use feeds::{Feeds, watch_changes};
 pub use partnership::{Broken, Draft, Fault, Partnership, Secrets, Tried};
 pub use samples::Sample;
-pub use server::{listen, serve};
+pub use server::{Present, listen, serve};
 pub use views::keep_views;
 pub use websub::Hub;
 

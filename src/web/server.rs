@@ -37,16 +37,34 @@ pub async fn listen(setting: &str, address: &str) -> anyhow::Result<TcpListener>
     Ok(listener)
 }
 
-/// Answers requests until `stop` turns true, then finishes those under way.
+/// What is shown at present. A reload puts another in its place; a request is answered by the one it finds.
+pub struct Present {
+    pub(super) front: Arc<Front>,
+    routes: TowerToHyperService<Router>,
+}
+
+impl Present {
+    /// What this front shows.
+    #[must_use]
+    pub fn new(front: Arc<Front>) -> Self {
+        Self { routes: TowerToHyperService::new(router(front.clone())), front }
+    }
+}
+
+/// Answers requests by what `present` holds until `stop` turns true, then finishes those under way.
 ///
 /// # Errors
 /// When the fast lane can't be opened; a fault of one connection ends that one.
-pub async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let routes = router(front.clone());
+pub async fn serve(
+    listener: TcpListener,
+    present: watch::Receiver<Arc<Present>>,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    let mut connections = lane::open(listener, front.clone(), HEADER_TIMEOUT, stop.clone()).context("the fast lane")?;
+    let mut connections =
+        lane::open(listener, present.clone(), HEADER_TIMEOUT, stop.clone()).context("the fast lane")?;
     while !*stop.borrow() {
         let beginning = tokio::select! {
             beginning = connections.recv() => beginning,
@@ -60,7 +78,7 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: watch::Re
                 continue;
             }
         };
-        let porter = Porter { front: front.clone(), routes: TowerToHyperService::new(routes.clone()), peer };
+        let porter = Porter { present: present.clone(), peer };
         let (reader, writer) = stream.into_split();
         let io = tokio::io::join(std::io::Cursor::new(heard).chain(reader), writer);
         let connection = graceful.watch(http.serve_connection(TokioIo::new(io), porter));
@@ -81,8 +99,7 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: watch::Re
 
 /// Answers what lies ready, and shows everybody else the way: feeds go past routing, layers and extractors.
 struct Porter {
-    front: Arc<Front>,
-    routes: TowerToHyperService<Router>,
+    present: watch::Receiver<Arc<Present>>,
     peer: SocketAddr,
 }
 
@@ -94,10 +111,11 @@ impl Service<Request<Incoming>> for Porter {
     type Future = Either<Ready<Result<Response<Body>, Infallible>>, Routed>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        if let Some(response) = feeds::at_hand(&self.front, &request) {
+        let present = self.present.borrow().clone();
+        if let Some(response) = feeds::at_hand(&present.front, &request) {
             return Either::Left(ready(Ok(response)));
         }
         request.extensions_mut().insert(axum::extract::ConnectInfo(self.peer));
-        Either::Right(self.routes.call(request))
+        Either::Right(present.routes.call(request))
     }
 }
