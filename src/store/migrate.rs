@@ -33,6 +33,7 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (16, "partners", Kind::Breaks, include_str!("migrations/0016_partners.sql")),
     (17, "sources", Kind::Expands, include_str!("migrations/0017_sources.sql")),
     (18, "staff", Kind::Expands, include_str!("migrations/0018_staff.sql")),
+    (21, "drafts", Kind::Expands, include_str!("migrations/0021_drafts.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

@@ -28,6 +28,7 @@ pub mod identity;
 pub mod inbound;
 pub mod issues;
 mod jobs;
+pub mod journey;
 pub mod large;
 pub mod media;
 mod migrate;
