@@ -19,6 +19,7 @@ pub mod corrections;
 pub mod deliveries;
 pub mod destinations;
 mod dialect;
+pub mod drafts;
 pub mod editions;
 pub mod endpoints;
 pub mod feeds;

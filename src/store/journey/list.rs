@@ -125,8 +125,7 @@ pub fn find(tx: &mut Tx<'_>, wanted: &Find, limit: i64) -> Result<Found, StoreEr
         Kind::Released => "released",
         Kind::Withdrawn => "withdrawn",
     });
-    let (source, topic, language) =
-        (wanted.source.as_deref(), wanted.topic.as_deref(), wanted.language.as_deref());
+    let (source, topic, language) = (wanted.source.as_deref(), wanted.topic.as_deref(), wanted.language.as_deref());
     let values = params![at, id, SCANNED_MAX, source, topic, language, kind, limit + 1];
     let mut lines = tx.query(SQL, values)?.iter().map(line).collect::<Result<Vec<_>, StoreError>>()?;
     let rest = if lines.len() as i64 > limit {
@@ -151,7 +150,8 @@ impl Found {
         if !lines.is_empty() {
             return Ok(Self { lines, rest: None });
         }
-        let words: Vec<String> = text.split_whitespace().take(posts::search::WORDS_MAX).map(str::to_lowercase).collect();
+        let words: Vec<String> =
+            text.split_whitespace().take(posts::search::WORDS_MAX).map(str::to_lowercase).collect();
         let is_meant = |post: &Post| {
             let title = post.title.as_str().to_lowercase();
             words.iter().all(|word| title.contains(word.as_str()))
@@ -163,8 +163,7 @@ impl Found {
 }
 
 fn by_ids(tx: &mut Tx<'_>, ids: &[String]) -> Result<Vec<Line>, StoreError> {
-    const SQL: &str =
-        line_sql!(" FROM posts p WHERE p.id IN {list $1: text} ORDER BY p.published_at DESC, p.id DESC");
+    const SQL: &str = line_sql!(" FROM posts p WHERE p.id IN {list $1: text} ORDER BY p.published_at DESC, p.id DESC");
     let lines = tx.query(SQL, &[json(ids)?])?.iter().map(line).collect::<Result<Vec<_>, StoreError>>()?;
     titled(tx, lines)
 }

@@ -136,11 +136,8 @@ fn batches(
 fn receipt(member: &Member, log: &Log) -> Receipt {
     let (state, attempts, ended) = member.standing(log);
     let batch = &member.batch;
-    let key = DeliveryKey {
-        plan_id: batch.key.plan_id,
-        recipient_id: member.recipient_id,
-        carrier: batch.carrier.clone(),
-    };
+    let key =
+        DeliveryKey { plan_id: batch.key.plan_id, recipient_id: member.recipient_id, carrier: batch.carrier.clone() };
     Receipt {
         recipient_id: member.recipient_id,
         address: None,
