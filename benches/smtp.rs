@@ -146,6 +146,7 @@ fn prepared(len: usize) -> Arc<Prepared> {
         kind: allim::domain::edition::EditionKind::Issue,
         form,
         sender: Arc::new(sender),
+        accepted_at: None,
     })
 }
 

@@ -223,6 +223,15 @@ fn subscribers_come_in_line_by_line_and_those_who_left_stay_away() {
 
     let shown = well(&setting, &["--json", "subscriber", "show", "TWO@example.net"]).json();
     assert_eq!(shown["subscriptions"].as_array().expect("a list").len(), 2);
+    let searched = well(&setting, &["--json", "subscriber", "search", "@example"]).json();
+    assert_eq!((searched["people"].as_array().map(Vec::len), searched["more"].as_bool()), (Some(2), Some(false)));
+    assert!(well(&setting, &["subscriber", "search", "TWO@"]).out.contains("two@example.net"));
+    let story = well(&setting, &["--json", "subscriber", "story", &format!("#{}", shown["id"])]).json();
+    assert_eq!(
+        (story["person"]["address"].as_str(), story["consents"][0]["act"].as_str()),
+        (Some("two@example.net"), Some("imported"))
+    );
+    fails(&setting, &["subscriber", "story", "#12"], "nobody has this");
     let exported = well(&setting, &["subscriber", "export"]).out;
     assert!(exported.contains("one@example.net,\"Kim, Hana\",ko,events,immediate"), "{exported}");
     assert!(exported.contains("two@example.net,,en,events notices,often"), "{exported}");
@@ -230,7 +239,7 @@ fn subscribers_come_in_line_by_line_and_those_who_left_stay_away() {
     leave(&setting, "two@example.net");
     let again = file(&setting, "again.csv", &exported);
     let told = well(&setting, &["--json", "subscriber", "import", &again]).json();
-    assert_eq!(told, json!({ "added": 0, "changed": 1, "stay_away": 1, "own_choice": 0, "faults": 0 }));
+    assert_eq!(told, json!({ "added": 0, "changed": 0, "same": 1, "stay_away": 1, "own_choice": 0, "faults": 0 }));
     let shown = well(&setting, &["--json", "subscriber", "show", "two@example.net"]).json();
     assert!(shown["unsubscribed_at"].is_i64(), "an import brings nobody back: {shown}");
     assert!(!well(&setting, &["subscriber", "export"]).out.contains("two@"));

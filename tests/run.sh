@@ -72,6 +72,10 @@ install_tools() {
         /usr/bin/python3 -m pip install -q --no-deps --target "$tools/python" \
             'fastfeedparser==0.6.5' 'jsonfeedvalidator==0.0.3' 'lxml==6.1.3'
     fi
+    if [[ ! -d $tools/schemathesis/schemathesis ]]; then
+        step "installing schemathesis"
+        /usr/bin/python3 -m pip install -q --target "$tools/schemathesis" 'schemathesis==4.32.5'
+    fi
     # All of them at once: npm takes away what it isn't told of.
     local modules=$tools/node_modules
     if [[ ! -d $modules/ical.js || ! -d $modules/axe-core || ! -d $modules/playwright-core || ! -d $modules/feedsmith ||

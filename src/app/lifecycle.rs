@@ -61,6 +61,7 @@ pub async fn run(app: App, metrics: web::Metrics, stop: watch::Receiver<bool>) -
         others.spawn(loops::settle_inbound(app.clone(), stop.clone()));
         inbound::listen(&app, &mut others, &stop).await?;
     }
+    others.spawn(loops::tally(app.clone(), stop.clone()));
     needs.extend(start_comparing_clocks(&app, &mut others, &stop));
     if roles.has(Role::Web) {
         let listener = web::listen("web.listen", &app.config.file.web.listen).await?;

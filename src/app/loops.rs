@@ -8,7 +8,7 @@ use crate::plan::Ticked;
 use crate::send;
 use crate::send::lease::{Lease, RENEWAL};
 use crate::settle;
-use crate::store::Store;
+use crate::store::{Store, tallies};
 use futures_util::FutureExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -160,6 +160,39 @@ pub(super) async fn compare_clocks(store: Store, is_right: Arc<AtomicBool>, mut 
         }
         tokio::select! {
             () = tokio::time::sleep(RENEWAL) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// Tallies are written this often.
+const TALLY: Duration = Duration::from_secs(10);
+/// Old ones are taken away this often.
+const FORGET: Duration = Duration::from_secs(3_600);
+
+/// Writes what was counted for plots until `stop` turns true, and once more then.
+pub(super) async fn tally(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut forgotten_at: Option<Duration> = None;
+    loop {
+        let uptime = app.world.clock.uptime();
+        let written = app.store.write_tallies().await;
+        let is_old = forgotten_at.is_none_or(|at| uptime.saturating_sub(at) > FORGET);
+        let kept = match written {
+            Ok(()) if is_old => {
+                forgotten_at = Some(uptime);
+                let now = app.store.about_now();
+                app.store.write(move |tx| tallies::forget(tx, now)).await
+            }
+            written => written,
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, "what was counted for plots could not be written yet");
+        }
+        if *stop.borrow() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TALLY) => {}
             _ = stop.changed() => {}
         }
     }

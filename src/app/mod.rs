@@ -15,7 +15,6 @@ pub mod posture;
 pub mod quickstart;
 mod relays;
 mod room;
-pub mod roster;
 pub mod seal;
 pub mod signing;
 pub mod telemetry;
@@ -38,6 +37,7 @@ use crate::domain::token::secret;
 use crate::intake::Intake;
 use crate::intake::accept::{Backfill, Revisions};
 use crate::intake::amqp;
+use crate::plan::roster::Rolls;
 use crate::plan::route::Classes;
 use crate::plan::{Planner, Rules};
 use crate::render::feed::House;
@@ -62,6 +62,17 @@ pub struct World {
 }
 
 impl App {
+    /// What lists of subscribers are checked against.
+    #[must_use]
+    pub fn rolls(&self) -> Rolls {
+        Rolls {
+            languages: self.config.release.languages.clone(),
+            topics: self.config.file.topic.iter().map(|topic| topic.name.clone()).collect(),
+            digests: self.config.digests.clone(),
+            chance: self.world.chance.clone(),
+        }
+    }
+
     /// The file that remembers how far the database had come.
     #[must_use]
     pub fn high_water(&self) -> HighWater {

@@ -1,12 +1,13 @@
 //! Sample posts for trying allim out: taken in once, at the first start on a state folder. Their dates are written
 //! relative to that start, so that they are news whenever somebody tries.
 
-use super::{App, roster};
+use super::App;
 use crate::config::Config;
 use crate::config::file::Quickstart;
 use crate::domain::clock::UnixMillis;
 use crate::intake::accept::Verdict;
 use crate::intake::post_file::{self, Kind};
+use crate::plan::roster;
 use crate::web::Sample;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
@@ -70,13 +71,13 @@ fn remember(file: &Path, memory: Memory) -> anyhow::Result<()> {
 /// Before the posts, since what was released before a subscription began isn't owed through it.
 async fn take_subscribers(app: &App, file: &Path) -> anyhow::Result<usize> {
     let name = || file.display().to_string();
-    let rows = roster::rows(std::fs::File::open(file).with_context(name)?).with_context(name)?;
-    let mut wishes = Vec::new();
+    let rows = roster::rows(&std::fs::read(file).with_context(name)?).with_context(name)?;
+    let (mut wishes, rolls) = (Vec::new(), app.rolls());
     for (line, row) in rows {
-        let wish = row.and_then(|row| roster::check(app, &row));
+        let wish = row.and_then(|row| rolls.check(&row));
         wishes.push(wish.with_context(|| format!("{}:{line}", name()))?);
     }
-    Ok(roster::write(app, wishes, false).await?.len())
+    Ok(rolls.write(&app.store, wishes, false).await?.len())
 }
 
 async fn take_posts(app: &App, table: &Quickstart, started_at: UnixMillis) -> anyhow::Result<usize> {

@@ -1,7 +1,12 @@
 //! `allim audit`: what was done by whom. And the row that a command leaves there.
 
+mod acts;
+
+pub(super) use acts::Act;
+
 use super::{Context, print};
 use crate::app::{self, App, Purpose, World};
+use crate::config::Config;
 use crate::domain::audit::{Actor, Subject};
 use crate::domain::clock::UnixMillis;
 use crate::store::audit::{self, Asked, Entry};
@@ -23,6 +28,14 @@ pub(super) async fn run(count: i64, context: Context) -> anyhow::Result<()> {
     };
     print::table(&["when", "who", "what", "on what", "more"], acts.into_iter().map(row));
     Ok(())
+}
+
+/// Writes down what a command did, after it did it: one that is killed in between leaves no row.
+pub(super) async fn tell(config: Config, act: Act) -> anyhow::Result<()> {
+    let app = app::build(config, World::system(), Purpose::Command).await?;
+    let now = app.store.now().await?;
+    let entry = entry(&app, act.act, act.on, serde_json::json!({}), now);
+    Ok(app.store.write(move |tx| audit::note(tx, &entry)).await?)
 }
 
 /// The row of the audit for what a command does, to be written in the transaction that does it.

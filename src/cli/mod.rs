@@ -184,7 +184,15 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
         match command {
             // A configuration that can't be read is what `check` is there to tell.
             Command::Check => check::run(loaded, &path, json).await,
-            command => dispatch(command, Context { config: loaded?, json }).await,
+            command => {
+                let (config, act) = (loaded?, audit::Act::of(&command));
+                let kept = act.is_some().then(|| config.clone());
+                dispatch(command, Context { config, json }).await?;
+                match act.zip(kept) {
+                    Some((act, config)) => audit::tell(config, act).await,
+                    None => Ok(()),
+                }
+            }
         }
     });
     // A database thread or a blocking write may still be busy; nothing it does is waited for any more.

@@ -1,19 +1,21 @@
 //! `allim subscriber`: import, export, show; suppress and lift (`suppression.rs`).
 
+mod story;
 mod suppression;
 
 pub(super) use suppression::print_bounces;
 
-use super::{Context, print};
-use crate::app::roster::{self, BATCH, Line, Taken};
+use super::{Context, audit, print};
 use crate::app::{self, App, Purpose, World};
 use crate::domain::audience::Address;
+use crate::domain::audit::Subject;
+use crate::plan::roster::{self, BATCH, Line, Rolls, Taken};
+use crate::store::audit::{Entry, note};
 use crate::store::people::{self, By};
-use crate::store::{Tx, consents, deliveries, subscribers};
+use crate::store::{consents, deliveries, erasing, subscribers};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What is done with subscribers.
@@ -48,6 +50,16 @@ pub(super) enum Command {
         /// The mail address.
         address: String,
     },
+    /// Finds people by the beginning of an address, a name or a domain (`@example`), or by number (`#12`).
+    Search {
+        /// What is looked for.
+        text: String,
+    },
+    /// Tells everything about one person: consents, what is owed, deliveries with attempts and answers.
+    Story {
+        /// The mail address, or the number (`#12`), also of somebody who was erased.
+        whom: String,
+    },
     /// Writes no more to an address, whoever it belongs to now or later.
     Suppress {
         /// The mail address.
@@ -66,7 +78,7 @@ pub(super) enum Command {
 /// Subscribers read at once.
 const PAGE: i64 = 1_000;
 /// Deliveries shown with a subscriber.
-const DELIVERIES_SHOWN: i64 = 20;
+const DELIVERIES_SHOWN: usize = 20;
 
 pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()> {
     let json = context.json;
@@ -77,6 +89,8 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
         Command::Consents { address } => consents(&app, address.as_deref()).await,
         Command::Erase { address } => erase(&app, &address).await,
         Command::Show { address } => show(&app, &address, json).await,
+        Command::Search { text } => story::search(&app, &text, json).await,
+        Command::Story { whom } => story::story(&app, &whom, json).await,
         Command::Suppress { address, reason } => suppression::suppress(&app, &address, &reason, json).await,
         Command::Lift { address } => suppression::lift(&app, &address, json).await,
     }
@@ -87,6 +101,7 @@ pub(super) async fn run(command: Command, context: Context) -> anyhow::Result<()
 struct Tally {
     added: u64,
     changed: u64,
+    same: u64,
     stay_away: u64,
     own_choice: u64,
     faults: u64,
@@ -101,46 +116,52 @@ struct Row {
 }
 
 async fn import(app: &App, file: &Path, dry_run: bool, report: Option<&Path>, json: bool) -> anyhow::Result<()> {
-    let input: Box<dyn std::io::Read> = if file.as_os_str() == "-" {
-        Box::new(std::io::stdin())
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().read_to_end(&mut bytes)?;
     } else {
-        Box::new(std::fs::File::open(file).with_context(|| file.display().to_string())?)
-    };
-    let rows = roster::rows(input).with_context(|| file.display().to_string())?;
+        bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+    }
+    let (rows, rolls) = (roster::rows(&bytes).with_context(|| file.display().to_string())?, app.rolls());
     let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {per_sec}")?;
     let bar = ProgressBar::new(rows.len() as u64).with_style(style);
     let (mut tally, mut told) = (Tally::default(), Vec::with_capacity(rows.len()));
     let mut batch = Vec::with_capacity(BATCH);
     for (line, row) in rows {
-        match row.and_then(|row| roster::check(app, &row)) {
+        match row.and_then(|row| rolls.check(&row)) {
             Ok(wish) => batch.push((line, wish)),
             Err(error) => {
                 tally.faults += 1;
-                let reason = print::visible(&format!("{error:#}"));
+                let reason = print::visible(&error.to_string());
                 bar.suspend(|| eprintln!("line {line}: {reason}"));
                 told.push(Row { line, result: "fault", reason });
             }
         }
         if batch.len() == BATCH {
-            write(app, std::mem::take(&mut batch), dry_run, &mut tally, &mut told).await?;
+            write((app, &rolls), std::mem::take(&mut batch), dry_run, &mut tally, &mut told).await?;
         }
         bar.inc(1);
     }
-    write(app, batch, dry_run, &mut tally, &mut told).await?;
+    write((app, &rolls), batch, dry_run, &mut tally, &mut told).await?;
     bar.finish_and_clear();
+    if !dry_run {
+        let detail = serde_json::json!({ "rows": told.len() });
+        let entry = audit::entry(app, "people_import", Subject::none(), detail, app.store.now().await?);
+        app.store.write(move |tx| note(tx, &entry)).await?;
+    }
     if let Some(report) = report {
         told.sort_by_key(|row| row.line);
         let mut out = csv::Writer::from_path(report).with_context(|| report.display().to_string())?;
         told.iter().try_for_each(|row| out.serialize(row))?;
         out.flush()?;
     }
-    let Tally { added, changed, stay_away, own_choice, faults } = tally;
+    let Tally { added, changed, same, stay_away, own_choice, faults } = tally;
     if json {
         print::json(&tally)?;
     } else {
         let would = if dry_run { "nothing was changed; this would be: " } else { "" };
         print::line(format!(
-            "{would}{added} added, {changed} changed, {stay_away} left earlier and stay away, {own_choice} keep what they chose themselves, {faults} faulty"
+            "{would}{added} added, {changed} changed, {same} the same, {stay_away} left earlier and stay away, {own_choice} keep what they chose themselves, {faults} faulty"
         ));
     }
     anyhow::ensure!(faults == 0, "{faults} lines were not taken in; they are named above");
@@ -148,17 +169,18 @@ async fn import(app: &App, file: &Path, dry_run: bool, report: Option<&Path>, js
 }
 
 async fn write(
-    app: &App,
+    (app, rolls): (&App, &Rolls),
     batch: Vec<(u64, roster::Wish)>,
     dry_run: bool,
     tally: &mut Tally,
     told: &mut Vec<Row>,
 ) -> anyhow::Result<()> {
     let (lines, wishes): (Vec<u64>, Vec<_>) = batch.into_iter().unzip();
-    for (line, taken) in lines.into_iter().zip(roster::write(app, wishes, dry_run).await?) {
+    for (line, taken) in lines.into_iter().zip(rolls.write(&app.store, wishes, dry_run).await?) {
         let count = match taken {
             Taken::Added => &mut tally.added,
             Taken::Changed => &mut tally.changed,
+            Taken::Same => &mut tally.same,
             Taken::StaysAway => &mut tally.stay_away,
             Taken::OwnChoice => &mut tally.own_choice,
         };
@@ -169,35 +191,16 @@ async fn write(
 }
 
 async fn export(app: &App) -> anyhow::Result<()> {
+    let entry = audit::entry(app, "people_export", Subject::none(), serde_json::json!({}), app.store.now().await?);
+    app.store.write(move |tx| note(tx, &entry)).await?;
     let mut out = csv::Writer::from_writer(std::io::stdout().lock());
     let mut after = i64::MIN;
     loop {
-        let page = move |tx: &mut Tx<'_>| {
-            let mut rows = Vec::new();
-            for subscriber in subscribers::page(tx, after, PAGE)? {
-                let subscriptions = subscribers::subscriptions(tx, subscriber.id)?;
-                rows.push((subscriber, subscriptions));
-            }
-            Ok(rows)
-        };
-        let rows = app.store.read(page).await?;
+        let rows = app.store.read(move |tx| subscribers::page_with_topics(tx, after, PAGE)).await?;
         let Some((last, _)) = rows.last() else { break };
         after = last.id;
-        // An export is read in again somewhere else, which knows nothing of who left here.
-        for (subscriber, subscriptions) in rows.iter().filter(|(subscriber, _)| subscriber.unsubscribed_at.is_none()) {
-            let mut by_slot: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-            for subscription in subscriptions {
-                by_slot.entry(subscription.slot.as_str()).or_default().push(&subscription.topic);
-            }
-            for (slot, topics) in by_slot {
-                out.serialize(Line {
-                    address: subscriber.address.to_string(),
-                    name: subscriber.name.as_ref().map(ToString::to_string).unwrap_or_default(),
-                    language: subscriber.language.to_string(),
-                    topics: topics.join(" "),
-                    schedule: slot.to_owned(),
-                })?;
-            }
+        for line in rows.iter().flat_map(|(person, subscriptions)| Line::of(person, subscriptions)) {
+            out.serialize(line)?;
         }
     }
     out.flush()?;
@@ -230,14 +233,17 @@ async fn consents(app: &App, address: Option<&str>) -> anyhow::Result<()> {
 
 async fn erase(app: &App, address: &str) -> anyhow::Result<()> {
     let address = Address::parse(address)?;
-    let now = app.store.now().await?;
+    let (now, theirs) = (app.store.now().await?, address.clone());
+    let entry = audit::entry(app, "person_erase", Subject::none(), serde_json::json!({}), now);
     let erased = app.store.write(move |tx| {
-        let Some(person) = subscribers::by_address(tx, &address)? else { return Ok(false) };
+        let Some(person) = subscribers::by_address(tx, &theirs)? else { return Ok(false) };
         subscribers::lock(tx, person.id)?;
         let by = By { language: &person.language, source: "command", actor: "operator" };
-        people::erase(tx, &person, by, now).map(|()| true)
+        people::erase(tx, &person, by, now)?;
+        note(tx, &Entry { subject: Subject::subscriber(person.id), ..entry.clone() }).map(|()| true)
     });
     anyhow::ensure!(erased.await?, "nobody has this address");
+    erasing::sweep(&app.store, &address).await?;
     print::line("erased; the address stays suppressed");
     Ok(())
 }
@@ -248,7 +254,7 @@ async fn show(app: &App, address: &str, json: bool) -> anyhow::Result<()> {
         let Some(subscriber) = subscribers::by_address(tx, &address)? else { return Ok(None) };
         let reached = suppression::Reached::load(tx, &subscriber)?;
         let subscriptions = subscribers::subscriptions(tx, subscriber.id)?;
-        let deliveries = deliveries::list(tx, None, Some(subscriber.id), DELIVERIES_SHOWN)?;
+        let deliveries = deliveries::of_recipient(tx, subscriber.id, None, DELIVERIES_SHOWN)?;
         Ok(Some((subscriber, reached, subscriptions, deliveries)))
     });
     let (subscriber, reached, subscriptions, deliveries) = found.await?.context("nobody has this address")?;

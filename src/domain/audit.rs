@@ -82,7 +82,7 @@ subjects! {
     partner: &str, "A partner institution, by name.";
     account: &str, "An account at a network, by name.";
     endpoint: i64, "A program that follows feeds, by number.";
-    quarantine: i64, "A message that could not be taken in, by number.";
+    quarantine: &str, "A message that could not be taken in, by its id.";
     notice: i64, "A note to subscribers, by number.";
     hold: &str, "A hold, by its scope.";
     staff: i64, "Somebody in the control room, by number.";

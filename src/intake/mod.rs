@@ -21,6 +21,7 @@ mod withdraw;
 
 use crate::domain::ids;
 use crate::store::quarantine::Quarantined;
+use crate::store::tallies::{Kind, Tallies};
 use crate::store::{Store, StoreError, quarantine, restore};
 use accept::{Backfill, Guard, Receipt, Source, Verdict};
 use batch::{Opened, Terms};
@@ -124,7 +125,7 @@ impl Intake {
         let receipts = if is_refused(&together) { self.one_by_one(batch).await? } else { together? };
         let are_new = receipts.iter().all(|receipt| receipt.verdict == Verdict::Stored);
         self.expects_new.store(are_new, Ordering::Relaxed);
-        count(&receipts);
+        count(&receipts, self.store.tallies());
         self.wake.notify_one();
         Ok(receipts)
     }
@@ -228,12 +229,13 @@ fn is_refused<T>(stored: &Result<T, StoreError>) -> bool {
     matches!(stored, Err(StoreError::Refused(_) | StoreError::Shape(_) | StoreError::Affected { .. }))
 }
 
-fn count(receipts: &[Receipt]) {
+fn count(receipts: &[Receipt], tallies: &Tallies) {
     let mut verdicts: BTreeMap<&str, u64> = BTreeMap::new();
     for receipt in receipts {
         *verdicts.entry(receipt.verdict.word()).or_default() += 1;
     }
     for (verdict, times) in verdicts {
         metrics::counter!("allim_intake_messages_total", "verdict" => verdict).increment(times);
+        tallies.count(Kind::In, verdict, i64::try_from(times).unwrap_or(i64::MAX));
     }
 }

@@ -13,6 +13,7 @@ mod push;
 pub mod release;
 pub mod restored;
 mod revised;
+pub mod roster;
 pub mod route;
 mod rules;
 pub mod service;
@@ -25,7 +26,7 @@ use crate::domain::audience::{IMMEDIATE, Slot, Subscriber};
 use crate::domain::clock::UnixMillis;
 use crate::domain::edition::EditionKind;
 use crate::store::releases::Looked;
-use crate::store::{Store, StoreError, Tx, editions, occurrences, people, profile, quiet, releases};
+use crate::store::{Store, StoreError, Tx, editions, occurrences, people, profile, quiet, releases, rosters};
 use chunk::Progress;
 use digest::{Digest, Firing};
 pub use rules::Rules;
@@ -162,6 +163,7 @@ impl Planner {
         let rules = self.rules.clone();
         let tidy = move |tx: &mut Tx<'_>| {
             editions::close_finished(tx, now)?;
+            rosters::forget(tx, now)?;
             put_off(tx, &rules, now)?;
             let told = daily::notices(tx, &rules, now)? | partners::notices(tx, &rules, now)?;
             let told = told | daily::step(tx, &rules, now)?;

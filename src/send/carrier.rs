@@ -55,6 +55,8 @@ pub struct Prepared {
     pub form: LetterForm,
     /// Who writes.
     pub sender: Arc<Sender>,
+    /// When the newest of its posts was accepted; `None` without posts.
+    pub accepted_at: Option<UnixMillis>,
 }
 
 /// What is to be carried to one recipient.

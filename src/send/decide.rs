@@ -6,6 +6,7 @@ use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason, State};
 use crate::domain::reply;
 use crate::store::deliveries::{AttemptRef, Claimed, Ended};
+use crate::store::tallies::Kind;
 use std::time::Duration;
 
 /// How long is tried, and how long an uncertain one waits.
@@ -92,6 +93,7 @@ pub(super) async fn record(
     let (state, reason) = (ended.state, ended.reason.word());
     metrics::counter!("allim_attempts_total", "carrier" => carrier.clone(), "state" => state, "reason" => reason)
         .increment(1);
+    recorder.tallies().count(Kind::Out, &format!("{carrier}/{state}"), 1);
     if ended.state == "uncertain" {
         metrics::counter!("allim_uncertain_total", "carrier" => carrier).increment(1);
     }

@@ -178,9 +178,9 @@ impl Preparer {
             let wanted: Vec<(String, i64)> =
                 edition.content.items.iter().map(|item| (item.post_id.clone(), item.revision)).collect();
             let posts = if edition.pieces.is_none() { posts::at_revisions(tx, &wanted)? } else { Vec::new() };
-            Ok((edition, posts))
+            Ok((edition, posts, editions::accepted_at(tx, id)?))
         };
-        let (edition, posts) = self.store.read(load).await?;
+        let (edition, posts, accepted_at) = self.store.read(load).await?;
         let sender = self.stationery.senders.get(&edition.content.sender);
         let sender = sender.cloned().ok_or_else(|| PrepareError::NoSender(edition.content.sender.clone()))?;
         let stored = match &edition.pieces {
@@ -198,7 +198,7 @@ impl Preparer {
         let kind = edition.content.kind;
         let form = LetterForm::new(&pieces, &sender, &edition.content.language)?;
         let form = if kind.is_service() { form.without_list() } else { form };
-        Ok(Prepared { edition_id: id, schedule: edition.content.schedule, kind, form, sender })
+        Ok(Prepared { edition_id: id, schedule: edition.content.schedule, kind, form, sender, accepted_at })
     }
 
     /// What is carried to one recipient.

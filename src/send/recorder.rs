@@ -5,6 +5,7 @@ use crate::domain::clock::{Chance, UnixMillis};
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::ids;
 use crate::store::deliveries::{self, AttemptRef, Ended};
+use crate::store::tallies::Tallies;
 use crate::store::{Store, StoreError, Tx, bounces, suppressions};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ enum Record {
 pub struct Recorder {
     queue: mpsc::Sender<Record>,
     under_way: Arc<AtomicUsize>,
+    tallies: Tallies,
 }
 
 /// One of the letters under way, until it is dropped.
@@ -50,7 +52,13 @@ impl Recorder {
     pub fn start(store: Store, chance: Arc<dyn Chance>) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, records) = mpsc::channel(QUEUE_MAX);
         let under_way = Arc::new(AtomicUsize::new(0));
-        (Self { queue, under_way: under_way.clone() }, tokio::spawn(run(store, chance, records, under_way)))
+        let tallies = store.tallies().clone();
+        (Self { queue, under_way: under_way.clone(), tallies }, tokio::spawn(run(store, chance, records, under_way)))
+    }
+
+    /// Where outcomes are counted for plots.
+    pub(super) fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// Counts a letter among those under way.

@@ -7,8 +7,10 @@ use super::group::Seated;
 use super::objections::Objections;
 use super::prepare::PrepareError;
 use super::{Destination, News, Office, decide};
+use crate::domain::clock::UnixMillis;
 use crate::domain::delivery::{Outcome, Reason};
 use crate::store::deliveries::{AttemptRef, Claimed};
+use crate::store::tallies::Kind;
 use futures_util::FutureExt as _;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -204,9 +206,21 @@ impl Worker {
             self.desk.nudge();
         }
         self.desk.ended(domain, verdict, self.office.store.about_now(), self.office.chance.draw_32());
+        let accepted_at = current.parcel.prepared.accepted_at;
+        self.tally(&outcome, domain, accepted_at);
         record(&self.office, &current.claimed, &outcome).await;
         let is_well = !is_relays_fault(&outcome) && !matches!(outcome, Outcome::Uncertain { .. });
         Carried { has_moved: !tried.is_empty(), is_well }
+    }
+
+    /// Counts what the control room plots.
+    fn tally(&self, outcome: &Outcome, domain: &str, accepted_at: Option<UnixMillis>) {
+        let tallies = self.office.store.tallies();
+        match (outcome, accepted_at) {
+            (Outcome::Sent { .. }, Some(at)) => tallies.took(at.until(self.office.store.about_now())),
+            (Outcome::Refused { .. }, _) => tallies.count(Kind::Bounce, domain, 1),
+            _ => {}
+        }
     }
 
     /// What an outcome says of the recipient's domain. A class of domains has one breaker, which the dispatcher keeps: it

@@ -4,6 +4,7 @@
 
 use super::jobs::{Job, Queue};
 use super::sqlite::{self, Connected};
+use super::tallies::Tallies;
 use super::{Dialect, Store, StoreError, bell, migrate};
 use crate::domain::clock::Clock;
 use std::sync::Arc;
@@ -29,7 +30,15 @@ impl Store {
         let (queue, jobs) = mpsc::unbounded_channel();
         let queue = Queue::Hand(queue);
         let (writes, reads, bell) = (queue.clone(), queue, bell::Bell::default());
-        let store = Self { writes, reads, dialect: Dialect::Sqlite, clock, ahead_ms: Arc::default(), bell };
+        let store = Self {
+            writes,
+            reads,
+            dialect: Dialect::Sqlite,
+            clock,
+            ahead_ms: Arc::default(),
+            bell,
+            tallies: Tallies::default(),
+        };
         Ok((store, ByHand { database, jobs }))
     }
 }

@@ -2,10 +2,12 @@
 //! deliveries that have a row of their own. The states and what may follow what: domain/delivery.rs.
 
 mod look;
+mod received;
 mod rescue;
 mod spread;
 
 pub use look::{Attempt, Listed, attempts, count, find, holding, list, open_of};
+pub use received::{Before, Received, of_recipient, told};
 use rescue::reopen;
 pub use rescue::{hand_back_claims, lose_sending, next_uncertain, retry, settle_uncertain};
 pub use spread::{Holder, Spread, holders, spread};

@@ -11,6 +11,8 @@
 //! | `{lock b}` | nothing | `FOR UPDATE OF b` |
 //! | `{array t.name}` | a JSON array of the column's values in a group | the same |
 //! | `{without rowid}` | `WITHOUT ROWID` | nothing |
+//! | `{bytewise}` | nothing: texts are compared so | `COLLATE "C"` |
+//! | `{postgres only}` | the statement of a migration is left out | nothing |
 //! | `$1` | `?1` | `$1` |
 
 /// Which database speaks.
@@ -53,6 +55,8 @@ impl Dialect {
             },
             Some(("share", table)) => fixed(&format!("FOR SHARE OF {table}")),
             Some(("lock", table)) => fixed(&format!("FOR UPDATE OF {table}")),
+            _ if mark == "bytewise" => fixed("COLLATE \"C\""),
+            _ if mark == "postgres only" => String::new(),
             _ if mark == "for update" => fixed("FOR UPDATE"),
             _ if mark == "skip locked" => fixed("FOR UPDATE SKIP LOCKED"),
             _ if mark == "without rowid" && self == Self::Sqlite => "WITHOUT ROWID".to_owned(),

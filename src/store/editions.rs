@@ -345,3 +345,13 @@ pub fn close_finished(tx: &mut Tx<'_>, now: UnixMillis) -> Result<u64, StoreErro
            AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.edition_id = editions.id AND b.state IN ('due', 'claimed'))";
     tx.execute(SQL, params![now])
 }
+
+/// When the newest of an edition's posts was accepted, in the revision that it holds.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn accepted_at(tx: &mut Tx<'_>, edition_id: i64) -> Result<Option<UnixMillis>, StoreError> {
+    const SQL: &str = "SELECT MAX(r.received_at) FROM edition_items i JOIN revisions r
+         ON r.post_id = i.post_id AND r.revision = i.revision WHERE i.edition_id = $1";
+    tx.query_opt(SQL, params![edition_id])?.map_or(Ok(None), |row| row.at_opt(0))
+}

@@ -22,7 +22,9 @@ mod dialect;
 pub mod drafts;
 pub mod editions;
 pub mod endpoints;
+pub mod erasing;
 pub mod feeds;
+pub mod finding;
 pub mod fresh;
 pub mod hub;
 pub mod identity;
@@ -36,6 +38,7 @@ mod migrate;
 pub mod moving;
 pub mod notices;
 pub mod occurrences;
+pub mod overview;
 pub mod owed;
 pub mod partners;
 pub mod people;
@@ -51,12 +54,15 @@ pub mod receipts;
 pub mod releases;
 pub mod reroute;
 pub mod restore;
+pub mod rosters;
 pub mod sealed;
 pub mod second;
 mod sqlite;
 pub mod staff;
+pub mod stories;
 pub mod subscribers;
 pub mod suppressions;
+pub mod tallies;
 pub mod token_keys;
 pub mod turns;
 pub mod value;
@@ -157,6 +163,7 @@ pub struct Store {
     /// By how much the database's clock was ahead of ours when it was asked last.
     ahead_ms: Arc<AtomicI64>,
     bell: bell::Bell,
+    tallies: tallies::Tallies,
 }
 
 impl Store {
@@ -175,7 +182,7 @@ impl Store {
             Location::Sqlite(_) | Location::Memory => bell::Bell::default(),
         };
         let (writes, reads) = (Queue::Threads(writes), Queue::Threads(reads));
-        Ok(Self { writes, reads, dialect, clock, ahead_ms: Arc::default(), bell })
+        Ok(Self { writes, reads, dialect, clock, ahead_ms: Arc::default(), bell, tallies: tallies::Tallies::default() })
     }
 
     /// Which database this is.

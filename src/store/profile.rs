@@ -274,6 +274,7 @@ pub fn erase(tx: &mut Tx<'_>, id: i64) -> Result<(), StoreError> {
         "DELETE FROM wishes WHERE subscriber_id = $1",
         "DELETE FROM moves WHERE subscriber_id = $1 OR takes_over = $1",
         "DELETE FROM bounces WHERE subscriber_id = $1",
+        "DELETE FROM notices WHERE subscriber_id = $1",
     ] {
         tx.execute(sql, params![id])?;
     }

@@ -103,6 +103,45 @@ pub fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<Quarantined>, StoreError>
     tx.query(SQL, params![limit])?.iter().map(read).collect()
 }
 
+/// A message that is set aside, without what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Head {
+    /// Its id.
+    pub id: String,
+    /// The configured source.
+    pub source: String,
+    /// The post's id within the source, as far as it could be told.
+    pub source_id: Option<String>,
+    /// A word from a closed list.
+    pub reason: String,
+    /// The path of the field that is wrong.
+    pub path: String,
+    /// When it came, first.
+    pub received_at: UnixMillis,
+}
+
+/// Messages still set aside, oldest first, after the last one of the page before.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn heads(tx: &mut Tx<'_>, after: Option<&(UnixMillis, String)>, limit: i64) -> Result<Vec<Head>, StoreError> {
+    const SQL: &str = "SELECT id, source, source_id, reason, path, received_at FROM quarantine
+         WHERE replayed_at IS NULL AND received_at >= $1 AND (received_at > $1 OR id > $2)
+         ORDER BY received_at, id LIMIT $3";
+    let (at, id) = after.map_or((UnixMillis(i64::MIN), ""), |(at, id)| (*at, id.as_str()));
+    let head = |row: &Row| {
+        Ok(Head {
+            id: row.text(0)?,
+            source: row.text(1)?,
+            source_id: row.text_opt(2)?,
+            reason: row.text(3)?,
+            path: row.text(4)?,
+            received_at: row.at(5)?,
+        })
+    };
+    tx.query(SQL, params![at, id, limit])?.iter().map(head).collect()
+}
+
 /// The ids of all messages still set aside, oldest first.
 ///
 /// # Errors

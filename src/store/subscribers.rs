@@ -123,6 +123,24 @@ pub fn page(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Vec<Subscriber>, 
     tx.query(SQL, params![after, limit])?.iter().map(read).collect()
 }
 
+/// The same with what each of them takes.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn page_with_topics(
+    tx: &mut Tx<'_>,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(Subscriber, Vec<Subscription>)>, StoreError> {
+    page(tx, after, limit)?
+        .into_iter()
+        .map(|person| {
+            let theirs = subscriptions(tx, person.id)?;
+            Ok((person, theirs))
+        })
+        .collect()
+}
+
 /// Adds a subscriber whose address is confirmed, or vouched for by an operator's list; the id is the caller's random draw.
 ///
 /// # Errors

@@ -98,6 +98,14 @@ pub fn hash(tx: &mut Tx<'_>, address: &Address) -> Result<String, StoreError> {
     Ok(address_hash(&key, address))
 }
 
+/// The same where no key may be there yet: then nothing is known of any address.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn hash_if_known(tx: &mut Tx<'_>, address: &Address) -> Result<Option<String>, StoreError> {
+    Ok(key(tx)?.map(|key| address_hash(&key, address)))
+}
+
 /// What is known of an address, in force or not. Without a key nothing can be known.
 ///
 /// # Errors

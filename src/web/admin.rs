@@ -11,9 +11,13 @@ mod fields;
 mod freeze;
 mod me;
 mod overview;
+mod partners;
 mod password;
+mod people;
+mod quarantine;
 mod sign_in;
 mod staff;
+mod waiting;
 
 use super::Front;
 use crate::domain::staff::Role;
@@ -119,6 +123,10 @@ fn all_routes() -> Vec<Route> {
     routes.extend(me::routes());
     routes.extend(staff::routes());
     routes.extend(audit::routes());
+    routes.extend(people::routes());
+    routes.extend(quarantine::routes());
+    routes.extend(partners::routes());
+    routes.extend(waiting::routes());
     routes
 }
 

@@ -124,16 +124,24 @@ pub(super) fn at_hand<B>(front: &Front, request: &Request<B>) -> Option<Response
         return None;
     }
     let made = fresh(front, request.uri().path(), request.uri().query())?;
-    Some(made.answer(request.headers(), front.clock.now()))
+    Some(counted(front, made.answer(request.headers(), front.clock.now())))
 }
 
 /// The same as it is written.
 pub(super) fn raw(front: &Front, path: &str, query: Option<&str>, headers: &HeaderMap) -> Option<Raw> {
-    fresh(front, path, query)?.raw(headers, front.clock.now())
+    let raw = fresh(front, path, query)?.raw(headers, front.clock.now())?;
+    front.store.tallies().feed(raw.body.is_empty());
+    Some(raw)
 }
 
 fn fresh(front: &Front, path: &str, query: Option<&str>) -> Option<Arc<Made>> {
     front.feeds.fresh(&Which::read(&front.house, path, query)?)
+}
+
+/// Counts an answer for the plots.
+fn counted(front: &Front, response: Response) -> Response {
+    front.store.tallies().feed(response.status() == StatusCode::NOT_MODIFIED);
+    response
 }
 
 /// One feed.
@@ -144,7 +152,7 @@ pub(super) async fn serve(State(front): State<Arc<Front>>, request: Request<Body
     match ready(&front, &which).await {
         Ok(Some(made)) => {
             let delta = delta::of(&front, &which, &made, request.headers()).await;
-            delta.unwrap_or(made).answer(request.headers(), front.clock.now())
+            counted(&front, delta.unwrap_or(made).answer(request.headers(), front.clock.now()))
         }
         Ok(None) => pages::no_feed(&front, &request),
         Err(error) => {

@@ -14,7 +14,7 @@ use crate::store::people::{self, By};
 use crate::store::profile::{self, Profile, Then};
 use crate::store::subscribers::{self, Subscription};
 use crate::store::wishes::Wish;
-use crate::store::{StoreError, Tx, consents, deliveries};
+use crate::store::{StoreError, Tx, consents, deliveries, erasing};
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// A pause of more than a year is a farewell.
 const PAUSE_DAYS_MAX: i64 = 366;
 /// Deliveries told of in somebody's data.
-const DELIVERIES_TOLD: i64 = 1_000;
+const DELIVERIES_TOLD: usize = 1_000;
 
 /// What the page says first.
 type Told = Option<(&'static str, bool)>;
@@ -205,7 +205,7 @@ fn read(front: &Front, asked: &Asked, form: &Form, known: &Known, now: UnixMilli
 }
 
 /// The beginning of a day of the site's zone, if it lies ahead and not too far.
-fn until(front: &Front, text: &str, now: UnixMillis) -> Option<UnixMillis> {
+pub(super) fn until(front: &Front, text: &str, now: UnixMillis) -> Option<UnixMillis> {
     let day: jiff::civil::Date = text.parse().ok()?;
     let at = UnixMillis(day.to_zoned(front.zone.clone()).ok()?.timestamp().as_millisecond());
     let latest = UnixMillis(now.0 + PAUSE_DAYS_MAX * 86_400_000);
@@ -242,6 +242,10 @@ async fn do_it(front: &Front, asked: &Asked, id: i64, deed: Deed, now: UnixMilli
     if let Deed::Move(address) = deed {
         return answered_in_time(ask_to_move(front, id, address, fresh_id, now)).await;
     }
+    let erased = match &deed {
+        Deed::Erase => front.store.read(move |tx| subscribers::find(tx, id)).await?.map(|person| person.address),
+        _ => None,
+    };
     let work = move |tx: &mut Tx<'_>| {
         let Some(person) = subscribers::lock(tx, id)? else { return Ok(()) };
         let by = By { language: &language, source: "page", actor: "subscriber" };
@@ -266,7 +270,10 @@ async fn do_it(front: &Front, asked: &Asked, id: i64, deed: Deed, now: UnixMilli
     };
     front.store.write(work).await?;
     front.planner.tell();
-    Ok(())
+    match erased {
+        Some(address) => erasing::sweep(&front.store, &address).await,
+        None => Ok(()),
+    }
 }
 
 /// Asks the holder of the new address to confirm. One that is a subscriber's already gets their own link instead, so that the answer
@@ -292,38 +299,48 @@ async fn ask_to_move(
     link::mail_link(front, address).await
 }
 
-/// Everything that is kept about somebody, as JSON.
+/// Everything that is kept about somebody, as JSON, for whoever holds their link.
 pub(super) async fn data(State(front): State<Arc<Front>>, Path(token): Path<String>, request: Request) -> Response {
     let asked = Asked::new(&front, &request);
     let told = async {
         let keys = Keys::read(&front.store).await?;
         let whose = keys.whose(&front, &token).await?.filter(|whose| whose.is_whole);
-        let known = match whose {
-            Some(whose) => known(&front, whose.id).await?,
+        let data = match whose {
+            Some(whose) => data_of(&front, whose.id).await?,
             None => None,
         };
-        let Some(known) = known else { return Ok(stale(&front, &asked, &keys)) };
-        let id = known.person.id;
-        let more =
-            move |tx: &mut Tx<'_>| Ok((consents::of(tx, id)?, deliveries::list(tx, None, Some(id), DELIVERIES_TOLD)?));
-        let (consents, deliveries) = front.store.read(more).await?;
-        let subscription =
-            |s: &Subscription| serde_json::json!({ "topic": s.topic, "schedule": Slot::as_str(&s.slot) });
-        let (person, profile) = (&known.person, &known.profile);
-        let pause = profile.pause.map(|(until, then)| serde_json::json!({ "until": until, "then": then }));
-        let data = serde_json::json!({
-            "address": person.address.as_str(), "name": person.name.as_ref().map(ToString::to_string),
-            "language": person.language.as_str(), "text_only": person.text_only, "pause": pause,
-            "confirmed_at": profile.confirmed_at, "unsubscribed_at": person.unsubscribed_at,
-            "subscriptions": known.subscriptions.iter().map(subscription).collect::<Vec<_>>(),
-            "consents": consents, "deliveries": deliveries,
-        });
-        let headers = [
-            (header::CONTENT_TYPE, "application/json; charset=utf-8"),
-            (header::CONTENT_DISPOSITION, "attachment; filename=\"allim.json\""),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        ];
-        Ok(private((headers, format!("{data:#}\n")).into_response()))
+        Ok(data.map_or_else(|| stale(&front, &asked, &keys), |data| private(as_file(&data))))
     };
     told.await.unwrap_or_else(|error: StoreError| unavailable(&front, &asked, &error))
+}
+
+/// A copy of somebody's data as a file.
+pub(super) fn as_file(data: &serde_json::Value) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"allim.json\""),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, format!("{data:#}\n")).into_response()
+}
+
+/// Everything that is kept about somebody: what the law calls a copy of their data.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub(super) async fn data_of(front: &Front, id: i64) -> Result<Option<serde_json::Value>, StoreError> {
+    let Some(known) = known(front, id).await? else { return Ok(None) };
+    let more =
+        move |tx: &mut Tx<'_>| Ok((consents::of(tx, id)?, deliveries::of_recipient(tx, id, None, DELIVERIES_TOLD)?));
+    let (consents, deliveries) = front.store.read(more).await?;
+    let subscription = |s: &Subscription| serde_json::json!({ "topic": s.topic, "schedule": Slot::as_str(&s.slot) });
+    let (person, profile) = (&known.person, &known.profile);
+    let pause = profile.pause.map(|(until, then)| serde_json::json!({ "until": until, "then": then }));
+    Ok(Some(serde_json::json!({
+        "address": person.address.as_str(), "name": person.name.as_ref().map(ToString::to_string),
+        "language": person.language.as_str(), "text_only": person.text_only, "pause": pause,
+        "confirmed_at": profile.confirmed_at, "unsubscribed_at": person.unsubscribed_at,
+        "subscriptions": known.subscriptions.iter().map(subscription).collect::<Vec<_>>(),
+        "consents": consents, "deliveries": deliveries,
+    })))
 }

@@ -50,9 +50,8 @@ async fn no_route_opens_to_less_than_its_role() {
         assert_eq!(answer, StatusCode::SEE_OTHER, "{verb} {path}: no such session");
     }
     for role in Role::ALL {
+        let mut person = house.person(role).await;
         for (verb, path, least) in &routes {
-            // A session for each: signing out is among the acts.
-            let person = house.person(role).await;
             let cookie = Some(person.cookie());
             if *verb == "POST" {
                 for from in [From::Elsewhere, From::Nowhere] {
@@ -68,13 +67,17 @@ async fn no_route_opens_to_less_than_its_role() {
                 assert!(answer != StatusCode::FORBIDDEN, "{verb} {path} as {role:?}: {answer}");
                 assert!(!answer.is_server_error(), "{verb} {path} as {role:?}: {answer}");
             }
+            // What is their own may have ended the session; who comes in too often from one network waits for an hour.
+            if *verb == "POST" && (path.starts_with("/admin/me") || *path == "/admin/sign-out") {
+                person = house.person(role).await;
+            }
         }
     }
 }
 
-/// What everybody may change: what is their own.
+/// What everybody may change: what is their own. A search for people is a look, sent as a form so that no address stands in a URL.
 fn is_own(path: &str) -> bool {
-    path.starts_with("/admin/me") || path == "/admin/sign-out"
+    path == "/admin/people" || path.starts_with("/admin/me") || path == "/admin/sign-out"
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! The control room, as those who work there and those who shouldn't get in see it.
 #![allow(missing_docs, reason = "a test")]
 
+mod acts;
 mod doors;
+mod glance;
+mod people;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -2,9 +2,12 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod endpoints;
+mod journey;
 mod letters;
 mod pages;
 mod partners;
+mod people_known;
+mod room;
 mod second;
 #[path = "../support/mod.rs"]
 mod support;

@@ -32,6 +32,7 @@ pub fn parcel(number: i64, address: &str, padding: usize) -> Parcel {
         kind: allim::domain::edition::EditionKind::Issue,
         form,
         sender: Arc::new(sender()),
+        accepted_at: None,
     };
     Parcel {
         key: DeliveryKey { plan_id: 1, recipient_id: number, carrier: "email".to_owned() },

@@ -1,9 +1,11 @@
 //! Addresses that may not be written to, at an operator's word, and what counts against them.
 
 use crate::app::App;
-use crate::cli::print;
+use crate::cli::{audit, print};
 use crate::domain::audience::{Address, Subscriber};
+use crate::domain::audit::Subject;
 use crate::domain::reply::without_addresses;
+use crate::store::audit::{Entry, note};
 use crate::store::bounces::{self, Bounce};
 use crate::store::suppressions::{self, Cause, EVIDENCE_CHARS_MAX, Suppression, Wanted};
 use crate::store::{StoreError, Tx, subscribers};
@@ -54,10 +56,12 @@ pub(in crate::cli) fn print_bounces(bounces: &[Bounce], zone: &TimeZone) {
 pub(super) async fn suppress(app: &App, address: &str, reason: &str, json: bool) -> anyhow::Result<()> {
     let address = Address::parse(address)?;
     let (now, evidence) = (app.store.now().await?, without_addresses(reason, EVIDENCE_CHARS_MAX));
+    let entry = audit::entry(app, "person_suppress", Subject::none(), serde_json::json!({}), now);
     let changed = app.store.write(move |tx| {
         let id = locked(tx, &address)?;
         let wanted = Wanted { address: &address, cause: Cause::Operator, evidence: &evidence, until_at: None };
-        suppressions::set(tx, id, &wanted, now)
+        let changed = suppressions::set(tx, id, &wanted, now)?;
+        note_if(tx, changed, &entry, id, &address)
     });
     told(changed.await?, "the address is written to no more", "the address was suppressed before", json)
 }
@@ -65,11 +69,29 @@ pub(super) async fn suppress(app: &App, address: &str, reason: &str, json: bool)
 pub(super) async fn lift(app: &App, address: &str, json: bool) -> anyhow::Result<()> {
     let address = Address::parse(address)?;
     let now = app.store.now().await?;
+    let entry = audit::entry(app, "person_lift", Subject::none(), serde_json::json!({}), now);
     let lifted = app.store.write(move |tx| {
         let id = locked(tx, &address)?;
-        suppressions::lift(tx, id, &address, "operator", now)
+        let lifted = suppressions::lift(tx, id, &address, "operator", now)?;
+        note_if(tx, lifted, &entry, id, &address)
     });
     told(lifted.await?, "the address is written to again", "the address wasn't suppressed", json)
+}
+
+/// Writes an act down if anything was done: by the subscriber's number, or where nobody has the address by its keyed hash.
+fn note_if(
+    tx: &mut Tx<'_>,
+    is_done: bool,
+    entry: &Entry,
+    id: Option<i64>,
+    address: &Address,
+) -> Result<bool, StoreError> {
+    if is_done {
+        let subject = id.map_or_else(Subject::none, Subject::subscriber);
+        let detail = serde_json::json!({ "address_hash": suppressions::hash_if_known(tx, address)? });
+        note(tx, &Entry { subject, detail, ..entry.clone() })?;
+    }
+    Ok(is_done)
 }
 
 fn told(changed: bool, yes: &str, no: &str, json: bool) -> anyhow::Result<()> {

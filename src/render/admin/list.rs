@@ -12,6 +12,20 @@ pub(super) const TEMPLATES: &[(&str, &str, &str)] = &[
     ("audit.html", "audit", include_str!("../templates/admin/audit.html")),
     ("freeze.html", "frame", include_str!("../templates/admin/freeze.html")),
     ("overview.html", "overview", include_str!("../templates/admin/overview.html")),
+    ("quarantine.html", "quarantine", include_str!("../templates/admin/quarantine.html")),
+    ("quarantine_message.html", "quarantine", include_str!("../templates/admin/quarantine_message.html")),
+    ("partners.html", "partners", include_str!("../templates/admin/partners.html")),
+    ("partner.html", "partners", include_str!("../templates/admin/partner.html")),
+    ("waiting.html", "waiting", include_str!("../templates/admin/waiting.html")),
+    ("people.html", "people", include_str!("../templates/admin/people.html")),
+    ("people_found.html", "people", include_str!("../templates/admin/people_found.html")),
+    ("people_deliveries.html", "people", include_str!("../templates/admin/people_deliveries.html")),
+    ("people_story.html", "people", include_str!("../templates/admin/people_story.html")),
+    ("people_why.html", "people", include_str!("../templates/admin/people_why.html")),
+    ("people_erase.html", "people", include_str!("../templates/admin/people_erase.html")),
+    ("people_import.html", "people", include_str!("../templates/admin/people_import.html")),
+    ("people_list_page.html", "people", include_str!("../templates/admin/people_list_page.html")),
+    ("people_list.html", "people", include_str!("../templates/admin/people_list.html")),
 ];
 
 /// Part, words.
@@ -21,4 +35,8 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ("staff", include_str!("../words/admin/staff.toml")),
     ("audit", include_str!("../words/admin/audit.toml")),
     ("overview", include_str!("../words/admin/overview.toml")),
+    ("quarantine", include_str!("../words/admin/quarantine.toml")),
+    ("partners", include_str!("../words/admin/partners.toml")),
+    ("waiting", include_str!("../words/admin/waiting.toml")),
+    ("people", include_str!("../words/admin/people.toml")),
 ];

@@ -1,4 +1,5 @@
 use super::*;
+use minijinja::context;
 use std::collections::BTreeSet;
 
 /// Words of these beginnings are chosen by what is found in the store, or named in code.
@@ -80,7 +81,7 @@ fn spans_instants_and_places_read_well() {
     let korean = &words[&(FRAME, "ko")];
     let desk = BTreeMap::from([("zone", "Asia/Seoul")]);
     let shown = |template: &str| {
-        environment.render_str(template, context! { words => korean, desk => desk, name => "<b>" }).unwrap()
+        environment.render_str(template, context! { words => korean, desk => &desk, name => "<b>" }).unwrap()
     };
     assert_eq!(shown("{{ 11100000|span }}|{{ 0|span }}|{{ 90061000|span }}"), "3시간 5분|0초|1일 1시간");
     assert_eq!(shown("{{ 0|at }}"), "<time datetime=\"1970-01-01T00:00:00Z\">1970-01-01 09:00</time>");

@@ -58,6 +58,47 @@ pub(in crate::store) fn of_recipient(tx: &mut Tx<'_>, recipient_id: i64) -> Resu
     seated(tx, rows.iter().map(header).collect::<Result<_, _>>()?, recipient_id)
 }
 
+/// Headers read at once while somebody's memberships are looked for.
+const HEADERS_MAX: i64 = 200;
+
+/// Memberships of one recipient that were planned before, newest first, `limit` at most.
+pub(in crate::store) fn of_recipient_before(
+    tx: &mut Tx<'_>,
+    recipient_id: i64,
+    before: (UnixMillis, i64),
+    limit: usize,
+) -> Result<Vec<Member>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        header_columns!(),
+        " FROM batches b WHERE b.planned_at <= $2 AND b.first_id <= $1 AND b.last_id >= $1
+           AND (b.planned_at < $2 OR b.plan_id < $3 OR (b.plan_id = $3 AND b.number > $4))
+         ORDER BY b.planned_at DESC, b.plan_id DESC, b.number LIMIT $5"
+    );
+    // Nothing of the plan named is wanted, however many batches it has.
+    let (mut at, mut plan_id, mut number) = (before.0, before.1, i64::MAX);
+    let mut found = Vec::new();
+    loop {
+        let rows = tx.query(SQL, params![recipient_id, at, plan_id, number, HEADERS_MAX])?;
+        let headers: Vec<Header> = rows.iter().map(header).collect::<Result<_, _>>()?;
+        let is_last = (headers.len() as i64) < HEADERS_MAX;
+        if let Some(last) = headers.last() {
+            (at, plan_id, number) = (last.planned_at, last.key.plan_id, last.key.number);
+        }
+        // Few enough at once: who asks for a page mostly gets it from the first of them.
+        for few in headers.chunks(limit.max(1)) {
+            found.extend(seated(tx, few.to_vec(), recipient_id)?);
+            if found.len() >= limit {
+                found.truncate(limit);
+                return Ok(found);
+            }
+        }
+        if is_last {
+            return Ok(found);
+        }
+    }
+}
+
 /// The memberships of one recipient in batches whose edition holds a story.
 pub(in crate::store) fn holding(tx: &mut Tx<'_>, story_id: &str, recipient_id: i64) -> Result<Vec<Member>, StoreError> {
     const SQL: &str = concat!(

@@ -47,8 +47,9 @@ macro_rules! listed_sql {
         )
     };
 }
+pub(super) use listed_sql;
 
-fn listed(row: &Row) -> Result<Listed, StoreError> {
+pub(super) fn listed(row: &Row) -> Result<Listed, StoreError> {
     Ok(Listed {
         id: key(row)?.to_string(),
         state: row.text(3)?,
@@ -119,7 +120,7 @@ fn first_members(tx: &mut Tx<'_>, state: Option<State>, limit: i64) -> Result<Ve
     Ok(members)
 }
 
-fn listed_member(tx: &mut Tx<'_>, member: &Member) -> Result<Listed, StoreError> {
+pub(super) fn listed_member(tx: &mut Tx<'_>, member: &Member) -> Result<Listed, StoreError> {
     let batch = &member.batch;
     let log = if batch.entries > 0 { Log::read(tx, batch.key)? } else { Log::default() };
     let (state, attempts, finished_at) = member.standing(&log);

@@ -129,8 +129,15 @@ impl Act {
 }
 
 /// The ways around, in their order: where to, and the word `nav_…` that names it.
-const WAYS: &[(&str, &str)] =
-    &[("/admin", "nav_overview"), ("/admin/audit", "nav_audit"), ("/admin/staff", "nav_staff")];
+const WAYS: &[(&str, &str)] = &[
+    ("/admin", "nav_overview"),
+    ("/admin/people", "nav_people"),
+    ("/admin/partners", "nav_partners"),
+    ("/admin/quarantine", "nav_quarantine"),
+    ("/admin/waiting", "nav_waiting"),
+    ("/admin/audit", "nav_audit"),
+    ("/admin/staff", "nav_staff"),
+];
 
 #[derive(Serialize)]
 struct Hold<'a> {
@@ -249,6 +256,12 @@ impl Desk {
         Ok(self.room.front.store.write(both).await?)
     }
 
+    /// Writes down what was done by a function that has transactions of its own.
+    pub(super) async fn tell(&self, act: Act) -> Result<(), Lost> {
+        let entry = self.entry(act).await?;
+        Ok(self.room.front.store.write(move |tx| audit::note(tx, &entry)).await?)
+    }
+
     /// The row of the audit for an act, for those that write it themselves.
     pub(super) async fn entry(&self, act: Act) -> Result<audit::Entry, Lost> {
         Ok(audit::Entry {
@@ -266,8 +279,9 @@ impl Desk {
         let said = said.and_then(|said| self.room.pages.word(template, &self.language, said));
         let error = error.map(|error| self.word(template, error));
         let front = &self.room.front;
-        let here = WAYS.iter().filter(|(href, _)| self.path.starts_with(href)).map(|(href, _)| href.len()).max();
-        let way = |(href, word): &(&'static str, &'static str)| Way { href, word, is_here: Some(href.len()) == here };
+        let above = WAYS.iter().map(|(href, _)| *href).filter(|href| self.path.starts_with(href));
+        let here = above.max_by_key(|href| href.len());
+        let way = |(href, word): &(&'static str, &'static str)| Way { href, word, is_here: Some(*href) == here };
         let holds = self.holds.iter();
         let frame = Frame {
             name: &self.who.name,
