@@ -6,6 +6,7 @@ use crate::app::{self, App, Purpose, World};
 use crate::domain::clock::UnixMillis;
 use crate::domain::destination;
 use crate::store::large::{self, Mailing};
+use crate::store::second::{self, Decided};
 use crate::store::{Tx, destinations, identity};
 
 /// What is done with holds.
@@ -25,8 +26,8 @@ pub(super) enum Action {
         /// Only to this destination; the hold on all when left out.
         #[arg(long, conflicts_with_all = ["sent_until", "resend"])]
         destination: Option<String>,
-        /// A large send that is kept back because receivers would refuse it: it goes as it is. Its number, or scope, as `allim hold`
-        /// lists it.
+        /// A send that is kept back because receivers would refuse it, or that waits for a second person, whom you are then: it goes
+        /// as it is. Its number, or scope, as `allim hold` lists it.
         #[arg(long, value_name = "ID", conflicts_with_all = ["destination", "sent_until", "resend"])]
         plan: Option<String>,
         /// After a restore: what was due before this time went out and isn't sent again. RFC 3339
@@ -84,12 +85,19 @@ async fn let_go(app: &App, plan: &str) -> anyhow::Result<()> {
         let is_meant = |mailing: &&Mailing| mailing.plan_id.to_string() == plan || mailing.scope() == scope;
         let meant: Vec<&Mailing> = mailings.iter().filter(is_meant).collect();
         meant.iter().try_for_each(|mailing| large::let_go(tx, mailing, now).map(drop))?;
-        Ok((meant.len(), mailings))
+        // Whoever may write commands here counts as a second person.
+        let decided = match plan.strip_prefix("second:").unwrap_or(&plan).parse() {
+            Ok(number) => second::approve(tx, number, now)?,
+            Err(_) => Decided::NotWaiting,
+        };
+        let waiting = second::waiting(tx)?.into_iter().map(|send| send.plan_id);
+        let there = mailings.iter().map(|mailing| mailing.plan_id).chain(waiting);
+        Ok((meant.len() + usize::from(decided == Decided::Done), there.collect::<Vec<i64>>()))
     };
-    let (count, mailings) = app.store.write(release).await?;
-    let there: Vec<String> = mailings.iter().map(|mailing| mailing.plan_id.to_string()).collect();
+    let (count, there) = app.store.write(release).await?;
+    let there: Vec<String> = there.iter().map(ToString::to_string).collect();
     let there = if there.is_empty() { "none is".to_owned() } else { format!("there are: {}", there.join(", ")) };
-    anyhow::ensure!(count > 0, "no large send of that number is kept back; {there}");
+    anyhow::ensure!(count > 0, "no send of that number is kept back, or it is still being planned; {there}");
     Ok(())
 }
 

@@ -10,6 +10,7 @@ pub mod breaker;
 pub mod clock;
 pub mod delivery;
 pub mod destination;
+pub mod draft;
 pub mod edition;
 pub mod feed;
 pub mod freeze;

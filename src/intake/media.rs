@@ -2,6 +2,7 @@
 //! pages go on when the links in old posts die. Nothing waits for it.
 
 mod picture;
+pub mod upload;
 
 use crate::domain::backoff;
 use crate::domain::clock::{Chance, UnixMillis};

@@ -10,6 +10,7 @@ pub mod feed;
 mod fields;
 pub mod front_matter;
 mod gather;
+mod look;
 pub mod media;
 pub mod post_file;
 pub mod receipts;

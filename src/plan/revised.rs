@@ -29,7 +29,10 @@ pub(super) fn add(
     owing: &mut Owing,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    if rules.noting.is_empty() || occurrence.slot.schedule() == IMMEDIATE || owing.is_empty() {
+    if occurrence.slot.schedule() == IMMEDIATE || owing.is_empty() {
+        return Ok(());
+    }
+    if rules.noting.is_empty() && !corrections::any_noted(tx)? {
         return Ok(());
     }
     let ids: Vec<i64> = owing.iter().filter(|(_, owed)| !owed.is_empty()).map(|(id, _)| *id).collect();

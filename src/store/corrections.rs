@@ -148,11 +148,25 @@ pub fn is_held(tx: &mut Tx<'_>, post_id: &str, revision: i64) -> Result<bool, St
     Ok(tx.query_opt(SQL, params![post_id, revision])?.is_some())
 }
 
-/// The posts of these sources that may be shown and were revised after `since`. They stay locked against revision until the
-/// commit.
+/// What a person chose that readers hear of the revisions of a post: whatever its source says, a line in their next issue, or nothing.
+pub fn choose(tx: &mut Tx<'_>, post_id: &str, is_noted: bool) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO revised_as (post_id, how) VALUES ($1, $2)
+         ON CONFLICT (post_id) DO UPDATE SET how = excluded.how";
+    tx.execute(SQL, params![post_id, if is_noted { "note" } else { "silent" }]).map(drop)
+}
+
+/// Whether a line was chosen for the revisions of any post.
+pub fn any_noted(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    Ok(tx.query_opt("SELECT 1 FROM revised_as WHERE how = 'note' LIMIT 1", &[])?.is_some())
+}
+
+/// The posts of these sources, and those for which a line was chosen, that may be shown and were revised after `since`. They stay
+/// locked against revision until the commit.
 pub fn revised(tx: &mut Tx<'_>, sources: &[String], since: UnixMillis) -> Result<Vec<Match>, StoreError> {
     const SQL: &str = "SELECT 0, '', p.story_id, p.id, p.revision, p.published_at, p.lane, 1
-         FROM posts p WHERE p.revised_at > $1 AND p.source IN {list $2: text} AND p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
+         FROM posts p WHERE p.revised_at > $1 AND CASE (SELECT how FROM revised_as x WHERE x.post_id = p.id)
+               WHEN 'note' THEN 1 WHEN 'silent' THEN 0 ELSE CASE WHEN p.source IN {list $2: text} THEN 1 ELSE 0 END END = 1
+           AND p.public_at IS NOT NULL AND p.withdrawn_at IS NULL AND p.expired_at IS NULL
          ORDER BY p.revised_at DESC, p.id LIMIT $3 {share p}";
     tx.query(SQL, &[since.into(), json(sources)?, LINES_MAX.into()])?.iter().map(owed::read_match).collect()
 }

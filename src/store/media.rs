@@ -102,6 +102,45 @@ pub fn want(
     Ok(())
 }
 
+/// Knows a copy that somebody brought along, under the address that it will have, for a draft of theirs: `user` holds it until a post
+/// shows it.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn bring(
+    tx: &mut Tx<'_>,
+    (url, kind): (&str, MediaKind),
+    user: &str,
+    copy: &Copy,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    const WANT: &str =
+        "INSERT INTO media (url, kind, due_at, failures) VALUES ($1, $2, NULL, 0) ON CONFLICT (url) DO NOTHING";
+    const USE: &str = "INSERT INTO media_uses (url, post_id) VALUES ($1, $2) ON CONFLICT (url, post_id) DO NOTHING";
+    tx.execute(WANT, params![url, kind.word()])?;
+    tx.execute(USE, params![url, user])?;
+    keep(tx, url, copy, now)
+}
+
+/// Lets go of what a draft held and shows no more: of everything but `kept`.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn let_go(tx: &mut Tx<'_>, user: &str, kept: &[String]) -> Result<(), StoreError> {
+    const SQL: &str = "DELETE FROM media_uses WHERE post_id = $1 AND url NOT IN {list $2: text}";
+    tx.execute(SQL, &[user.into(), json(kept)?]).map(drop)
+}
+
+/// The type of a copy by its hash, or by that of its smaller one, that a draft holds.
+///
+/// # Errors
+/// [`StoreError`] from the database.
+pub fn held(tx: &mut Tx<'_>, user: &str, hash: &str) -> Result<Option<String>, StoreError> {
+    const SQL: &str = "SELECT CASE WHEN m.hash = $2 THEN m.media_type ELSE m.small_type END
+         FROM media_uses u JOIN media m ON m.url = u.url WHERE u.post_id = $1 AND (m.hash = $2 OR m.small_hash = $2) LIMIT 1";
+    tx.query_opt(SQL, params![user, hash])?.map(|row| row.text(0)).transpose()
+}
+
 /// Forgets copies that no post shows any more, up to `limit` of them. Returns the hashes of what nobody needs.
 ///
 /// # Errors

@@ -35,8 +35,9 @@ const SERIES: &[(i64, &str, Kind, &str)] = &[
     (18, "staff", Kind::Expands, include_str!("migrations/0018_staff.sql")),
     (19, "tallies", Kind::Expands, include_str!("migrations/0019_tallies.sql")),
     (20, "people_search", Kind::Expands, include_str!("migrations/0020_people_search.sql")),
-    (22, "freezes", Kind::Expands, include_str!("migrations/0022_freezes.sql")),
-    (21, "promises", Kind::Expands, include_str!("migrations/0021_promises.sql")),
+    (21, "freezes", Kind::Expands, include_str!("migrations/0021_freezes.sql")),
+    (22, "promises", Kind::Expands, include_str!("migrations/0022_promises.sql")),
+    (23, "drafts", Kind::Expands, include_str!("migrations/0023_drafts.sql")),
 ];
 
 /// Applies what is missing. Safe to run from several replicas at once.

@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a test")]
 
 mod endpoints;
+mod journey;
 mod letters;
 mod pages;
 mod partners;
