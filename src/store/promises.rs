@@ -1,7 +1,7 @@
 //! How promises stand: one look that reads a row or a few from each index, however much waits.
 
 use super::value::params;
-use super::{StoreError, Tx, destinations, identity, occurrences};
+use super::{StoreError, Tx, destinations, identity, occurrences, second};
 use crate::domain::clock::UnixMillis;
 use crate::domain::promise::{Look, Owed};
 use std::collections::BTreeMap;
@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Destinations with a lane of their own that one look visits: an installation has a few dozen.
 const QUEUES_MAX: usize = 500;
+/// Rows at the head of a queue that are looked at.
+const HEAD: i64 = 200;
 /// Occurrences skipped so long ago are told no more.
 const SKIPPED_KEPT: Duration = Duration::from_secs(86_400);
 /// Slots that are looked at.
@@ -23,7 +25,7 @@ pub fn look(tx: &mut Tx<'_>, sources: &[String], now: UnixMillis) -> Result<Look
     const UNCERTAIN: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE state = 'uncertain' LIMIT 1000) d";
     const HEARD: &str = "SELECT received_at FROM posts WHERE source = $1 ORDER BY received_at DESC LIMIT 1";
     let holds: Vec<(String, UnixMillis)> =
-        destinations::holds(tx)?.into_iter().map(|(scope, _, since)| (scope, since)).collect();
+        destinations::holds(tx)?.into_iter().filter(is_stop).map(|(scope, _, since)| (scope, since)).collect();
     let mut heard = Vec::new();
     for source in sources {
         if let Some(row) = tx.query_opt(HEARD, params![source])? {
@@ -42,6 +44,12 @@ pub fn look(tx: &mut Tx<'_>, sources: &[String], now: UnixMillis) -> Result<Look
     })
 }
 
+/// Whether a hold stops what nobody meant to stop for long. A send that waits for a second person has a hold too, which is as it
+/// should be.
+fn is_stop((scope, ..): &(String, String, UnixMillis)) -> bool {
+    second::plan_of(scope).is_none()
+}
+
 /// What is due longest and not held, by carrier and lane.
 fn owed(tx: &mut Tx<'_>, holds: &[(String, UnixMillis)], now: UnixMillis) -> Result<Vec<Owed>, StoreError> {
     // From one queue to the next along the index, and of each the first row.
@@ -49,14 +57,16 @@ fn owed(tx: &mut Tx<'_>, holds: &[(String, UnixMillis)], now: UnixMillis) -> Res
         (
             "SELECT destination, lane FROM deliveries WHERE state = 'due' AND (destination, lane) > ($1, $2)
              ORDER BY destination, lane LIMIT 1",
-            "SELECT carrier, due_at FROM deliveries WHERE state = 'due' AND destination = $1 AND lane = $2 AND due_at <= $3
-             ORDER BY due_at LIMIT 1",
+            "SELECT MIN(d.carrier), MIN(CASE WHEN d.attempts > 0 THEN d.planned_at ELSE d.due_at END) FROM
+             (SELECT carrier, due_at, planned_at, attempts FROM deliveries WHERE state = 'due' AND destination = $1 AND lane = $2
+              ORDER BY due_at LIMIT $4) d WHERE d.due_at <= $3 OR d.attempts > 0",
         ),
         (
             "SELECT destination, lane FROM batches WHERE state = 'due' AND (destination, lane) > ($1, $2)
              ORDER BY destination, lane LIMIT 1",
-            "SELECT carrier, due_at FROM batches WHERE state = 'due' AND destination = $1 AND lane = $2 AND due_at <= $3
-             ORDER BY due_at LIMIT 1",
+            "SELECT MIN(b.carrier), MIN(b.due_at) FROM
+             (SELECT carrier, due_at FROM batches WHERE state = 'due' AND destination = $1 AND lane = $2
+              ORDER BY due_at LIMIT $4) b WHERE b.due_at <= $3",
         ),
     ];
     let is_held = |destination: &str| {
@@ -71,8 +81,9 @@ fn owed(tx: &mut Tx<'_>, holds: &[(String, UnixMillis)], now: UnixMillis) -> Res
             if is_held(&at.0) {
                 continue;
             }
-            let Some(row) = tx.query_opt(first, params![&at.0, &at.1, now])? else { continue };
-            let (carrier, due_at) = (row.text(0)?, row.at(1)?);
+            let Some(row) = tx.query_opt(first, params![&at.0, &at.1, now, HEAD])? else { continue };
+            // What was tried already is owed since it was planned: each retry moves its due instant on.
+            let (Some(carrier), Some(due_at)) = (row.text_opt(0)?, row.at_opt(1)?) else { continue };
             let found = Owed { carrier: carrier.clone(), lane: at.1.clone(), destination: at.0.clone(), due_at };
             let known = oldest.entry((carrier, at.1.clone())).or_insert_with(|| found.clone());
             if found.due_at < known.due_at {

@@ -16,39 +16,39 @@ use std::time::Duration;
 use support::{Daemon, Setting, free_port};
 
 /// A daemon with a control room.
-pub struct House {
-    pub setting: Setting,
-    pub port: u16,
-    pub client: reqwest::Client,
+struct House {
+    setting: Setting,
+    port: u16,
+    client: reqwest::Client,
     daemon: Option<Daemon>,
 }
 
 /// Somebody who is signed in.
-pub struct Person<'a> {
+struct Person<'a> {
     house: &'a House,
     cookie: String,
 }
 
-pub struct Answer {
-    pub status: StatusCode,
-    pub text: String,
-    pub location: String,
-    pub cookies: Vec<String>,
-    pub policy: String,
+struct Answer {
+    status: StatusCode,
+    text: String,
+    location: String,
+    cookies: Vec<String>,
+    policy: String,
 }
 
 impl House {
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self::with(Setting::new())
     }
 
     /// A daemon of this setting, to which a control room is added.
-    pub fn with(setting: Setting) -> Self {
+    fn with(setting: Setting) -> Self {
         Self::furnished(setting, "")
     }
 
     /// The same with more lines of `[admin]`.
-    pub fn furnished(mut setting: Setting, lines: &str) -> Self {
+    fn furnished(mut setting: Setting, lines: &str) -> Self {
         let port = free_port();
         setting.extra.push_str(&format!("\n[admin]\nlisten = \"127.0.0.1:{port}\"\n{lines}\n"));
         let daemon = Some(setting.start());
@@ -56,24 +56,24 @@ impl House {
         Self { setting, port, client: client.build().expect("a client"), daemon }
     }
 
-    pub fn origin(&self) -> String {
+    fn origin(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Ends the daemon as an operator would, and begins it anew.
-    pub fn restart(&mut self) {
+    fn restart(&mut self) {
         drop(self.daemon.take());
         self.daemon = Some(self.setting.start());
     }
 
     /// The link by which somebody new comes in.
-    pub fn link(&self, name: &str, role: Role) -> String {
+    fn link(&self, name: &str, role: Role) -> String {
         let printed = self.setting.run(&["staff", "add", name, "--role", role.word()]);
         printed.lines().find(|line| line.starts_with("http")).expect("a link").trim().to_owned()
     }
 
     /// Somebody of this role, signed in.
-    pub async fn person(&self, role: Role) -> Person<'_> {
+    async fn person(&self, role: Role) -> Person<'_> {
         let link = self.link(&format!("{} {}", role.word(), free_port()), role);
         let path = link.strip_prefix(&self.origin()).expect("our address").to_owned();
         let answer = self.ask(Method::POST, &path, &[("origin", &self.origin())], None).await;
@@ -81,7 +81,7 @@ impl House {
         Person { house: self, cookie: answer.cookies[0].split(';').next().expect("a pair").to_owned() }
     }
 
-    pub async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], form: Option<String>) -> Answer {
+    async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], form: Option<String>) -> Answer {
         let url = format!("{}{path}", self.origin());
         let mut request = self.client.request(method, url).timeout(Duration::from_secs(20));
         for (name, value) in headers {
@@ -109,18 +109,18 @@ impl Answer {
 }
 
 impl Person<'_> {
-    pub fn cookie(&self) -> &str {
+    fn cookie(&self) -> &str {
         &self.cookie
     }
 
     /// A page in English.
-    pub async fn get(&self, path: &str) -> Answer {
+    async fn get(&self, path: &str) -> Answer {
         let headers = [(COOKIE.as_str(), self.cookie.as_str()), ("accept-language", "en")];
         self.house.ask(Method::GET, path, &headers, None).await
     }
 
     /// An act, as a form of a page of ours sends it.
-    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let origin = self.house.origin();
         let headers = [(COOKIE.as_str(), self.cookie.as_str()), (ORIGIN.as_str(), &origin), ("accept-language", "en")];
@@ -128,7 +128,7 @@ impl Person<'_> {
     }
 
     /// An act with files: field, name, type, what it holds.
-    pub async fn upload(&self, path: &str, fields: &[(&str, &str)], files: &[(&str, &str, &str, &[u8])]) -> Answer {
+    async fn upload(&self, path: &str, fields: &[(&str, &str)], files: &[(&str, &str, &str, &[u8])]) -> Answer {
         const EDGE: &str = "----edge-of-a-part";
         let mut body = Vec::new();
         for (name, value) in fields {
@@ -152,14 +152,14 @@ impl Person<'_> {
     }
 
     /// An act that must lead on to another page; returns where to.
-    pub async fn does(&self, path: &str, fields: &[(&str, &str)]) -> String {
+    async fn does(&self, path: &str, fields: &[(&str, &str)]) -> String {
         let answer = self.post(path, fields).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}: {}", answer.text);
         answer.location
     }
 
     /// Asks for a page until it holds a text.
-    pub async fn until(&self, path: &str, text: &str) -> Answer {
+    async fn until(&self, path: &str, text: &str) -> Answer {
         let began = support::now_seconds();
         loop {
             let answer = self.get(path).await;
@@ -173,6 +173,6 @@ impl Person<'_> {
 }
 
 /// A request by another name than the room is known by.
-pub async fn by_name(house: &House, name: &str) -> StatusCode {
+async fn by_name(house: &House, name: &str) -> StatusCode {
     house.ask(Method::GET, "/admin/sign-in", &[(HOST.as_str(), name)], None).await.status
 }

@@ -15,10 +15,6 @@ const FIELDS_MAX: usize = 2_000;
 pub(super) struct Upload {
     /// The field it came in.
     field: String,
-    /// Its name, as the browser tells it.
-    pub(super) name: String,
-    /// Its type, as the browser tells it.
-    pub(super) media_type: String,
     /// What it holds.
     pub(super) bytes: Bytes,
 }
@@ -89,12 +85,13 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
                 return Err(Lost::Refused("error_form"));
             }
             let field = part.name().unwrap_or_default().to_owned();
-            let (name, media_type) = (part.file_name().map(str::to_owned), part.content_type().unwrap_or_default());
-            let media_type = media_type.to_owned();
+            // What it is called and said to be is the sender's word only.
+            let is_file = part.file_name().is_some();
             let bytes = part.bytes().await.map_err(|_| Lost::Refused("error_form"))?;
-            match name {
-                Some(name) => fields.files.push(Upload { field, name, media_type, bytes }),
-                None => fields.texts.push((field, String::from_utf8_lossy(&bytes).into_owned())),
+            if is_file {
+                fields.files.push(Upload { field, bytes });
+            } else {
+                fields.texts.push((field, String::from_utf8_lossy(&bytes).into_owned()));
             }
         }
         Ok(fields)
