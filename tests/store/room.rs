@@ -106,7 +106,7 @@ async fn the_audit_is_read_page_by_page(world: World) {
         subject,
         detail: serde_json::json!({ "n": id }),
     };
-    let entries = vec![
+    let entries = [
         entry(5, 0, Actor::Staff(1), Subject::hold("all")),
         entry(3, 0, Actor::Staff(2), Subject::post("p")),
         entry(9, 1, Actor::Machine, Subject::post("p")),
