@@ -17,6 +17,7 @@ mod overview;
 mod partners;
 mod password;
 mod people;
+mod posts;
 mod quarantine;
 mod sign_in;
 mod staff;
@@ -139,6 +140,7 @@ fn all_routes() -> Vec<Route> {
     routes.extend(me::routes());
     routes.extend(staff::routes());
     routes.extend(audit::routes());
+    routes.extend(posts::routes());
     routes.extend(people::routes());
     routes.extend(quarantine::routes());
     routes.extend(partners::routes());

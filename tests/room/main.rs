@@ -5,6 +5,7 @@ mod acts;
 mod doors;
 mod glance;
 mod people;
+mod posts;
 #[path = "../support/mod.rs"]
 mod support;
 mod works;

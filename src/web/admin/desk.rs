@@ -134,6 +134,7 @@ const WAYS: &[(&str, &str)] = &[
     ("/admin/digests", "nav_digests"),
     ("/admin/calendar", "nav_calendar"),
     ("/admin/deliveries", "nav_deliveries"),
+    ("/admin/posts", "nav_posts"),
     ("/admin/people", "nav_people"),
     ("/admin/partners", "nav_partners"),
     ("/admin/quarantine", "nav_quarantine"),
