@@ -53,8 +53,7 @@ impl House {
         let port = free_port();
         setting.extra.push_str(&format!("\n[admin]\nlisten = \"127.0.0.1:{port}\"\n{lines}\n"));
         let daemon = Some(setting.start());
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        Self { setting, port, client: client.build().expect("a client"), daemon }
+        Self { setting, port, client: client(), daemon }
     }
 
     fn origin(&self) -> String {
@@ -65,6 +64,8 @@ impl House {
     fn restart(&mut self) {
         drop(self.daemon.take());
         self.daemon = Some(self.setting.start());
+        // The connections of the one before are gone.
+        self.client = client();
     }
 
     /// The link by which somebody new comes in.
@@ -171,6 +172,11 @@ impl Person<'_> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    client.build().expect("a client")
 }
 
 /// A request by another name than the room is known by.

@@ -98,6 +98,12 @@ async fn mend(desk: Desk, Path(id): Path<String>, fields: Fields) -> Answer {
         return Err(Lost::Refused("error_form"));
     };
     let mended = Incoming { bytes: text.clone().into_bytes(), ..incoming };
+    // Looked at first: what is refused again must not become one more message in the quarantine.
+    if let Err(rejection) = desk.room.front.intake.look(&mended) {
+        let page =
+            message(found(&desk, &id).await?, Some(&text), Some(format!("{}: {}", rejection.path, rejection.detail)));
+        return Ok(desk.faulty("quarantine_message.html", page, "error_still"));
+    }
     let receipt = desk.room.front.intake.accept(vec![mended]).await?.pop().ok_or(Lost::Broken)?;
     if !matches!(receipt.verdict, Verdict::Quarantined { .. }) {
         let now = desk.room.front.store.now().await?;
