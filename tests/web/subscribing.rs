@@ -425,7 +425,7 @@ async fn a_list_from_before_changes_nothing_that_people_chose() {
     let rehearsed = site.setting.command(&[&arguments[..], &["--dry-run"]].concat()).output().expect("it runs");
     assert!(!rehearsed.status.success(), "a fault is told of");
     let expected =
-        ["result", "changed", "stays away", "stays away", "own choice stands", "stays away", "added", "fault"];
+        ["result", "the same", "stays away", "stays away", "own choice stands", "stays away", "added", "fault"];
     assert_eq!(
         (told(), site.rows(state)),
         (expected.map(str::to_owned).to_vec(), before.clone()),
