@@ -11,6 +11,7 @@ mod growth;
 mod intake;
 mod latency;
 mod posting;
+mod rooms;
 mod sending;
 mod setting;
 mod signing;
@@ -99,6 +100,9 @@ fn main() {
     }
     if wanted("posting") {
         runtime.block_on(posting::run(ROUNDS));
+    }
+    if wanted("rooms") {
+        runtime.block_on(rooms::run());
     }
     #[cfg(feature = "amqp")]
     if wanted("intake") {

@@ -1,6 +1,6 @@
 //! The listening sockets of pages and control room. They stay open while the configuration behind them is changed.
 
-use super::App;
+use super::{App, promises};
 use crate::web::{self, Front, Present, admin};
 use anyhow::Context as _;
 use axum::Router;
@@ -33,7 +33,8 @@ impl Doors {
         let room = app.config.control_room.clone().map(|(address, settings)| {
             let stationery = app.stationery.clone();
             let letters: admin::Letters = Box::new(move |edition, posts| stationery.render(edition, posts, None));
-            let parts = admin::Parts { front: front.clone(), settings, letters };
+            let terms = promises::terms(&app.config);
+            let parts = admin::Parts { front: front.clone(), settings, letters, terms };
             let room = admin::Room::new(parts).context("the control room")?;
             anyhow::Ok((address, admin::router(&Arc::new(room))))
         });

@@ -10,6 +10,8 @@ pub(super) enum Command {
     Show,
     /// Prints the commented example: every key, its meaning and its default.
     Example,
+    /// Prints the JSON Schema of the configuration, by which editors complete and check `allim.toml`.
+    Schema,
 }
 
 /// The commented example, which is the manual.
@@ -18,6 +20,11 @@ const EXAMPLE: &str = include_str!("../../config/allim.toml");
 /// Prints the example; needs no configuration.
 pub(super) fn example() {
     print::line(EXAMPLE.trim_end());
+}
+
+/// Prints the schema; needs no configuration.
+pub(super) fn schema() -> anyhow::Result<()> {
+    print::json(&crate::config::schema())
 }
 
 pub(super) fn show(context: &Context) -> anyhow::Result<()> {

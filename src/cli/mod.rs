@@ -10,6 +10,7 @@ mod digest;
 mod doctor;
 mod explain;
 mod feed;
+mod help;
 mod hold;
 mod inbound;
 mod instant;
@@ -144,6 +145,17 @@ enum Command {
     /// The configuration in effect, or the commented example.
     #[command(subcommand)]
     Config(config::Command),
+    /// Prints completions for a shell: `allim completions bash > /etc/bash_completion.d/allim`.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Writes the manual pages, one for each command.
+    Man {
+        /// The folder to write them into; it is made if missing.
+        folder: PathBuf,
+    },
 }
 
 /// What every command is given.
@@ -178,9 +190,13 @@ pub fn main() -> ExitCode {
 
 fn start(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { config: path, json, command, .. } = arguments;
-    if let Command::Config(config::Command::Example) = command {
-        config::example();
-        return Ok(());
+    // What needs no configuration.
+    match &command {
+        Command::Config(config::Command::Example) => return Ok(config::example()),
+        Command::Config(config::Command::Schema) => return config::schema(),
+        Command::Completions { shell } => return Ok(help::completions(*shell)),
+        Command::Man { folder } => return help::manual(folder),
+        _ => {}
     }
     let loaded = load(&path);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -235,6 +251,8 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Hold { action } => hold::run(action, context).await,
         Command::Token(command) => token::run(command, context).await,
         Command::Config(config::Command::Show) => config::show(&context),
-        Command::Config(config::Command::Example) => Ok(()),
+        Command::Config(config::Command::Example | config::Command::Schema)
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(()),
     }
 }

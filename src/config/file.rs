@@ -25,12 +25,13 @@ use super::ways::PaceTable;
 use crate::render::share::ShareTable;
 use crate::render::site::LocalText;
 use crate::render::theme::ThemeTable;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The whole file.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct File {
     /// Who this is.
@@ -109,7 +110,7 @@ pub struct File {
 }
 
 /// `[instance]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     /// A name for logs and leases.
@@ -126,7 +127,7 @@ pub struct Instance {
 }
 
 /// `[store]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreTable {
     /// `sqlite:FILE` or `postgres://…`.
@@ -142,7 +143,7 @@ impl Default for StoreTable {
 }
 
 /// `[site]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SiteTable {
     /// The institution's name.
@@ -164,18 +165,19 @@ pub struct SiteTable {
 }
 
 /// `[languages]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Languages {
     /// In order of preference for fallback.
     pub readers: Vec<String>,
     /// How long an announced translation is waited for.
     #[serde(default = "defaults::translation_wait", with = "span")]
+    #[schemars(with = "span::Span")]
     pub translation_wait: Duration,
 }
 
 /// `[web]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Web {
     /// Address and port.
@@ -207,7 +209,7 @@ impl Default for Web {
 }
 
 /// `[templates]`
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TemplatesTable {
     /// Files here replace the built-in templates of the same name.
@@ -215,7 +217,7 @@ pub struct TemplatesTable {
 }
 
 /// `[quickstart]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quickstart {
     /// A list of subscribers, taken in once at the first start; beside the configuration file when relative.

@@ -28,6 +28,12 @@ use toml::de::{DeTable, DeValue};
 /// Environment variables that begin like this override the file: `ALLIM__WEB__LISTEN` is `web.listen`.
 pub const ENV_PREFIX: &str = "ALLIM__";
 
+/// The JSON Schema (2020-12) of the file, by which editors complete and check it; descriptions are those of the tables.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(File).to_value()
+}
+
 /// A mistake in the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {

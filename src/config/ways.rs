@@ -4,11 +4,12 @@ use super::Mistake;
 use super::file::{File, Relay};
 use super::validate::FOLDER_DESTINATION;
 use crate::domain::destination;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `[[pace]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PaceTable {
     /// Its name, which stands in the names of destinations.
@@ -24,7 +25,7 @@ pub struct PaceTable {
 }
 
 /// `[relay.warm_up]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WarmUpTable {
     /// The first day, as `2026-11-01`.

@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// What becomes of what an account said when the post is revised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Revised {
     /// It is changed where the network can; elsewhere it is left.

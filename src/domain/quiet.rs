@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// From one time of day until another, which may lie on the next day: `21:00-08:00`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct QuietHours {
     from: Time,

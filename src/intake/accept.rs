@@ -61,7 +61,7 @@ pub struct Receipt {
 }
 
 /// What to do with a second `published` event of a post that has other content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Republish {
     /// It is a revision.
@@ -72,7 +72,7 @@ pub enum Republish {
 }
 
 /// What readers who had a post hear when it is revised. Pages and feeds show a revision at once, whatever this says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Revisions {
     /// Nothing.

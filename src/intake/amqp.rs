@@ -56,7 +56,7 @@ pub struct Settings {
 }
 
 /// What is done about queue and exchange.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Topology {
     /// Made when they aren't there.

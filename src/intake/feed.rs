@@ -41,7 +41,7 @@ pub const EVERY_MAX: Duration = Duration::from_secs(86_400);
 pub const ENTRIES_MAX: usize = 1_000;
 
 /// What becomes of what stands in a feed when it is pulled first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Begin {
     /// What is recent goes out like anything else; what is old, or of no known age, is shown only.

@@ -2,6 +2,7 @@
 
 use super::site::LocalText;
 use crate::domain::language::Language;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const BUILT_IN: &str = include_str!("share.toml");
@@ -14,7 +15,7 @@ const ICON_LEN_MAX: usize = 8;
 const HOST_LEN_MAX: usize = 253;
 
 /// Whether a link is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Shown.
@@ -27,7 +28,7 @@ pub enum State {
 }
 
 /// `[[share]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShareTable {
     /// Tells rows apart.
@@ -46,7 +47,7 @@ pub struct ShareTable {
     pub state: State,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Tables {
     share: Vec<ShareTable>,

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 /// A text that an operator wrote once for all, or once per language. In TOML: `name = "…"` or
 /// `name = { ko = "…", en = "…" }`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "Spelling", into = "Spelling")]
 pub struct LocalText(Spelling);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged, expecting = "a text, or a table of texts by language such as { ko = \"…\", en = \"…\" }")]
 enum Spelling {
     Same(String),

@@ -5,6 +5,7 @@ mod colour;
 
 use super::logo::Logo;
 use super::site::LocalText;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ const CONTRAST_MIN: f64 = 4.5;
 const FOOTER_LEN_MAX: usize = 1_000;
 
 /// `[site.theme]`
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThemeTable {
     /// A picture at the head of each page.
@@ -36,7 +37,7 @@ pub struct ThemeTable {
 }
 
 /// `[site.theme.light]`, `[site.theme.dark]`
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColourTable {
     /// Links, buttons and marks.

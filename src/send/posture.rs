@@ -27,7 +27,7 @@ const QUESTIONS_MAX: usize = 200;
 const SILENCES_MAX: usize = 2;
 
 /// What becomes of large sends that receivers would refuse.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// They wait until the DNS is mended or an operator lets them go.

@@ -7,7 +7,7 @@ use crate::domain::clock::UnixMillis;
 use crate::store::{Store, StoreError, Tx, deliveries};
 
 /// What becomes of a mail whose answer was lost (docs/adr/0003-uncertain.md).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Uncertain {
     /// It is sent again after a wait, with the same bytes and Message-ID.

@@ -25,6 +25,7 @@ mod waiting;
 
 use super::Front;
 use crate::domain::post::Showable;
+use crate::domain::promise::Terms;
 use crate::domain::staff::Role;
 use crate::render::RenderError;
 use crate::render::admin::Pages;
@@ -76,6 +77,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Renders the mail of an edition.
     pub letters: Letters,
+    /// What is promised, and how late is late.
+    pub terms: Terms,
 }
 
 /// Renders the mail of an edition with its posts.
@@ -87,6 +90,7 @@ pub struct Room {
     pub(super) pages: Pages,
     pub(super) settings: Settings,
     pub(super) letters: Letters,
+    pub(super) terms: Terms,
     /// Whose turn it is to have a password hashed.
     hashing: Semaphore,
     /// How often networks tried to come in.
@@ -103,6 +107,7 @@ impl Room {
             front: parts.front,
             settings: parts.settings,
             letters: parts.letters,
+            terms: parts.terms,
             pages: Pages::new()?,
             hashing: Semaphore::new(password::AT_ONCE_MAX),
             knocks: super::people::Networks::default(),

@@ -11,6 +11,7 @@ async fn the_overview_tells_what_came_in_and_went_out() {
     let viewer = house.person(Role::Viewer).await;
     let empty = viewer.get("/admin").await.text;
     assert!(empty.contains("Nothing needs you now") && empty.contains("Nothing that is due waits"), "{empty}");
+    assert!(empty.contains("All is well") && empty.contains("no delivery is uncertain"), "{empty}");
     assert!(empty.contains("Digest") && empty.contains("often"), "every digest stands there with its next firing");
     let body = post("one", "첫 소식", "ko", &["events"]);
     publish(&house.client, &house.setting.url("/api/v1/posts"), &body).await;
@@ -35,4 +36,16 @@ async fn the_overview_tells_why_mail_waits_while_the_relay_is_away() {
     publish(&house.client, &house.setting.url("/api/v1/posts"), &post("one", "첫 소식", "ko", &["events"])).await;
     let page = viewer.until("/admin", "email:main").await.text;
     assert!(page.contains("What waits, and for how long"), "{page}");
+}
+
+#[tokio::test]
+async fn the_overview_says_which_promise_is_not_kept_and_what_to_do() {
+    let house = House::new();
+    let viewer = house.person(Role::Viewer).await;
+    house.setting.run(&["hold", "on", "--reason", "a test"]);
+    let page = viewer.get("/admin").await.text;
+    assert!(page.contains("Something is late") && page.contains("Nothing is held"), "{page}");
+    house.setting.run(&["hold", "off"]);
+    let page = viewer.get("/admin").await.text;
+    assert!(page.contains("All is well"), "{page}");
 }

@@ -1,15 +1,16 @@
 //! Own accounts at social networks.
 
-use super::span;
+use super::span::{self, Span};
 use crate::domain::account::Revised;
 use crate::render::blurb::Link;
 use crate::send::social::terms::ImageUse;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// `[[account]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountTable {
     /// What commands and the ledger call it.
@@ -59,6 +60,7 @@ pub struct AccountTable {
     pub zone: Option<String>,
     /// What waited longer is not posted any more.
     #[serde(default = "max_age", with = "span")]
+    #[schemars(with = "Span")]
     pub max_age: Duration,
     /// What becomes of a post that was revised.
     #[serde(default)]

@@ -1,11 +1,12 @@
 //! `[admin]`
 
-use super::span;
+use super::span::{self, Span};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The control room.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminTable {
     /// Address and port; none: there is no control room.
@@ -14,9 +15,11 @@ pub struct AdminTable {
     pub url: Option<String>,
     /// A session that isn't used for so long ends.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub session_idle: Duration,
     /// A session ends after so long.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub session_max: Duration,
     /// A send to more recipients than this waits for a second person.
     pub second_person_over: Option<u64>,

@@ -1,10 +1,11 @@
 //! How mail comes back.
 
 use crate::settle::listener::Protocol;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[inbound]`
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InboundTable {
     /// Address and port of the listener; none when absent.

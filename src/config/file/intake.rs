@@ -1,20 +1,23 @@
 //! How posts come in.
 
+use super::span::Span;
 use super::{defaults, span};
 use crate::intake::accept::{Republish, Revisions};
 use crate::intake::amqp::Topology;
 use crate::intake::feed::Begin;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// `[intake]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IntakeTable {
     /// A post published longer ago than this becomes public, not released.
     #[serde(default = "defaults::max_age", with = "span")]
+    #[schemars(with = "Span")]
     pub max_age: Duration,
     /// Where posts come from and what they may do.
     pub source: Vec<SourceTable>,
@@ -39,7 +42,7 @@ pub struct IntakeTable {
 }
 
 /// `[[intake.source]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceTable {
     /// Part of the identity of its posts; never change it.
@@ -65,7 +68,7 @@ pub struct SourceTable {
 }
 
 /// `[[intake.token]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
     /// For logs.
@@ -83,7 +86,7 @@ pub struct Token {
 }
 
 /// `[intake.amqp]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Amqp {
     /// `amqp://` or `amqps://`, without the password if `password_file` is there.
@@ -111,7 +114,7 @@ pub struct Amqp {
 }
 
 /// `[intake.spool]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spool {
     /// Files that appear here are taken in.
@@ -121,7 +124,7 @@ pub struct Spool {
 }
 
 /// `[[intake.feed]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedTable {
     /// Where it is.
@@ -130,6 +133,7 @@ pub struct FeedTable {
     pub source: String,
     /// How often it is asked for.
     #[serde(default = "defaults::feed_every", with = "span")]
+    #[schemars(with = "Span")]
     pub every: Duration,
     /// Topics of entries that no category gives one; the source's default ones when empty.
     #[serde(default)]
@@ -158,7 +162,7 @@ pub struct FeedTable {
 }
 
 /// `[[intake.inbox]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InboxTable {
     /// The source whose posts arrive there; its name is the last part of the address.
@@ -172,7 +176,7 @@ pub struct InboxTable {
 }
 
 /// `[[intake.receipts]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptsTable {
     /// The source that is told.

@@ -1,14 +1,16 @@
 //! What readers can subscribe to, and who writes to them.
 
+use super::span::Span;
 use super::{defaults, span};
 use crate::domain::quiet::QuietHours;
 use crate::render::site::LocalText;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// `[[topic]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Topic {
     /// In URLs and messages.
@@ -18,7 +20,7 @@ pub struct Topic {
 }
 
 /// `[[digest]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DigestTable {
     /// What subscriptions choose it by.
@@ -32,6 +34,7 @@ pub struct DigestTable {
     pub zone: Option<String>,
     /// A firing later than this is skipped.
     #[serde(default = "defaults::max_late", with = "span")]
+    #[schemars(with = "Span")]
     pub max_late: Duration,
     /// Whether readers may choose their own hour and zone.
     #[serde(default)]
@@ -54,11 +57,12 @@ pub struct DigestTable {
 }
 
 /// `[immediate]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Immediate {
     /// How long it waits, so that a revision or withdrawal still catches it; urgent mail doesn't.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub grace: Duration,
     /// Who writes; the first sender when absent.
     pub sender: Option<String>,
@@ -73,7 +77,7 @@ impl Default for Immediate {
 }
 
 /// `[mail]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MailTable {
     /// Whether a post that was revised since its publication says when.
@@ -89,7 +93,7 @@ impl Default for MailTable {
 }
 
 /// `[[sender]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SenderTable {
     /// What digests name it by.
@@ -121,7 +125,7 @@ pub struct SenderTable {
 }
 
 /// `[[sender.dkim]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DkimTable {
     /// The domain that signs; the address's when absent.
@@ -134,11 +138,12 @@ pub struct DkimTable {
 }
 
 /// `[people]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PeopleTable {
     /// How long the consents of people who aren't written to any more are kept as proof.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub consent_kept: Duration,
 }
 

@@ -1,22 +1,25 @@
 //! What goes to others than subscribers.
 
-use super::span;
+use super::span::{self, Span};
 use crate::send::carriers::websub::Signature;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// `[websub]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebSubTable {
     /// Whether feeds have a hub of their own.
     pub enabled: bool,
     /// How long a subscription lasts that asks for no time.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub lease: Duration,
     /// How long one lasts at most.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub lease_max: Duration,
     /// How many there may be.
     pub subscribers_max: u32,
@@ -40,7 +43,7 @@ impl Default for WebSubTable {
 }
 
 /// `[media]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaTable {
     /// Whether pictures and files of posts are copied.
@@ -68,7 +71,7 @@ impl Default for MediaTable {
 }
 
 /// `[outgoing]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutgoingTable {
     /// Whether `http` may be asked.
@@ -88,11 +91,12 @@ impl Default for OutgoingTable {
 }
 
 /// `[partners]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PartnersTable {
     /// How long a key that was replaced signs beside the new one.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub key_overlap: Duration,
     /// Requests that may wait for news at once.
     pub waiting_max: u32,

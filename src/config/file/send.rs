@@ -1,16 +1,18 @@
 //! How mail goes out.
 
 use super::super::ways::WarmUpTable;
+use super::span::Span;
 use super::{defaults, span};
 use crate::send::carriers::smtp::Tls;
 use crate::send::posture::Rule;
 use crate::settle::Uncertain;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// `[[relay]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Relay {
     /// What senders name it by.
@@ -56,7 +58,7 @@ impl Relay {
 }
 
 /// `[send]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SendTable {
     /// The Maildir for mail as long as no relay is configured.
@@ -65,9 +67,11 @@ pub struct SendTable {
     pub uncertain: Uncertain,
     /// How long that one waits.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub uncertain_wait: Duration,
     /// Given up this long after planning.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub give_up_after: Duration,
     /// Subscriptions planned in one transaction, about; nothing else is written meanwhile on SQLite.
     pub chunk: i64,
@@ -79,6 +83,7 @@ pub struct SendTable {
     pub large: i64,
     /// How often the DNS is asked about senders.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub posture_every: Duration,
     /// The name server to ask, with its port; the system's when absent.
     pub resolver: Option<String>,

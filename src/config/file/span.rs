@@ -25,3 +25,12 @@ fn parse(text: &str) -> Option<Duration> {
     let (_, unit_ms) = UNITS.iter().find(|(unit, _)| *unit == text[unit_at..].trim())?;
     number.checked_mul(*unit_ms).map(Duration::from_millis)
 }
+
+/// What a duration looks like in the file, for its schema.
+#[derive(schemars::JsonSchema)]
+#[schemars(description = "a duration: 90s, 15m, 24h or 7d")]
+pub(super) struct Span(
+    #[schemars(regex(pattern = r"^[0-9]+(ms|s|m|h|d)$"))]
+    #[allow(dead_code, reason = "only its schema is used")]
+    String,
+);

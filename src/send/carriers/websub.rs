@@ -22,7 +22,7 @@ const ANSWER_MAX: usize = 1_024;
 const SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature");
 
 /// How deliveries are signed. SHA-1, which the specification knows too, is not offered any more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Signature {
     /// HMAC with SHA-256.

@@ -1,6 +1,7 @@
 //! Whether everything is well, at a glance.
 
 mod plots;
+mod promised;
 
 use super::desk::{Answer, Desk};
 use super::{Room, Route};
@@ -12,6 +13,7 @@ use crate::store::Tx;
 use crate::store::overview::{self, AGES_MIN, Fired, Waiting};
 use crate::store::tallies::{self, HOUR_MS, Kind};
 use plots::{Plots, Span};
+use promised::Promised;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,6 +46,7 @@ struct Run {
 
 #[derive(Serialize)]
 struct Overview {
+    promised: Promised,
     queues: Vec<Queue>,
     ages: Vec<String>,
     is_more: bool,
@@ -79,6 +82,7 @@ async fn show(desk: Desk) -> Answer {
     let ((waiting, is_more), people, fired, came_in, went_out, counted) = desk.read(read).await?;
     let place = |word: &str| PLACES.iter().find(|(of, _)| *of == word).map_or("", |(_, place)| place);
     let overview = Overview {
+        promised: promised::read(&desk).await?,
         queues: waiting.into_iter().map(queue).collect(),
         ages: AGES_MIN
             .iter()
