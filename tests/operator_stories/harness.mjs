@@ -148,7 +148,9 @@ class Operator {
     await page.evaluate(axe);
     for (const colorScheme of setting.dark ? ["light", "dark"] : ["dark", "light"]) {
       await page.emulateMedia({ colorScheme });
-      const options = { resultTypes: ["violations"], iframes: false };
+      // The other scheme changes colours and nothing else.
+      const isOther = (colorScheme === "dark") !== setting.dark;
+      const options = { resultTypes: ["violations"], iframes: false, ...(isOther ? { runOnly: ["color-contrast"] } : {}) };
       const { violations } = await page.evaluate((options) => window.axe.run(document, options), options);
       for (const { id, impact, nodes } of violations) {
         this.tell(`${colorScheme}: ${id} (${impact}): ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
