@@ -10,10 +10,13 @@ await story(async ({ enter, outside }) => {
   await outside.relay("down");
   await outside.publish(outside.post("storm", "태풍으로 오늘 행사를 미룹니다"));
   await operator.openUntil("/admin", "main table:has(caption) tbody tr td:last-child:not(:empty)");
+  operator.expect((await page.locator("main .troubled").count()) === 1, "the first look doesn't tell of it");
+  operator.expect((await page.locator("main .well").count()) === 0, "told that all is well");
   await operator.picture("overview");
   operator.expect((await outside.mails()).length === 0, "a mail came through a relay that is down");
   await outside.relay("up");
   const mails = await outside.mailsUntil(2);
   operator.expect(mails.every((mail) => mail.text.includes("태풍")), "other mails came");
-  await operator.openUntil("/admin", "main h2 + p.well");
+  await operator.openUntil("/admin", "#waiting + p.well");
+  operator.expect((await page.locator("main .troubled").count()) === 0, "told of trouble that is over");
 });

@@ -48,7 +48,7 @@ async fn told(name: &str, readers: &[&str], room: &str, modes: &[Mode]) {
     let mut found = Vec::new();
     for mode in modes {
         let world = World::new(readers, room).await;
-        let mut question = world.clone().question(mode).await;
+        let mut question = world.clone().question(mode, name == "partner").await;
         question["tools"] = json!(tools);
         let script = format!("{}/tests/operator_stories/{name}.mjs", env!("CARGO_MANIFEST_DIR"));
         let faults = tokio::task::spawn_blocking(move || faults(&script, &question)).await.expect("a thread");
@@ -81,10 +81,12 @@ impl World {
         Arc::new(Self { house: House::furnished(setting, room), sink, wire })
     }
 
-    async fn question(self: Arc<Self>, mode: &Mode) -> Value {
+    async fn question(self: Arc<Self>, mode: &Mode, has_partner: bool) -> Value {
         let house = &self.house;
+        // Nobody answers for this one: where it is, deliveries wait for it.
         let hook = ["partner", "add", "academy", "--url", "https://partner.example.org/hook", "--json"];
-        let partner: Value = serde_json::from_str(&house.setting.run(&hook)).expect("JSON");
+        let partner: Value =
+            if has_partner { serde_json::from_str(&house.setting.run(&hook)).expect("JSON") } else { Value::Null };
         let (first, second) = if mode.language == "ko" { ("김다온", "박소연") } else { ("Kim Daon", "Sam Reed") };
         let links = json!({ "operator": house.link(first, Role::Operator), "second": house.link(second, Role::Operator),
             "viewer": house.link(if mode.language == "ko" { "이새롬" } else { "Alex Lee" }, Role::Viewer) });
