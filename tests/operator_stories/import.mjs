@@ -22,9 +22,10 @@ await story(async ({ enter, outside, isKorean }) => {
   const lines = await page.locator("tbody th[scope=row]").allInnerTexts();
   operator.expect(lines.map((line) => line.trim()).join() === "3,4,5", `faults in lines ${lines}`);
   await operator.picture("import");
-  operator.expect(!(await outside.run("subscriber", "export", "-"))?.includes("new1@"), "looking through changes something");
+  operator.expect((await outside.run("subscriber", "show", "new1@example.com")) === null, "looking through changes something");
   await operator.follow(page.locator(`form[action$="/take"] button`));
   await operator.openUntil(path, `#roster:not(:has(form[action$="/take"])):not(:has(progress))`);
+  operator.expect((await outside.run("subscriber", "show", "new1@example.com")) !== null, "the command line knows nobody of the list");
   await outside.publish(outside.post("hello", "새로 오신 분들께 인사드립니다"));
   const mails = await outside.mailsUntil(4);
   const fresh = mails.map((mail) => mail.to).filter((to) => to.startsWith("new")).sort();
