@@ -103,4 +103,11 @@ for ((tenths = 0; tenths < 300; tenths++)); do
     sleep 0.1
 done
 pictures themed
+# The control room, as the operators of the stories see it on their way (tests/operator_stories).
+mkdir "$work/room"
+(cd "$root" && ALLIM_PICTURES="$work/room" ALLIM_TEST_TOOLS="$(realpath "$target/test-tools")" cargo test --locked --test room stories)
+for name in well-ko overview-ko overview-en-dark-phone why-ko person-en preview-ko held-ko correct-ko quarantine-ko-dark-phone import-ko \
+    erase-en second-ko-dark-phone; do
+    cp "$work/room/room-$name.png" "$here/"
+done
 ls -l "$here"/*.png

@@ -18,8 +18,9 @@ pub(super) enum Command {
 const EXAMPLE: &str = include_str!("../../config/allim.toml");
 
 /// Prints the example; needs no configuration.
-pub(super) fn example() {
+pub(super) fn example() -> anyhow::Result<()> {
     print::line(EXAMPLE.trim_end());
+    Ok(())
 }
 
 /// Prints the schema; needs no configuration.

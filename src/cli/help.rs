@@ -7,8 +7,9 @@ use clap_complete::Shell;
 use std::path::Path;
 
 /// Prints what a shell needs to complete our commands.
-pub(super) fn completions(shell: Shell) {
+pub(super) fn completions(shell: Shell) -> anyhow::Result<()> {
     clap_complete::generate(shell, &mut Arguments::command(), "allim", &mut std::io::stdout());
+    Ok(())
 }
 
 /// Writes `allim.1` and a page for each command into a folder.

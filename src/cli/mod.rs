@@ -192,9 +192,9 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { config: path, json, command, .. } = arguments;
     // What needs no configuration.
     match &command {
-        Command::Config(config::Command::Example) => return Ok(config::example()),
+        Command::Config(config::Command::Example) => return config::example(),
         Command::Config(config::Command::Schema) => return config::schema(),
-        Command::Completions { shell } => return Ok(help::completions(*shell)),
+        Command::Completions { shell } => return help::completions(*shell),
         Command::Man { folder } => return help::manual(folder),
         _ => {}
     }

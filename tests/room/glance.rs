@@ -34,8 +34,12 @@ async fn the_overview_tells_why_mail_waits_while_the_relay_is_away() {
     house.setting.subscribe(&["kim@example.org,김,ko,events,immediate".to_owned()]);
     let viewer = house.person(Role::Viewer).await;
     publish(&house.client, &house.setting.url("/api/v1/posts"), &post("one", "첫 소식", "ko", &["events"])).await;
-    let page = viewer.until("/admin", "email:main").await.text;
-    assert!(page.contains("What waits, and for how long"), "{page}");
+    let page = viewer.until("/admin", "be delivered just now").await.text;
+    assert!(page.contains("What waits, and for how long") && page.contains("be reached 1"), "{page}");
+    assert!(
+        page.contains("Mail <span class=\"quiet\">main</span>") && !page.contains("Nothing needs you now"),
+        "{page}"
+    );
 }
 
 #[tokio::test]

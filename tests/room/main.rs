@@ -6,6 +6,7 @@ mod doors;
 mod glance;
 mod people;
 mod posts;
+mod stories;
 #[path = "../support/mod.rs"]
 mod support;
 mod works;

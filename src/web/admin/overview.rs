@@ -27,7 +27,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Serialize)]
 struct Queue {
-    destination: String,
+    carrier: String,
+    /// Of the destination: a relay's, or an endpoint's number.
+    name: String,
     ages: Vec<i64>,
     all: i64,
     reasons: Vec<(String, i64)>,
@@ -48,6 +50,8 @@ struct Run {
 struct Overview {
     promised: Promised,
     queues: Vec<Queue>,
+    /// Whether something that waits was tried in vain.
+    is_troubled: bool,
     ages: Vec<String>,
     is_more: bool,
     for_a_person: Vec<(&'static str, i64, &'static str)>,
@@ -83,6 +87,7 @@ async fn show(desk: Desk) -> Answer {
     let place = |word: &str| PLACES.iter().find(|(of, _)| *of == word).map_or("", |(_, place)| place);
     let overview = Overview {
         promised: promised::read(&desk).await?,
+        is_troubled: waiting.iter().any(|waiting| !waiting.reasons.is_empty()),
         queues: waiting.into_iter().map(queue).collect(),
         ages: AGES_MIN
             .iter()
@@ -105,7 +110,8 @@ fn queue(waiting: Waiting) -> Queue {
     let all = waiting.all();
     let mut reasons: Vec<_> = waiting.reasons.into_iter().collect();
     reasons.sort_by_key(|(_, count)| -count);
-    Queue { destination: waiting.destination, ages: waiting.ages.to_vec(), all, reasons }
+    let (carrier, name) = waiting.destination.split_once(':').unwrap_or((&waiting.destination, ""));
+    Queue { carrier: carrier.to_owned(), name: name.to_owned(), ages: waiting.ages.to_vec(), all, reasons }
 }
 
 fn summed(counts: impl Iterator<Item = (String, i64)>) -> Vec<(String, i64)> {
