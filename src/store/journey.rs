@@ -11,7 +11,7 @@ use super::value::{json, params};
 use super::{Row, StoreError, Tx};
 use crate::domain::clock::UnixMillis;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Editions that are looked at, those planned last: a post of a digest stands in as many as its readers combine topics.
 pub const EDITIONS_MAX: i64 = 500;
@@ -29,7 +29,7 @@ pub struct Send {
     pub schedule: String,
     /// What it is.
     pub kind: String,
-    /// The newest revision of the post in it.
+    /// The newest revision of the post that somebody has by it, or is to get.
     pub revision: i64,
     /// The languages of its readers.
     pub languages: Vec<String>,
@@ -56,8 +56,10 @@ pub fn sends(tx: &mut Tx<'_>, post_id: &str) -> Result<(Vec<Send>, bool), StoreE
     let is_more = editions.len() as i64 == EDITIONS_MAX;
     let mut sends: BTreeMap<i64, Send> = BTreeMap::new();
     let mut ids: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    let mut revisions: BTreeMap<i64, i64> = BTreeMap::new();
     for edition in editions {
         ids.entry(edition.plan_id).or_default().push(edition.edition_id);
+        revisions.insert(edition.edition_id, edition.revision);
         match sends.get_mut(&edition.plan_id) {
             None => {
                 sends.insert(edition.plan_id, edition);
@@ -75,7 +77,13 @@ pub fn sends(tx: &mut Tx<'_>, post_id: &str) -> Result<(Vec<Send>, bool), StoreE
     for (plan, send) in &mut sends {
         send.languages.sort();
         send.languages.dedup();
-        (send.states, send.is_more) = states(tx, *plan, ids.get(plan).map_or(&[][..], Vec::as_slice))?;
+        let ids = ids.get(plan).map_or(&[][..], Vec::as_slice);
+        (send.states, send.is_more) = states(tx, *plan, ids)?;
+        // A revision that comes while mail is out makes an edition for those who have none yet; there may be nobody left.
+        let given = given(tx, *plan, ids)?;
+        if let Some(edition) = ids.iter().filter(|id| given.contains(id)).max_by_key(|id| revisions.get(id)) {
+            (send.edition_id, send.revision) = (*edition, revisions.get(edition).copied().unwrap_or(send.revision));
+        }
         let scope = super::second::scope(*plan);
         send.is_waiting = tx.query_opt("SELECT 1 FROM holds WHERE scope = $1", params![scope])?.is_some();
     }
@@ -106,6 +114,17 @@ fn editions(tx: &mut Tx<'_>, post_id: &str) -> Result<Vec<Send>, StoreError> {
         })
     };
     tx.query(SQL, params![post_id, EDITIONS_MAX])?.iter().map(send).collect()
+}
+
+/// Those editions of a plan that somebody has or is to get, as far as its deliveries are looked at.
+fn given(tx: &mut Tx<'_>, plan: i64, editions: &[i64]) -> Result<BTreeSet<i64>, StoreError> {
+    const BATCHES: &str =
+        "SELECT DISTINCT edition_id FROM batches WHERE edition_id IN {list $1: int} AND size > own_count";
+    const ROWS: &str = "SELECT DISTINCT d.edition_id
+         FROM (SELECT edition_id, state FROM deliveries WHERE plan_id = $1 LIMIT $2) d WHERE d.state <> 'cancelled'";
+    let mut rows = tx.query(BATCHES, &[json(editions)?])?;
+    rows.extend(tx.query(ROWS, params![plan, ROWS_MAX])?);
+    rows.iter().map(|row| row.int(0)).collect()
 }
 
 /// How many deliveries of some editions of a plan stand where, and whether there are more rows than were counted.

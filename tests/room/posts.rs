@@ -36,11 +36,14 @@ async fn a_post_is_followed_corrected_and_withdrawn() {
     publish(&house.client, &house.setting.url("/api/v1/posts"), &body).await;
     let asked = operator.until(&format!("{path}?correct=count"), "goes to the 2 readers").await;
     assert!(asked.text.contains("날짜 변경"), "{}", asked.text);
+    assert!(asked.text.contains("</th><td>1</td>"), "what went out was the first revision: {}", asked.text);
     operator.does(&format!("{path}/correct"), &[]).await;
     wait_until("two corrections", Duration::from_secs(20), || mails(&house) == 4);
 
     assert_eq!(editor.post(&format!("{path}/withdraw"), &[("reason", "x")]).await.status, StatusCode::FORBIDDEN);
     assert_eq!(operator.post(&format!("{path}/withdraw"), &[]).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = operator.get(&path).await.text;
+    assert!(page.contains("</th><td>1</td>") && page.contains("</th><td>2</td>"), "{page}");
     operator.does(&format!("{path}/withdraw"), &[("reason", "the walk is called off")]).await;
     let gone = operator.until(&path, "It was taken back").await.text;
     assert!(!gone.contains("/withdraw\""), "{gone}");
