@@ -82,3 +82,45 @@ fn the_containers_configuration_can_be_and_the_proxies_ask_what_is_there() {
     assert!(containerfile.contains("USER 65532:65532"), "not root");
     assert!(containerfile.contains("--release --locked"));
 }
+
+/// The manifests as JSON: `python3-yaml` reads them.
+fn manifests() -> Vec<Value> {
+    let read = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
+    let file = deploy("kubernetes/allim.yaml");
+    let output = Command::new("/usr/bin/python3").args(["-c", read]).arg(file).output().expect("python");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn the_manifests_fit_each_other_and_the_daemon() {
+    let all = manifests();
+    let of = |kind: &str| all.iter().find(|one| one["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("allim.toml");
+    std::fs::write(&file, of("ConfigMap")["data"]["allim.toml"].as_str().expect("a text")).expect("written");
+    let config = allim::config::load(&file, std::iter::empty()).expect("it can be");
+    let pod = &of("StatefulSet")["spec"]["template"];
+    let container = &pod["spec"]["containers"][0];
+    let port = container["ports"][0]["containerPort"].as_u64().expect("a port");
+    assert!(config.file.web.listen.ends_with(&format!(":{port}")));
+    for (probe, path) in [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+        assert_eq!(container[probe]["httpGet"]["path"], path);
+    }
+    let labels = &pod["metadata"]["labels"];
+    for (kind, at) in [
+        ("StatefulSet", "/spec/selector/matchLabels"),
+        ("Service", "/spec/selector"),
+        ("PodDisruptionBudget", "/spec/selector/matchLabels"),
+        ("NetworkPolicy", "/spec/podSelector/matchLabels"),
+    ] {
+        assert_eq!(of(kind).pointer(at), Some(labels), "{kind}");
+    }
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(pod["spec"]["securityContext"]["runAsNonRoot"], true);
+    // What the configuration reads from files is mounted where it looks.
+    let mounts = container["volumeMounts"].as_array().expect("mounts");
+    for folder in ["/etc/allim", "/run/secrets/allim", "/var/lib/allim"] {
+        assert!(mounts.iter().any(|mount| mount["mountPath"] == folder), "{folder}");
+    }
+}

@@ -92,8 +92,8 @@ install_missing() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
     [[ -x /usr/sbin/smtp-sink ]] || packages+=(postfix)
     # Debian's own interpreter: another python3 earlier in PATH does not see Debian's modules.
-    /usr/bin/python3 -c 'import pika, feedparser, dkim, nacl, jsonschema' 2>/dev/null ||
-        packages+=(python3 python3-pika python3-feedparser python3-dkim python3-nacl python3-jsonschema)
+    /usr/bin/python3 -c 'import pika, feedparser, dkim, nacl, jsonschema, yaml' 2>/dev/null ||
+        packages+=(python3 python3-pika python3-feedparser python3-dkim python3-nacl python3-jsonschema python3-yaml)
     /usr/bin/python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
     [[ -x /usr/bin/newsboat ]] || packages+=(newsboat)
     command -v sfeed >/dev/null || packages+=(sfeed)

@@ -99,7 +99,8 @@ async fn pages(app: &App) -> i64 {
     app.store.write(count).await.expect("counted")
 }
 
-fn resident_mib() -> i64 {
+/// Memory of this process.
+pub fn resident_mib() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kib| kib.parse::<i64>().ok()).unwrap_or(0) / 1_024

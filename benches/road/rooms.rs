@@ -37,7 +37,18 @@ async fn on(database: &str, folder: &std::path::Path, store: &str) {
         setting::topics()
     );
     let app = setting::app_on(folder, store, &extra).await;
+    let empty = folder_mib(folder);
+    setting::crowd(&app, fan_out::crowd()).await;
+    let peopled = folder_mib(folder);
     fill(&app).await;
+    if database == "SQLite" {
+        println!(
+            "| disk, {database}: {} subscribers; and {ISSUES} issues to each | {} MiB; {} MiB | {empty} MiB empty | | with the write-ahead log |",
+            fan_out::crowd(),
+            peopled,
+            folder_mib(folder)
+        );
+    }
     let link = link(&app).await;
     let store = app.store.clone();
     let (stop, stopping) = watch::channel(false);
@@ -46,6 +57,7 @@ async fn on(database: &str, folder: &std::path::Path, store: &str) {
     for path in paths(&store).await {
         reader.measure(database, &path, &store).await;
     }
+    println!("| memory of the whole, {database}, pages looked at | {} MiB | | | |", crate::growth::resident_mib());
     stop.send_replace(true);
     running.await.expect("a task").expect("an orderly end");
 }
@@ -54,9 +66,14 @@ fn free() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
-/// A crowd, issues that everybody had, and one that everybody is owed.
+/// What lies in a folder.
+fn folder_mib(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum::<u64>() / (1024 * 1024)
+}
+
+/// Issues that everybody had, and one that everybody is owed.
 async fn fill(app: &App) {
-    setting::crowd(app, fan_out::crowd()).await;
     for issue in 0..ISSUES {
         setting::publish_ten(app, &format!("room-{issue}")).await;
         app.planner.release(app.store.now().await.expect("a time")).await.expect("released");
