@@ -83,6 +83,9 @@ async fn fill(app: &App) {
             app.store.write(deliver).await.expect("delivered");
         }
     }
+    // What the next issue holds.
+    setting::publish_ten(app, "room-next").await;
+    app.planner.release(app.store.now().await.expect("a time")).await.expect("released");
 }
 
 /// Everything owed is taken, as sending would have noted it.
@@ -129,6 +132,7 @@ async fn paths(store: &Store) -> Vec<String> {
         let mut path = path.replace("{name}", "weekly").replace("{id}", &id);
         path.push_str(&match path.rsplit('/').next() {
             Some("readers") => format!("?plan={plan}"),
+            Some("preview" | "html") => "?language=ko".to_owned(),
             Some("why") => format!("?post={post}"),
             _ => String::new(),
         });

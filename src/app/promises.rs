@@ -46,15 +46,17 @@ pub(super) fn start(app: &Arc<App>, tasks: &mut JoinSet<()>, stop: &watch::Recei
 async fn keep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut known = BTreeSet::new();
     while !*stop.borrow() {
-        let judged = judged(&app).await;
-        metrics::gauge!("allim_store_up").set(if judged.is_ok() { 1.0 } else { 0.0 });
+        // A database that is silent is as good as one that is gone.
+        let judged = tokio::time::timeout(LOOK, judged(&app)).await;
+        metrics::gauge!("allim_store_up").set(if matches!(judged, Ok(Ok(_))) { 1.0 } else { 0.0 });
         match judged {
-            Ok((look, promises, now)) => {
+            Ok(Ok((look, promises, now))) => {
                 tell(&look, now, &mut known);
                 judge(&promises);
             }
             // What was last known stands; `allim_store_up` says that it is old.
-            Err(error) => tracing::warn!(%error, "promises could not be looked at"),
+            Ok(Err(error)) => tracing::warn!(%error, "promises could not be looked at"),
+            Err(_) => tracing::warn!("promises could not be looked at: the database doesn't answer"),
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}

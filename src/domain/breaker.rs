@@ -17,6 +17,9 @@ const SLACK: Duration = Duration::from_secs(60);
 /// What it asks for counts up to this: less than the longest wait, so that a clock a little behind takes it for one.
 const ASKED_WAIT_MAX: Duration = Duration::from_secs(1_800);
 
+/// How long after its wait nobody may have tried one that failed, before it isn't called out of order any more.
+const TRIAL_AWAITED: Duration = Duration::from_secs(300);
+
 /// A destination's recent fortune.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
@@ -37,6 +40,14 @@ impl Breaker {
     #[must_use]
     pub fn closed_until(&self, now: UnixMillis) -> Option<UnixMillis> {
         self.not_before.filter(|until| *until > now && *until <= now.plus(WAIT_MAX))
+    }
+
+    /// Whether it is in order at `now`, as far as is known. One that failed isn't while it is left alone, nor afterwards
+    /// until a trial went well; but if nothing is there to try it with, that is forgotten after five minutes.
+    #[must_use]
+    pub fn is_in_order(&self, now: UnixMillis) -> bool {
+        let awaits_trial = |until: UnixMillis| self.failures >= FAILURES_TO_OPEN && now < until.plus(TRIAL_AWAITED);
+        self.admits(now) && !self.not_before.is_some_and(|until| until <= now && awaits_trial(until))
     }
 
     /// Whether it may be tried at `now`, where waits go by `waits`.
@@ -99,6 +110,20 @@ mod tests {
         let until = open.closed_until(NOW).expect("it is left alone");
         assert!(until > NOW && !open.admits(UnixMillis(until.0 - 1)) && open.admits(until));
         assert_eq!(open.succeeded(), Breaker::default());
+    }
+
+    #[test]
+    fn it_is_out_of_order_until_a_trial_goes_well_or_nobody_tries_it() {
+        let twice = Breaker::default().failed(NOW, None, 0).failed(NOW, None, 0);
+        assert!(twice.is_in_order(NOW));
+        let open = twice.failed(NOW, None, 0);
+        let until = open.closed_until(NOW).expect("it is left alone");
+        assert!(!open.is_in_order(NOW) && !open.is_in_order(until), "a trial that is due says nothing yet");
+        assert!(!open.is_in_order(UnixMillis(until.plus(TRIAL_AWAITED).0 - 1)));
+        assert!(open.is_in_order(until.plus(TRIAL_AWAITED)), "nobody has tried it");
+        assert!(open.succeeded().is_in_order(NOW));
+        let asked = Breaker::default().failed(NOW, Some(NOW.plus(Duration::from_secs(60))), 0);
+        assert!(!asked.is_in_order(NOW) && asked.is_in_order(NOW.plus(Duration::from_secs(60))));
     }
 
     #[test]

@@ -6,8 +6,11 @@ use crate::domain::clock::UnixMillis;
 use crate::store::rehearsals::{self, Followers, Share};
 use crate::store::{StoreError, Tx, occurrences};
 
-/// Chunks that are planned at most: the writer waits for a rehearsal.
-const CHUNKS_MAX: usize = 20;
+/// Chunks that are planned at most, of [`CHUNK_READERS_MAX`] readers each: the writer waits for a rehearsal, so it has to be
+/// over in a tenth of a second or so.
+const CHUNKS_MAX: usize = 5;
+/// Readers in a chunk.
+const CHUNK_READERS_MAX: i64 = 1_000;
 /// Slots that are fired at most: hours that readers chose.
 const SLOTS_MAX: usize = 50;
 
@@ -25,12 +28,14 @@ pub struct Rehearsed {
 }
 
 impl Planner {
-    /// What the digest `name` would come to if it fired now. Changes nothing. Of a large one only the first chunks are planned.
+    /// What the digest `name` would come to if it fired now. Changes nothing. Of a large one only the first five thousand readers are looked at.
     ///
     /// # Errors
     /// [`StoreError`] from the database.
     pub async fn rehearse(&self, name: &str) -> Result<Rehearsed, StoreError> {
-        let (rules, name, now) = (self.rules.clone(), name.to_owned(), self.store.now().await?);
+        let (name, now) = (name.to_owned(), self.store.now().await?);
+        let chunk_recipients = self.rules.chunk_recipients.min(CHUNK_READERS_MAX);
+        let rules = Rules { chunk_recipients, ..(*self.rules).clone() };
         self.store.rehearse(move |tx| rehearse(tx, &rules, &name, now)).await
     }
 }

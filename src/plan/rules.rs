@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What planning goes by; from the configuration.
+#[derive(Clone)]
 pub struct Rules {
     /// Languages and waits.
     pub release: release::Rules,

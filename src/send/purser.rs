@@ -62,7 +62,7 @@ async fn heard(relay: &Relay) {
 }
 
 fn tell(relay: &Relay, now: UnixMillis, is_day_spent: bool) {
-    let is_open = relay.health().breaker.admits(now);
+    let is_open = relay.health().breaker.is_in_order(now);
     metrics::gauge!("allim_relay_open", "relay" => relay.name.clone()).set(if is_open { 1.0 } else { 0.0 });
     metrics::gauge!("allim_relay_connections_busy", "relay" => relay.name.clone()).set(relay.busy() as f64);
     if relay.limits.ramp.is_some() {

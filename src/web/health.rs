@@ -7,6 +7,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Counting may take so long, less than Prometheus waits: that the database is silent has to be told too.
+const COUNTING_MAX: Duration = Duration::from_secs(5);
 
 /// Alive: answers as long as the process does, whatever else is broken.
 pub(super) async fn alive() -> &'static str {
@@ -34,8 +38,8 @@ pub(super) async fn ready(State(front): State<Arc<Front>>) -> Response {
 /// Prometheus text format; deliveries by state are counted when asked.
 pub(super) async fn metrics(State(front): State<Arc<Front>>) -> Response {
     let count = |tx: &mut Tx<'_>| Ok((deliveries::count(tx)?, accounts::logins_failed(tx)?));
-    match front.store.read(count).await {
-        Ok((states, logged_out)) => {
+    match tokio::time::timeout(COUNTING_MAX, front.store.read(count)).await {
+        Ok(Ok((states, logged_out))) => {
             #[allow(clippy::cast_precision_loss, reason = "a gauge is a double")]
             metrics::gauge!("allim_accounts_logged_out").set(logged_out as f64);
             for (state, count) in states {
@@ -43,7 +47,8 @@ pub(super) async fn metrics(State(front): State<Arc<Front>>) -> Response {
                 metrics::gauge!("allim_deliveries", "state" => state).set(count as f64);
             }
         }
-        Err(error) => tracing::warn!(%error, "deliveries could not be counted"),
+        Ok(Err(error)) => tracing::warn!(%error, "deliveries could not be counted"),
+        Err(_) => tracing::warn!("deliveries could not be counted: the database doesn't answer"),
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (front.metrics)()).into_response()
 }

@@ -95,6 +95,7 @@ async fn a_subscriber_that_is_not_ours_gets_each_change_once_and_signed() {
     let asked = reader.next("asked");
     assert_eq!((&asked["hub_url"], &asked["topic_url"]), (&site.setting.url("/websub").into(), &feed.clone().into()));
     assert_eq!(reader.next("subscribe")["topic"], feed.as_str());
+    noted(&site, true);
 
     let id = site.publish(&post("one", "첫 소식", "ko", &["events"])).await;
     let delivered = reader.next("content");
@@ -124,11 +125,13 @@ async fn a_subscriber_that_is_not_ours_gets_each_change_once_and_signed() {
     reader.entry("셋째 소식");
     reader.tell(&json!({ "do": "unsubscribe", "id": asked["id"] }));
     reader.next("unsubscribe");
+    noted(&site, false);
     site.publish_openly(&post("four", "넷째 소식", "ko", &["events"])).await;
 
     // A lease that isn't renewed ends by itself.
-    reader.tell(&json!({ "do": "subscribe", "url": site.setting.url("/feeds/all.json?lang=ko"), "lease": 2 }));
+    reader.tell(&json!({ "do": "subscribe", "url": site.setting.url("/feeds/all.json?lang=ko"), "lease": 12 }));
     reader.next("subscribe");
+    noted(&site, true);
     site.publish(&post("five", "다섯째 소식", "ko", &["notices"])).await;
     reader.entry("다섯째 소식");
     wait_until("the lease to end", LIMIT, || list(&site, &["--all"]).contains("its lease ended"));
@@ -138,6 +141,11 @@ async fn a_subscriber_that_is_not_ours_gets_each_change_once_and_signed() {
     assert_eq!(sent.len(), 6, "one for each change that was told, and no more: {sent:?}");
     assert!(sent.iter().all(|one| one["state"] == "sent" && one["attempts"] == 1), "{sent:?}");
     assert!(reader.events.try_iter().all(|event| event["event"] == "post"), "nothing came after");
+}
+
+/// The reader knows of its subscription a moment before the hub has noted it.
+fn noted(site: &Site, there: bool) {
+    wait_until("the hub to note it", LIMIT, || list(site, &["--json"]).contains("http") == there);
 }
 
 fn list(site: &Site, more: &[&str]) -> String {
